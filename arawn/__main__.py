@@ -1,0 +1,27 @@
+"""The entry point. What needs no configuration is answered before anything is imported."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run arawn with the process's arguments, and leave with its exit code."""
+    argv = sys.argv[1:]
+    if argv in (["--version"], ["-V"]):
+        from arawn import __version__
+
+        sys.stdout.write(f"arawn {__version__}\n")
+        return
+    if argv[:1] == ["__complete"]:
+        from arawn.cli.complete import print_values
+
+        print_values(argv[1:])
+        return
+    from arawn.cli.app import run
+
+    run(argv)
+
+
+if __name__ == "__main__":
+    main()

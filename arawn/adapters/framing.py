@@ -1,0 +1,111 @@
+"""Bytes into lines and events: server-sent events and newline-delimited JSON, however the bytes were cut.
+
+Lines end at LF, CR or CRLF and nowhere else: U+2028, U+2029, U+0085, VT and FF are ordinary characters inside JSON.
+Text is UTF-8, bad bytes become U+FFFD, and one byte-order mark at the very start is dropped
+(WHATWG HTML, "Server-sent events", parsing an event stream).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from arawn.errors import ProtocolError
+
+MAX_LINE = 1 << 20
+MAX_EVENT = 8 << 20
+_BOM = b"\xef\xbb\xbf"
+
+
+class SseEvent(NamedTuple):
+    """One server-sent event: its name (empty where none was given) and its data lines, joined by LF."""
+
+    name: str
+    data: str
+
+
+class LineDecoder:
+    """Splits bytes into lines. A line over ``max_line`` bytes raises ProtocolError."""
+
+    def __init__(self, backend: str = "", max_line: int = MAX_LINE) -> None:
+        self._backend = backend
+        self._max_line = max_line
+        self._held: list[bytes] = []
+        self._held_size = 0
+        self._at_start = True
+        self._after_cr = False
+
+    def feed(self, data: bytes) -> list[str]:
+        """Return the lines these bytes complete, without their ends."""
+        data = self._with_plain_ends(self._without_bom(data) if self._at_start else data)
+        if not data:
+            return []
+        *lines, tail = data.split(b"\n")
+        if lines and self._held:
+            lines[0] = b"".join([*self._held, lines[0]])
+            self._held, self._held_size = [], 0
+        if tail:
+            self._held.append(tail)
+            self._held_size += len(tail)
+        if self._held_size > self._max_line or any(len(line) > self._max_line for line in lines):
+            raise ProtocolError(f"a line of the answer is longer than {self._max_line} bytes", backend=self._backend)
+        return [line.decode("utf-8", "replace") for line in lines]
+
+    def close(self) -> str:
+        """Return what stands after the last line end."""
+        data = b"".join(self._held)
+        self._held, self._held_size = [], 0
+        return data.decode("utf-8", "replace")
+
+    def _with_plain_ends(self, data: bytes) -> bytes:
+        if self._after_cr and data:
+            self._after_cr = False
+            data = data.removeprefix(b"\n")
+        if b"\r" not in data:
+            return data
+        self._after_cr = data.endswith(b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _without_bom(self, data: bytes) -> bytes:
+        data = b"".join([*self._held, data])
+        self._held, self._held_size = [], 0
+        if len(data) < len(_BOM) and _BOM.startswith(data):
+            self._held, self._held_size = ([data], len(data)) if data else ([], 0)
+            return b""
+        self._at_start = False
+        return data.removeprefix(_BOM)
+
+
+class SseDecoder:
+    """Gathers lines into events. Comments, ``id`` and ``retry`` are skipped; an event without its blank line is lost.
+
+    An event over ``MAX_EVENT`` bytes raises ProtocolError.
+    """
+
+    def __init__(self, backend: str = "", max_line: int = MAX_LINE) -> None:
+        self._backend = backend
+        self._lines = LineDecoder(backend, max_line)
+        self._name = ""
+        self._data: list[str] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[SseEvent]:
+        """Return the events these bytes complete."""
+        events = []
+        for line in self._lines.feed(data):
+            if not line:
+                if self._data:
+                    events.append(SseEvent(self._name, "\n".join(self._data)))
+                self._name, self._data, self._size = "", [], 0
+            elif line.startswith("data:"):
+                self._add(line[6:] if line[5:6] == " " else line[5:])
+            elif line.startswith("event:"):
+                self._name = line[6:].removeprefix(" ")
+            elif line == "data":
+                self._add("")
+        return events
+
+    def _add(self, text: str) -> None:
+        self._data.append(text)
+        self._size += len(text)
+        if self._size > MAX_EVENT:
+            raise ProtocolError(f"an event of the answer is larger than {MAX_EVENT} bytes", backend=self._backend)

@@ -1,0 +1,1 @@
+"""What can answer: services over HTTP, models in this process, and a scripted one."""

@@ -1,0 +1,217 @@
+"""What comes out of a backend while it answers, and how the events become a response.
+
+Everyone above reads these same events: renderer, recorder, ledger, gateway. Errors are raised, never yielded.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from arawn.messages import (
+    FinishReason,
+    Message,
+    ProviderItem,
+    Reasoning,
+    Refusal,
+    Response,
+    Role,
+    Text,
+    ToolCall,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from arawn.messages import Part
+
+    Events: TypeAlias = AsyncGenerator["StreamEvent", None]
+
+NoticeKind: TypeAlias = Literal["retrying", "fallback", "budget", "cached", "dropped", "finish", "config"]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The backend has begun to answer; ``model`` and ``id`` are the provider's own."""
+
+    backend: str
+    model: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More visible text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalDelta:
+    """More of the words with which the model declines."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """More thinking. A ``signature`` or an ``item`` closes the block it belongs to; ``block`` tells blocks apart."""
+
+    text: str = ""
+    signature: str = ""
+    item: Mapping[str, Any] | None = None
+    block: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallStarted:
+    """A tool call begins; ``index`` names it in the deltas that follow and is unique within the answer."""
+
+    index: int
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """More of the JSON text of a tool call's arguments."""
+
+    index: int
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderItemDone:
+    """A block only this backend understands, whole; it is kept for the next turn."""
+
+    item: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the user should know now: retrying, fell back, from cache, a part was dropped."""
+
+    kind: NoticeKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The answer is complete. ``raw`` is the provider's word; ``usage`` is None where it reported none."""
+
+    finish_reason: FinishReason
+    raw: str = ""
+    usage: Usage | None = None
+
+
+StreamEvent: TypeAlias = (
+    Started
+    | TextDelta
+    | RefusalDelta
+    | ReasoningDelta
+    | ToolCallStarted
+    | ToolCallDelta
+    | ProviderItemDone
+    | Notice
+    | Finished
+)
+
+Delta = (TextDelta, RefusalDelta, ReasoningDelta, ToolCallStarted, ToolCallDelta, ProviderItemDone)
+"""The events that carry answer: once one was delivered, asking again would print it twice."""
+
+
+class ResponseBuilder:
+    """Gathers events into a response; ``response()`` may be called at any time and gives what there is."""
+
+    def __init__(self, backend: str = "", model: str = "") -> None:
+        self._started = Started(backend, model)
+        self._finished = Finished(FinishReason.UNKNOWN)
+        self._slots: list[_Slot] = []
+        self._calls: dict[int, _Slot] = {}
+
+    def add(self, event: StreamEvent) -> None:  # noqa: C901 -- one case an event kind
+        """Take in the next event."""
+        match event:
+            case TextDelta(text):
+                self._append("text", 0, text)
+            case ReasoningDelta():
+                self._reasoning(event)
+            case ToolCallStarted(index, call_id, name):
+                self._slots.append(_Slot("call", index, call_id, name))
+                self._calls[index] = self._slots[-1]
+            case ToolCallDelta(index, arguments):
+                self._calls[index].texts.append(arguments)
+            case RefusalDelta(text):
+                self._append("refusal", 0, text)
+            case ProviderItemDone(item):
+                self._slots.append(_Slot("item", 0, item=item))
+            case Started():
+                self._started = event
+            case Finished():
+                self._finished = event
+            case Notice():
+                pass
+
+    def response(self) -> Response:
+        """Return the answer as far as it came."""
+        return Response(
+            message=Message(Role.ASSISTANT, tuple(slot.part(self._started.backend) for slot in self._slots)),
+            finish_reason=self._finished.finish_reason,
+            raw_finish_reason=self._finished.raw,
+            usage=self._finished.usage or Usage(estimated=True),
+            model=self._started.model,
+            backend=self._started.backend,
+            id=self._started.id,
+        )
+
+    def _append(self, kind: str, block: int, text: str) -> _Slot:
+        last = self._slots[-1] if self._slots else None
+        if last is None or last.kind != kind or last.block != block or last.closed:
+            last = _Slot(kind, block)
+            self._slots.append(last)
+        last.texts.append(text)
+        return last
+
+    def _reasoning(self, event: ReasoningDelta) -> None:
+        slot = self._append("reasoning", event.block, event.text)
+        if event.signature or event.item is not None:
+            slot.signature, slot.item, slot.closed = event.signature, event.item, True
+
+
+class _Slot:
+    """One part in the making."""
+
+    __slots__ = ("block", "call_id", "closed", "item", "kind", "name", "signature", "texts")
+
+    def __init__(
+        self, kind: str, block: int, call_id: str = "", name: str = "", item: Mapping[str, Any] | None = None
+    ) -> None:
+        self.kind, self.block, self.call_id, self.name, self.item = kind, block, call_id, name, item
+        self.texts: list[str] = []
+        self.signature = ""
+        self.closed = False
+
+    def part(self, owner: str) -> Part:
+        text = "".join(self.texts)
+        match self.kind:
+            case "text":
+                return Text(text)
+            case "reasoning":
+                return Reasoning(text, self.signature, self.item, owner)
+            case "call":
+                return ToolCall(self.call_id, self.name, text)
+            case "refusal":
+                return Refusal(text)
+            case _:
+                return ProviderItem(self.item or {}, owner)
+
+
+async def collect(events: Events) -> Response:
+    """Read a whole stream into a response; whatever the stream raises comes through."""
+    builder = ResponseBuilder()
+    async with aclosing(events) as stream:
+        async for event in stream:
+            builder.add(event)
+    return builder.response()

@@ -1,0 +1,280 @@
+"""What travels between a person and a model: roles, parts, messages, tools, a request, a response, usage.
+
+All values are frozen. A request says what is wanted in words every provider shares; how it is written on a wire is the
+adapters' business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from decimal import Decimal
+
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+class Role(StrEnum):
+    """Who speaks."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+class FinishReason(StrEnum):
+    """Why an answer ended, in words every provider shares; the provider's own word travels beside it."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    CONTENT_FILTER = "content_filter"
+    REFUSAL = "refusal"
+    PAUSE = "pause"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Visible text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture: its bytes with their media type (``image/png``), or an https URL the provider fetches itself."""
+
+    data: bytes = b""
+    media_type: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """Thinking text. ``owner`` is the backend that made it: nobody else may be sent its ``signature`` or ``item``.
+
+    ``signature`` and ``item`` (a JSON object: redacted thinking, an encrypted reasoning item, ``reasoning_details``)
+    go back unchanged; text may be empty where they are present.
+    """
+
+    text: str = ""
+    signature: str = ""
+    item: Mapping[str, Any] | None = None
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The model's words for why it will not answer (OpenAI's ``refusal``)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model asks for a tool. ``arguments`` is the JSON text as it came; an empty one means ``{}``."""
+
+    id: str
+    name: str
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool gave back for the call ``call_id``: text and pictures."""
+
+    call_id: str
+    content: tuple[Text | Image, ...]
+    name: str = ""
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderItem:
+    """A block only its ``owner`` understands (server-side tool use, compaction): kept, and sent back unchanged."""
+
+    item: Mapping[str, Any]
+    owner: str = ""
+
+
+Part: TypeAlias = Text | Image | Reasoning | Refusal | ToolCall | ToolResult | ProviderItem
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message: a role and its parts, in order. Tool results stand in messages of the role TOOL."""
+
+    role: Role
+    parts: tuple[Part, ...]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """All visible text, joined; what a model refused with counts as text."""
+        return "".join(part.text for part in self.parts if isinstance(part, Text | Refusal))
+
+    @property
+    def reasoning(self) -> str:
+        """All thinking text, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, Reasoning))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls, in order."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+
+def LLMMessage(role: str, content: str) -> Message:  # noqa: N802 -- a documented name of the public API
+    """Make a text message; the short way to write one."""
+    return Message(Role(role), (Text(content),))
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function the model may ask for; ``parameters`` is a JSON Schema of an object."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """``auto``, ``none``, ``required`` (any tool), or ``tool`` with a ``name``."""
+
+    mode: Literal["auto", "none", "required", "tool"] = "auto"
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFormat:
+    """Ask for JSON: any object where ``schema`` is None, else one that fits the JSON Schema."""
+
+    schema: Mapping[str, Any] | None = None
+    name: str = "answer"
+    strict: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """How much to reason: an effort word, or a budget in tokens for models that take one."""
+
+    effort: Effort | None = None
+    budget_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """Everything one call asks for. None means: the provider's default, so it is not sent at all.
+
+    ``extra`` holds keys of the provider's own body, merged in last.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    parallel_tool_calls: bool | None = None
+    output: OutputFormat | None = None
+    thinking: Thinking | None = None
+    stream: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call, counted the same for every provider.
+
+    ``input_tokens`` includes what was read from and written to the provider's cache, ``output_tokens`` includes
+    reasoning. ``estimated`` marks numbers the server did not give. ``cost`` (USD) only where the provider told it.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+    cost: Decimal | None = None
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+    @classmethod
+    def estimate(cls, input_chars: int, output_chars: int) -> Usage:
+        """Guess from lengths, at four characters a token, and say so."""
+        return cls((input_chars + 3) // 4, (output_chars + 3) // 4, estimated=True)
+
+    def marked_estimated(self) -> Usage:
+        """Return the same numbers, marked as a guess."""
+        return replace(self, estimated=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer."""
+
+    message: Message
+    finish_reason: FinishReason = FinishReason.UNKNOWN
+    raw_finish_reason: str = ""
+    usage: Usage = Usage(estimated=True)
+    model: str = ""
+    backend: str = ""
+    id: str = ""
+
+    @property
+    def text(self) -> str:
+        """All visible text."""
+        return self.message.text
+
+    @property
+    def content(self) -> str:
+        """The same as ``text``."""
+        return self.message.text
+
+    @property
+    def reasoning(self) -> str:
+        """All thinking text."""
+        return self.message.reasoning
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls, in order."""
+        return self.message.tool_calls
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Vectors in the order of the texts, all of one dimension."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    model: str = ""
+    usage: Usage = Usage(estimated=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a backend's own model list says of one model; None where it does not say."""
+
+    id: str
+    context_window: int | None = None
+    max_output: int | None = None
+    owned_by: str = ""
+
+
+def joined_text(parts: Sequence[Part]) -> str:
+    """Return the text of the text parts, for wires that take a plain string."""
+    return "".join(part.text for part in parts if isinstance(part, Text | Refusal))

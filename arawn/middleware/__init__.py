@@ -1,0 +1,1 @@
+"""Backends around backends: each adds one promise."""
