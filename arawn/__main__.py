@@ -13,6 +13,9 @@ def main() -> None:
 
         sys.stdout.write(f"arawn {__version__}\n")
         return
+    from arawn.cli.signals import die_quietly
+
+    die_quietly()
     if argv[:1] == ["__complete"]:
         from arawn.cli.complete import print_values
 
