@@ -18,7 +18,7 @@ ArawnError
 │   │   ├── ContextLengthError
 │   │   └── ContentFilterError
 │   ├── StreamInterruptedError 10  the answer stopped before its end
-│   └── BackendTimeoutError    124 one of the four clocks ran out
+│   └── BackendTimeoutError    124 one of the clocks ran out
 ├── BudgetError                9   nothing was sent
 ├── IncompleteAnswerError      10  schema not met; ``length`` and refusals under --strict
 └── NotSavedError              11  the answer was printed, but could not be stored
@@ -207,7 +207,7 @@ class StreamInterruptedError(BackendError):
 
 
 class BackendTimeoutError(BackendError):
-    """One of the four clocks ran out; ``clock`` is ``connect``, ``first event``, ``idle`` or ``total``.
+    """One of the four clocks ran out; ``clock`` is ``connect``, ``first event``, ``idle``, ``ping`` or ``total``.
 
     Only a connect timeout is transient: after the request was sent, asking again may pay twice.
     """

@@ -6,9 +6,9 @@ Everyone above reads these same events: renderer, recorder, ledger, gateway. Err
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from arawn.errors import StreamInterruptedError
 from arawn.messages import (
     FinishReason,
     Message,
@@ -21,6 +21,7 @@ from arawn.messages import (
     ToolCall,
     Usage,
 )
+from arawn.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 NoticeKind: TypeAlias = Literal["retrying", "fallback", "budget", "cached", "dropped", "finish", "config"]
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Value):
     """The backend has begun to answer; ``model`` and ``id`` are the provider's own."""
 
     backend: str
@@ -41,22 +41,19 @@ class Started:
     id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TextDelta:
+class TextDelta(Value):
     """More visible text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class RefusalDelta:
+class RefusalDelta(Value):
     """More of the words with which the model declines."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReasoningDelta:
+class ReasoningDelta(Value):
     """More thinking. A ``signature`` or an ``item`` closes the block it belongs to; ``block`` tells blocks apart."""
 
     text: str = ""
@@ -65,8 +62,7 @@ class ReasoningDelta:
     block: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCallStarted:
+class ToolCallStarted(Value):
     """A tool call begins; ``index`` names it in the deltas that follow and is unique within the answer."""
 
     index: int
@@ -74,31 +70,27 @@ class ToolCallStarted:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCallDelta:
+class ToolCallDelta(Value):
     """More of the JSON text of a tool call's arguments."""
 
     index: int
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderItemDone:
+class ProviderItemDone(Value):
     """A block only this backend understands, whole; it is kept for the next turn."""
 
     item: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Value):
     """Something the user should know now: retrying, fell back, from cache, a part was dropped."""
 
     kind: NoticeKind
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Value):
     """The answer is complete. ``raw`` is the provider's word; ``usage`` is None where it reported none."""
 
     finish_reason: FinishReason
@@ -209,9 +201,17 @@ class _Slot:
 
 
 async def collect(events: Events) -> Response:
-    """Read a whole stream into a response; whatever the stream raises comes through."""
+    """Read a whole stream into a response.
+
+    Whatever the stream raises comes through; an interrupted one with what had arrived as its ``partial``.
+    """
     builder = ResponseBuilder()
-    async with aclosing(events) as stream:
-        async for event in stream:
-            builder.add(event)
+    try:
+        async with aclosing(events) as stream:
+            async for event in stream:
+                builder.add(event)
+    except StreamInterruptedError as error:
+        partial = builder.response()
+        error.partial = partial if partial.message.parts else None
+        raise
     return builder.response()

@@ -6,15 +6,19 @@ adapters' business.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from arawn.values import EMPTY, Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+_NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
 class Role(StrEnum):
@@ -38,15 +42,13 @@ class FinishReason(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Value):
     """Visible text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Value):
     """A picture: its bytes with their media type (``image/png``), or an https URL the provider fetches itself."""
 
     data: bytes = b""
@@ -54,8 +56,7 @@ class Image:
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reasoning:
+class Reasoning(Value):
     """Thinking text. ``owner`` is the backend that made it: nobody else may be sent its ``signature`` or ``item``.
 
     ``signature`` and ``item`` (a JSON object: redacted thinking, an encrypted reasoning item, ``reasoning_details``)
@@ -68,15 +69,13 @@ class Reasoning:
     owner: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Value):
     """The model's words for why it will not answer (OpenAI's ``refusal``)."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(Value):
     """The model asks for a tool. ``arguments`` is the JSON text as it came; an empty one means ``{}``."""
 
     id: str
@@ -84,8 +83,7 @@ class ToolCall:
     arguments: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolResult:
+class ToolResult(Value):
     """What a tool gave back for the call ``call_id``: text and pictures."""
 
     call_id: str
@@ -94,8 +92,7 @@ class ToolResult:
     is_error: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderItem:
+class ProviderItem(Value):
     """A block only its ``owner`` understands (server-side tool use, compaction): kept, and sent back unchanged."""
 
     item: Mapping[str, Any]
@@ -105,13 +102,12 @@ class ProviderItem:
 Part: TypeAlias = Text | Image | Reasoning | Refusal | ToolCall | ToolResult | ProviderItem
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Value):
     """One message: a role and its parts, in order. Tool results stand in messages of the role TOOL."""
 
     role: Role
     parts: tuple[Part, ...]
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = EMPTY
 
     @property
     def text(self) -> str:
@@ -134,26 +130,23 @@ def LLMMessage(role: str, content: str) -> Message:  # noqa: N802 -- a documente
     return Message(Role(role), (Text(content),))
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(Value):
     """A function the model may ask for; ``parameters`` is a JSON Schema of an object."""
 
     name: str
     description: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    parameters: Mapping[str, Any] = _NO_PARAMETERS
     strict: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ToolChoice:
+class ToolChoice(Value):
     """``auto``, ``none``, ``required`` (any tool), or ``tool`` with a ``name``."""
 
     mode: Literal["auto", "none", "required", "tool"] = "auto"
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFormat:
+class OutputFormat(Value):
     """Ask for JSON: any object where ``schema`` is None, else one that fits the JSON Schema."""
 
     schema: Mapping[str, Any] | None = None
@@ -161,16 +154,14 @@ class OutputFormat:
     strict: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Thinking:
+class Thinking(Value):
     """How much to reason: an effort word, or a budget in tokens for models that take one."""
 
     effort: Effort | None = None
     budget_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(Value):
     """Everything one call asks for. None means: the provider's default, so it is not sent at all.
 
     ``extra`` holds keys of the provider's own body, merged in last.
@@ -189,11 +180,10 @@ class ChatRequest:
     output: OutputFormat | None = None
     thinking: Thinking | None = None
     stream: bool = True
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = EMPTY
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Value):
     """Tokens of one call, counted the same for every provider.
 
     ``input_tokens`` includes what was read from and written to the provider's cache, ``output_tokens`` includes
@@ -223,8 +213,7 @@ class Usage:
         return replace(self, estimated=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Value):
     """A whole answer."""
 
     message: Message
@@ -256,8 +245,7 @@ class Response:
         return self.message.tool_calls
 
 
-@dataclass(frozen=True, slots=True)
-class Embeddings:
+class Embeddings(Value):
     """Vectors in the order of the texts, all of one dimension."""
 
     vectors: tuple[tuple[float, ...], ...]
@@ -265,8 +253,7 @@ class Embeddings:
     usage: Usage = Usage(estimated=True)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCard:
+class ModelCard(Value):
     """What a backend's own model list says of one model; None where it does not say."""
 
     id: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from arawn.values import EMPTY, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from arawn.messages import ChatRequest, Embeddings, ModelCard
 
 
-@dataclass(frozen=True, slots=True)
-class HttpCall:
+class HttpCall(Value):
     """A request described, not sent. ``path`` begins with ``/`` and follows the backend's ``base_url``.
 
     ``headers`` never hold a credential: the backend adds it, as late as possible. ``notices`` say what of the request
@@ -24,14 +24,13 @@ class HttpCall:
     method: Literal["GET", "POST"]
     path: str
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = EMPTY
+    query: Mapping[str, str] = EMPTY
     stream: bool = False
     notices: tuple[Notice, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
+class Quirks(Value, kw_only=True):
     """How one service deviates from its protocol, as data; each field is a key of a ``[backends.NAME]`` table.
 
     A field left empty means: as the adapter's protocol has it.
@@ -40,8 +39,8 @@ class Quirks:
     chat_path: str = ""  # may hold {model}
     models_path: str = ""
     embeddings_path: str = ""  # may hold {model}
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = EMPTY
+    query: Mapping[str, str] = EMPTY
     max_tokens_key: str = ""
     default_max_tokens: int | None = None  # for protocols that insist on a number
     system_role: str = ""
@@ -51,7 +50,16 @@ class Quirks:
     sampling: bool = True  # false: temperature and top_p are refused
     adaptive_thinking: bool = False  # true: an effort word, no budget in tokens
     output_includes_reasoning: bool = True  # false: the service counts reasoning tokens beside the output
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = EMPTY
+
+
+def path_for(template: str, model: str) -> str:
+    """Return a path with its ``{model}`` filled in; paths without one are as they are."""
+    if "{model}" not in template:
+        return template
+    from urllib.parse import quote
+
+    return template.replace("{model}", quote(model, safe=""))
 
 
 class StreamParser(Protocol):
