@@ -1,0 +1,65 @@
+"""Token counts of the OpenAI shape, and of the services that count a little differently."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from arawn.messages import Usage
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+_MOST = 10**12  # more tokens, or dollars, than any answer has: a broken number
+
+
+def parse_usage(raw: Any, *, output_includes_reasoning: bool = True) -> Usage | None:
+    """Return the counts of a ``usage`` object, None where it has none that make sense.
+
+    Where ``total_tokens`` is more than prompt and completion together, the rest is reasoning counted beside the
+    completion (xAI: ``completion_tokens_details``; Gemini: told nowhere else); it belongs to the output.
+    """
+    if not isinstance(raw, dict):
+        return None
+    prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
+    if prompt is None and completion is None:
+        return None
+    read_from = raw.get("prompt_tokens_details")
+    reasoning = _count(raw.get("completion_tokens_details"), "reasoning_tokens") or 0
+    prompt, completion = prompt or 0, completion or 0
+    beside = max(0, (_count(raw, "total_tokens") or 0) - prompt - completion)
+    if not output_includes_reasoning:
+        beside = beside or reasoning
+    cached = _first(
+        _count(read_from, "cached_tokens"), _count(raw, "prompt_cache_hit_tokens"), _count(raw, "cached_tokens")
+    )
+    written = _first(_count(read_from, "cache_write_tokens"), _count(raw, "cache_creation_input_tokens"))
+    output = completion + beside
+    return Usage(
+        input_tokens=prompt,
+        output_tokens=output,
+        cache_read_tokens=min(cached, prompt),
+        cache_write_tokens=min(written, prompt - min(cached, prompt)),
+        reasoning_tokens=min(reasoning or beside, output),
+        cost=cost_of(raw.get("cost")),
+    )
+
+
+def _first(*counts: int | None) -> int:
+    return next((count for count in counts if count is not None), 0)
+
+
+def _count(holder: Any, key: str) -> int | None:
+    """Return a count, None for what is none: missing, negative, not a number, absurd."""
+    value = holder.get(key) if isinstance(holder, dict) else None
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value < _MOST else None
+
+
+def cost_of(value: Any) -> Decimal | None:
+    """Return the dollars a service says it charged; None for what is no amount."""
+    if type(value) not in (int, float) or not 0 <= value < _MOST:
+        return None
+    from decimal import Decimal
+
+    return Decimal(repr(value))

@@ -1,0 +1,133 @@
+"""JSON on its way out and in: bodies written so that every server can read them, answers read with suspicion.
+
+Readers raise ValueError for what a field is not; ``malformed`` makes the ProtocolError of it, where the number of the
+event is known.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from arawn.errors import ProtocolError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MOST = 1 << 53
+
+
+def render_body(body: Mapping[str, Any], *, backend: str) -> bytes:
+    """Write a request body. Raises RequestError for what JSON cannot say (NaN, a date, a set)."""
+    try:
+        return json_text(body).encode("utf-8", "replace")
+    except (ValueError, TypeError) as error:
+        raise RequestError(
+            f'The request to backend "{backend}" cannot be written as JSON: {error}',
+            hints=("Check the extra table of this backend and what the call passes as extra",),
+            backend=backend,
+        ) from None
+
+
+def malformed(error: ValueError, *, backend: str, event: int = 0) -> ProtocolError:
+    """Return the error for what came in; ``event`` counts from 1, 0 means a whole body."""
+    where = f"event {event} of the answer" if event else "the answer"
+    return ProtocolError(
+        f'Backend "{backend}" does not keep to its protocol, {where}: {error}',
+        hints=("Check base_url and adapter of this backend: arawn config show",),
+        backend=backend,
+    )
+
+
+def json_text(value: Any) -> str:
+    """Write a JSON value."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def parse_json(text: str) -> Any:
+    """Read JSON strictly: no NaN, no Infinity, no half of a surrogate pair (which no encoder could write again)."""
+    try:
+        value = _DECODER.decode(text)
+        if "\\ud" in text or "\\uD" in text:
+            value = _DECODER.decode(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON ({error.msg} at character {error.pos})") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return value
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """Read a JSON object, strictly."""
+    value = parse_json(text)
+    if type(value) is not dict:
+        raise ValueError(f"it is {_kind(value)}, not an object")
+    return value
+
+
+def parse_body(body: bytes) -> dict[str, Any]:
+    """Read the JSON object an unstreamed answer consists of."""
+    return parse_object(body.decode("utf-8-sig", "replace"))
+
+
+def text_of(fields: Mapping[str, Any], key: str) -> str:
+    """Return a text; a missing one, or null, is empty."""
+    value = fields.get(key)
+    if type(value) is str:
+        return value
+    return "" if value is None else _wrong(key, "a text", value)
+
+
+def count_of(fields: Mapping[str, Any], key: str) -> int:
+    """Return a number of things: 0 when missing, and never negative."""
+    value = fields.get(key)
+    if type(value) is int and 0 <= value < _MOST:
+        return value
+    return 0 if value is None else _wrong(key, "a count", value)
+
+
+def object_of(fields: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return an object; a missing one, or null, is empty."""
+    value = fields.get(key)
+    if type(value) is dict:
+        return value
+    return {} if value is None else _wrong(key, "an object", value)
+
+
+def objects_of(fields: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """Return a list of objects; a missing one, or null, is empty."""
+    value = fields.get(key)
+    if type(value) is list and all(type(item) is dict for item in value):
+        return value
+    return [] if value is None else _wrong(key, "a list of objects", value)
+
+
+def _wrong(key: str, wanted: str, value: Any) -> NoReturn:
+    raise ValueError(f'"{key}" is {_kind(value)}, not {wanted}')
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "another number"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case _:
+            return "an object"
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+"""Built once: ``json.loads`` with an option builds one a call, at the price of the parsing itself."""
