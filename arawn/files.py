@@ -1,0 +1,265 @@
+"""Every file arawn reads or creates on purpose: private, whole or not at all, and a file in earnest.
+
+Written: to a temporary file beside the target, synced, renamed, the folder synced; so whoever looks, at any time, sees
+one of the complete versions. Read: regular files only, once, up to a size.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from arawn.errors import ConfigError, NotSavedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What a platform lacks, it does without: Windows has no O_NOFOLLOW or O_NONBLOCK, only Windows has O_BINARY.
+_BINARY = getattr(os, "O_BINARY", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def write_private(path: str, data: bytes) -> None:
+    """Replace a file of arawn's own, mode 0600 or what stricter mode it had; of a symbolic link, the target.
+
+    Missing folders are created 0700. Raises ConfigError, and then the old file is as it was.
+    """
+    try:
+        target = os.path.realpath(path)
+        private_dir(os.path.dirname(target))
+        _replace(target, data, private=True)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot write {path}: {_reason(error)}", hints=("nothing was changed",)) from error
+
+
+def write_output(path: str, data: bytes) -> None:
+    """Replace a file the user named for output: with the mode it had, a new one as the umask says.
+
+    A device or pipe is written to, not replaced. Raises UsageError when the path cannot be a file, NotSavedError when
+    the writing failed; the old file is then as it was.
+    """
+    try:
+        target = os.path.realpath(path)
+        if _is_special(target):
+            with open(path, "wb") as file:
+                file.write(data)
+        else:
+            _replace(target, data, private=False)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, ValueError) as error:
+        raise UsageError(f"cannot write {path}: {_reason(error)}") from error
+    except OSError as error:
+        raise NotSavedError(f"cannot write {path}: {_reason(error)}", hints=("nothing was changed",)) from error
+
+
+def require_place(path: str) -> None:
+    """Raise UsageError where ``write_output`` could write no file: better before the work than after it."""
+    try:
+        target = os.path.realpath(path)
+        folder = os.path.dirname(target)
+        if os.path.isdir(target):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(errno.ENOENT, f"there is no folder {folder}")
+        if not os.access(target if _is_special(target) else folder, os.W_OK):
+            raise PermissionError(errno.EACCES, "permission denied")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot write {path}: {_reason(error)}") from error
+
+
+def private_dir(path: str) -> None:
+    """Create a folder and its missing parents, each 0700 under any umask; those that exist stay as they are."""
+    if not path or os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    if parent != path:
+        private_dir(parent)
+    try:
+        os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise ConfigError(f"cannot create the folder {path}: a file of that name is in the way") from None
+    except OSError as error:
+        raise ConfigError(f"cannot create the folder {path}: {_reason(error)}") from error
+
+
+def open_private(path: str) -> int:
+    """Open a file of arawn's own to read and write, created 0600 in a private folder; returns the descriptor.
+
+    A symbolic link in its place is refused, and what others could read no longer is.
+    """
+    private_dir(os.path.dirname(path))
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _BINARY, 0o600)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot open {path}: {_reason(error)}") from error
+    check_private(path)
+    return descriptor
+
+
+@contextmanager
+def open_private_lock(path: str) -> Iterator[None]:
+    """Hold the lock of the file ``path``, waiting as long as another process holds it.
+
+    The lock is a hidden file beside it, since the file itself is replaced; links to one file share one lock.
+    """
+    folder, name = os.path.split(os.path.realpath(path))
+    descriptor = open_private(os.path.join(folder, f".{name}.lock"))
+    try:
+        _lock(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def read_file(path: str, limit: int, *, private: bool = False) -> bytes:
+    """Read a regular file of at most ``limit`` bytes; links are followed. Raises UsageError that names the path.
+
+    What stands in /proc or /sys looks regular, but its size is a lie: that is how it is known. ``private`` refuses a
+    file that others than its owner can read or write.
+    """
+    try:
+        _require_regular(path, os.stat(path))  # a device may act on being opened, so look first
+        with open(os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY), "rb") as file:
+            info = os.fstat(file.fileno())
+            _require_regular(path, info)
+            if private and _is_open_to_others(info):
+                raise UsageError(f"{path} can be read by others", hints=(f"chmod 600 {path}",))
+            if info.st_size > limit:
+                raise UsageError(f"{path} is too large: {info.st_size:,} bytes, the limit is {limit:,}")
+            data = file.read(info.st_size or 1)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {_reason(error)}") from error
+    if len(data) != info.st_size:
+        raise UsageError(f"cannot read {path}: its size is not what it says, so it is no regular file")
+    return data
+
+
+def media_type(data: bytes) -> str:
+    """Tell an image by its first bytes; empty for anything else."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "image/webp"
+    return ""
+
+
+def check_private(path: str) -> str:
+    """Take a file back from group and others; returns the sentence that says so, empty when it was private already.
+
+    Raises ConfigError when its mode cannot be changed. A file that does not exist is private.
+    """
+    try:
+        info = os.stat(path)
+        if not _is_open_to_others(info):
+            return ""
+        mode = stat.S_IMODE(info.st_mode)
+        os.chmod(path, mode & ~_OTHERS)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise ConfigError(f"{path} can be read by others: {_reason(error)}", hints=(f"chmod 600 {path}",)) from error
+    return f"{path} could be read by others (mode {mode:04o}); it is now {mode & ~_OTHERS:04o}"
+
+
+def _replace(target: str, data: bytes, *, private: bool) -> None:
+    """Write a complete new version beside ``target`` and rename it into place; on any failure leave no trace."""
+    try:
+        old = os.lstat(target)
+    except FileNotFoundError:
+        old = None
+    if old is not None:
+        _require_replaceable(old)
+    folder = os.path.dirname(target)
+    temporary = os.path.join(folder, f".arawn-{os.urandom(8).hex()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
+    descriptor = os.open(temporary, flags, 0o600 if private else 0o666)
+    try:
+        with open(descriptor, "wb") as file:
+            _settle(descriptor if os.chmod in os.supports_fd else temporary, old, private=private)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(folder)
+
+
+def _require_replaceable(info: os.stat_result) -> None:
+    if stat.S_ISDIR(info.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if not stat.S_ISREG(info.st_mode):
+        raise FileExistsError(errno.EEXIST, "what stands there is no regular file")
+
+
+def _settle(handle: int | str, old: os.stat_result | None, *, private: bool) -> None:
+    """Set owner and mode, before there is anything to read: those of the old version, without what is not private."""
+    if old is None and not private:
+        return  # as the umask made it
+    if old is not None and hasattr(os, "chown") and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+        with suppress(OSError):  # only root can; and ``sudo`` must not take a user's file away
+            os.chown(handle, old.st_uid, old.st_gid)
+    mode = 0o600 if old is None else stat.S_IMODE(old.st_mode)
+    os.chmod(handle, mode & 0o600 if private else mode)
+
+
+def _sync_folder(folder: str) -> None:
+    """Make the rename last; what cannot sync a folder (Windows, some network mounts) still has the whole file."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, path: str) -> None:
+    """Wait for the exclusive lock; closing the descriptor gives it back."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError as error:
+        raise ConfigError(f"cannot lock {path}: {_reason(error)}") from error
+
+
+def _is_special(target: str) -> bool:
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def _require_regular(path: str, info: os.stat_result) -> None:
+    if stat.S_ISDIR(info.st_mode):
+        raise UsageError(f"cannot read {path}: it is a folder")
+    if not stat.S_ISREG(info.st_mode):
+        raise UsageError(f"cannot read {path}: it is not a regular file")
+
+
+def _is_open_to_others(info: os.stat_result) -> bool:
+    """Whether more than the owner has a right to it; Windows keeps rights elsewhere."""
+    return os.name != "nt" and bool(stat.S_IMODE(info.st_mode) & _OTHERS)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
