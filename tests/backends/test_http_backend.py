@@ -1,0 +1,357 @@
+"""HttpBackend and HttpEmbedder through the real door: an adapter, an endpoint, a transport, a server on loopback."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import aclosing
+
+import pytest
+from asking import ANSWER, ASK, DONE, STREAM, WHOLE, asking, endpoint, streamed
+from engines import BOTH_ENGINES
+from loopback import CHUNKED, Fin, Flood, Loopback, Pause, Rst, Stall, answer, chunked, head
+
+from arawn import __version__
+from arawn.adapters.base import HttpCall, Quirks
+from arawn.adapters.embeddings import OpenAIEmbeddings
+from arawn.adapters.ollama import OllamaAdapter
+from arawn.adapters.openai_chat import OpenAIChatAdapter
+from arawn.backends.clocks import Patience
+from arawn.backends.http import HttpBackend, HttpEmbedder
+from arawn.errors import (
+    AuthenticationError,
+    ConfigError,
+    ConnectionFailedError,
+    ProtocolError,
+    RateLimitError,
+    SecretError,
+)
+from arawn.events import Finished, Notice, Started, TextDelta
+from arawn.messages import ChatRequest, Usage
+from arawn.secrets import Secret
+
+AUTH = [("Authorization", "Bearer "), ("x-api-key", ""), ("api-key", ""), ("X-Auth-Token", "Token ")]
+
+
+# ---- What is sent ----
+
+
+@BOTH_ENGINES
+def test_it_sends_the_call_with_its_key_and_its_name(engine):
+    with Loopback(streamed(*STREAM)) as server:
+        engine.play(asking(server.url, quirks=Quirks(headers={"X-Title": "arawn"}, query={"api-version": "2 b"})))
+    [request] = server.requests
+    assert (request.method, request.target) == ("POST", "/v1/chat/completions?api-version=2+b")
+    assert request.headers["authorization"] == "Bearer sk-canary"
+    assert request.headers["user-agent"] == f"arawn/{__version__}"
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["accept-encoding"] == "identity"
+    assert request.headers["x-title"] == "arawn"
+    assert json.loads(request.body)["messages"] == [{"role": "user", "content": "Hello there"}]
+
+
+@BOTH_ENGINES
+@pytest.mark.parametrize(("header", "prefix"), AUTH)
+def test_the_key_goes_where_the_service_wants_it(engine, header, prefix):
+    with Loopback(streamed(*STREAM)) as server:
+        engine.play(asking(server.url, auth_header=header, auth_prefix=prefix))
+    assert server.requests[0].headers[header.lower()] == f"{prefix}sk-canary"
+
+
+@BOTH_ENGINES
+def test_without_a_key_no_header_is_sent(engine):
+    with Loopback(streamed(*STREAM)) as server:
+        engine.play(asking(server.url, key=None))
+    assert "authorization" not in server.requests[0].headers
+
+
+@BOTH_ENGINES
+def test_the_key_is_asked_for_with_each_request_and_not_before(engine):
+    asked = []
+
+    def credential():
+        asked.append(len(asked))
+        return Secret(f"sk-{len(asked)}", "$env:KEY")
+
+    with Loopback(streamed(*STREAM)) as server:
+
+        async def story(transport):
+            backend = HttpBackend(
+                endpoint(transport, server.url, credential=credential), OpenAIChatAdapter("local", Quirks())
+            )
+            assert not asked
+            for _ in range(2):
+                async with aclosing(backend.stream(ASK)) as events:
+                    assert [one async for one in events]
+
+        engine.play(story)
+    assert [request.headers["authorization"] for request in server.requests] == ["Bearer sk-1", "Bearer sk-2"]
+
+
+@BOTH_ENGINES
+@pytest.mark.parametrize("base", ["/v1", "/v1/", "/v1//"])
+def test_a_slash_at_the_end_of_base_url_does_not_matter(engine, base):
+    with Loopback(streamed(*STREAM)) as server:
+        engine.play(asking(server.url, base_url=server.url + base))
+    assert server.requests[0].target == "/v1/chat/completions"
+
+
+@BOTH_ENGINES
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "",
+        "localhost:8000",
+        "ftp://host/v1",
+        "http://",
+        "http://u:p@host/v1",
+        "http://host/v1?a=1",
+        "http://höst/",
+        "http://[bad/v1",
+    ],
+)
+def test_a_base_url_that_cannot_be_used_is_a_wrong_configuration(engine, base_url):
+    with pytest.raises(ConfigError, match='backend "local": base_url'):
+        engine.play(asking("", base_url=base_url))
+
+
+@BOTH_ENGINES
+def test_a_header_that_would_break_the_request_is_refused_and_its_value_not_shown(engine):
+    with Loopback(streamed(*STREAM)) as server, pytest.raises(ConfigError, match="'Authorization'") as caught:
+        engine.play(asking(server.url, key="canary\r\nX-Evil: 1"))
+    assert "canary" not in str(caught.value)
+    assert not server.requests
+
+
+@BOTH_ENGINES
+def test_r25_a_key_does_not_travel_unencrypted(engine):
+    with pytest.raises(SecretError, match=r"would travel unencrypted to far\.example") as caught:
+        engine.play(asking("http://far.example"))
+    assert "allow_http" in caught.value.hints[0]
+
+
+@BOTH_ENGINES
+@pytest.mark.parametrize("fields", [{"key": None}, {"allow_http": True}], ids=["no key", "allowed"])
+def test_r25_plain_http_is_possible_without_a_key_or_when_allowed(engine, fields, monkeypatch):
+    def unknown(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ConnectionFailedError, match=r"Cannot connect to Local at http://far\.example/v1"):
+        engine.play(asking("http://far.example", **fields))
+
+
+def test_the_request_can_be_shown_without_its_key():
+    backend = HttpBackend(endpoint(None, "https://api.example", credential=None), OpenAIChatAdapter("local", Quirks()))
+    shown = backend.describe(ASK)
+    assert shown.startswith("POST https://api.example/v1/chat/completions\n")
+    assert "\nAuthorization: Bearer ***\n" in shown
+    assert shown.endswith('"stream_options":{"include_usage":true}}')
+
+
+# ---- Answers ----
+
+
+@BOTH_ENGINES
+def test_a_stream_becomes_its_events(engine):
+    with Loopback(streamed(*STREAM)) as server:
+        events = engine.play(asking(server.url))
+    assert events[:-1] == ANSWER
+    assert events[-1].usage == Usage(7, 2)
+
+
+@BOTH_ENGINES
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_the_events_are_the_same_however_the_bytes_were_cut(engine, size):
+    body = b"".join(STREAM)
+    with Loopback(streamed(*(body[at : at + size] for at in range(0, len(body), size)))) as server:
+        assert engine.play(asking(server.url))[:-1] == ANSWER
+
+
+@BOTH_ENGINES
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", ""])
+def test_a_server_that_does_not_stream_is_read_all_the_same(engine, content_type):
+    request = ASK if content_type else ChatRequest("m-1", ASK.messages, stream=False)
+    with Loopback([answer(WHOLE, content_type=content_type)]) as server:
+        events = engine.play(asking(server.url, request))
+    assert [one for one in events if isinstance(one, TextDelta)] == [TextDelta("Good day")]
+    assert isinstance(events[-1], Finished)
+
+
+@BOTH_ENGINES
+def test_newline_delimited_json_is_a_stream_too(engine):
+    lines = [{"model": "m-1", "message": {"content": "Hi"}}, {"model": "m-1", "done": True, "done_reason": "stop"}]
+    body = [json.dumps({"done": False, **line}).encode() + b"\n" for line in lines]
+    with Loopback(streamed(*body, content_type="application/x-ndjson")) as server:
+        events = engine.play(asking(server.url, adapter=OllamaAdapter))
+    assert TextDelta("Hi") in events
+
+
+@BOTH_ENGINES
+def test_a_stream_without_a_content_type_is_read_as_what_was_asked_for(engine):
+    with Loopback(streamed(*STREAM, content_type="")) as server:
+        assert engine.play(asking(server.url))[:-1] == ANSWER
+
+
+@BOTH_ENGINES
+def test_usage_nobody_reported_is_estimated_and_says_so(engine):
+    with Loopback(streamed(*STREAM[:3], DONE)) as server:
+        events = engine.play(asking(server.url))
+    assert events[-1].usage == Usage(3, 2, estimated=True)
+
+
+@BOTH_ENGINES
+def test_what_could_not_be_sent_is_told_before_the_answer(engine):
+    request = ChatRequest("m-1", ASK.messages, temperature=0.5)
+    with Loopback(streamed(*STREAM)) as server:
+        events = engine.play(asking(server.url, request, quirks=Quirks(sampling=False)))
+    assert isinstance(events[0], Notice)
+    assert events[0].kind == "dropped"
+
+
+@BOTH_ENGINES
+def test_an_answer_is_complete_though_the_server_holds_the_connection_open(engine):
+    with Loopback([head(headers=CHUNKED), chunked(*STREAM, end=False), Stall()]) as server:
+        assert isinstance(engine.play(asking(server.url))[-1], Finished)
+
+
+@BOTH_ENGINES
+@pytest.mark.parametrize(
+    "after", [Rst(), Flood(chunked(b": more\n\n", end=False)), b"banana"], ids=["RST", "more", "junk"]
+)
+def test_what_comes_after_the_end_of_the_answer_does_not_matter(engine, after):
+    with Loopback([head(headers=CHUNKED), chunked(*STREAM, end=False), after]) as server:
+        assert isinstance(engine.play(asking(server.url))[-1], Finished)
+
+
+@BOTH_ENGINES
+def test_the_connection_is_used_again_after_a_stream(engine):
+    with Loopback(streamed(*STREAM)) as server:
+
+        async def story(transport):
+            for _ in range(3):
+                await asking(server.url)(transport)
+
+        engine.play(story)
+        assert (len(server.requests), server.connections) == (3, 1)
+
+
+@BOTH_ENGINES
+def test_a_reader_who_leaves_early_closes_the_connection(engine):
+    with Loopback(
+        [head(headers=CHUNKED), chunked(STREAM[0], end=False), Flood(chunked(STREAM[1], end=False))]
+    ) as server:
+
+        async def story(transport):
+            backend = HttpBackend(endpoint(transport, server.url), OpenAIChatAdapter("local", Quirks()))
+            async with aclosing(backend.stream(ASK)) as events:
+                assert isinstance(await anext(events), Started)
+            server.idle()
+
+        engine.play(story)
+
+
+# ---- Failures ----
+
+
+@BOTH_ENGINES
+def test_a_refused_key_is_an_authentication_error(engine):
+    with (
+        Loopback([answer(b'{"error": {"message": "bad key"}}', 401)]) as server,
+        pytest.raises(AuthenticationError) as caught,
+    ):
+        engine.play(asking(server.url))
+    assert caught.value.message == 'Authentication failed for backend "local"'
+
+
+@BOTH_ENGINES
+@pytest.mark.parametrize(
+    "body",
+    [
+        [head(429, headers={"Content-Length": "50", "Retry-After": "7"}), b"half", Fin()],
+        [head(429, headers={"Content-Encoding": "gzip", "Content-Length": "2", "Retry-After": "7"}), b"\x1f\x8b"],
+        [head(429, headers={**CHUNKED, "Retry-After": "7"}), Flood(chunked(b"x" * 65536, end=False))],
+    ],
+    ids=["cut", "compressed", "endless"],
+)
+def test_a_failure_is_told_by_its_status_whatever_became_of_its_body(engine, body):
+    with Loopback(body) as server, pytest.raises(RateLimitError) as caught:
+        engine.play(asking(server.url))
+    assert caught.value.retry_after == 7.0
+
+
+@BOTH_ENGINES
+def test_a_date_to_retry_at_counts_from_now_when_the_server_names_no_now(engine):
+    headers = {"Retry-After": "Thu, 01 Jan 1970 00:01:30 GMT"}
+    with Loopback([answer(b"{}", 429, headers=headers)]) as server, pytest.raises(RateLimitError) as caught:
+        engine.play(asking(server.url, now=lambda: 60.0))
+    assert caught.value.retry_after == 30.0
+
+
+@BOTH_ENGINES
+def test_events_that_come_in_time_keep_a_call_alive(engine):
+    slow = [step for part in STREAM for step in (Pause(0.2), chunked(part, end=False))]
+    with Loopback([head(headers=CHUNKED), *slow, b"0\r\n\r\n"]) as server:
+        events = engine.play(asking(server.url, patience=Patience(first_event=0.8, idle=0.8)))
+    assert isinstance(events[-1], Finished)
+
+
+# ---- Models and vectors ----
+
+
+@BOTH_ENGINES
+def test_it_lists_the_models(engine):
+    with Loopback([answer(b'{"data": [{"id": "m-1"}, {"id": "m-2"}]}')]) as server:
+
+        async def story(transport):
+            return await HttpBackend(endpoint(transport, server.url), OpenAIChatAdapter("local", Quirks())).models()
+
+        assert [card.id for card in engine.play(story)] == ["m-1", "m-2"]
+    [request] = server.requests
+    assert (request.method, request.target) == ("GET", "/v1/models")
+    assert request.headers["authorization"] == "Bearer sk-canary"
+    assert "content-type" not in request.headers
+
+
+def embedding(url, texts):
+    async def story(transport):
+        embedder = HttpEmbedder(
+            endpoint(transport, url), OpenAIEmbeddings("local", Quirks()), model="e-1", dimensions=2
+        )
+        return await embedder.embed(texts)
+
+    return story
+
+
+def vectors(*them):
+    data = [{"index": index, "embedding": vector} for index, vector in enumerate(them)]
+    return answer(json.dumps({"data": data, "model": "e-1", "usage": {"prompt_tokens": 3}}).encode())
+
+
+@BOTH_ENGINES
+def test_it_makes_vectors_of_texts(engine):
+    with Loopback([vectors([1.0, 0.0], [0.0, 1.0])]) as server:
+        embeddings = engine.play(embedding(server.url, ["one", "two"]))
+    assert embeddings.vectors == ((1.0, 0.0), (0.0, 1.0))
+    assert json.loads(server.requests[0].body)["input"] == ["one", "two"]
+
+
+@BOTH_ENGINES
+@pytest.mark.parametrize("sent", [[[1.0, 0.0]], [[1.0, 0.0]] * 3], ids=["too few", "too many"])
+def test_a_text_without_its_vector_is_a_protocol_error(engine, sent):
+    with Loopback([vectors(*sent)]) as server, pytest.raises(ProtocolError):
+        engine.play(embedding(server.url, ["one", "two"]))
+
+
+@BOTH_ENGINES
+def test_vectors_in_another_protocol_are_a_protocol_error(engine):
+    with (
+        Loopback([answer(b"<title>Sign in</title>", content_type="text/html")]) as server,
+        pytest.raises(ProtocolError, match="Sign in"),
+    ):
+        engine.play(embedding(server.url, ["one"]))
+
+
+def test_a_call_without_a_body_is_described_without_one():
+    one = endpoint(None, "https://api.example", credential=None)
+    assert one.describe(HttpCall("GET", "/models")).startswith("GET https://api.example/v1/models\n")
