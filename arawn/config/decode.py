@@ -1,0 +1,339 @@
+"""Bytes of a TOML file into a checked tree: syntax, unknown keys, wrong values, and what a stranger's file may say."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from itertools import islice
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from arawn.config.lines import find_places, join_key, shown
+from arawn.config.schema import Key, key_tree
+from arawn.config.settings import ROLES, table_at
+from arawn.errors import ConfigError
+from arawn.values import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    from arawn.config.lines import Path
+    from arawn.config.schema import Node
+    from arawn.config.settings import Tree
+
+# Patterns are compiled on their first use: most runs need none of them.
+_AT = r"(?s)(.*) \(at (?:line (\d+), column (\d+)|end of document)\)"
+_REFERENCE = r"\$(?:env:[A-Za-z_][A-Za-z0-9_]*|keyring:\S+|file:.+)"
+_REFERENCES = ("$env:", "$keyring:", "$file:")
+_URL = r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]\\]+)(?::\d{1,5})?(?:/[^\s?#\\]*)?"
+_PROXY = r"(?:https?|socks5h?)://[^\s/]+/?"
+_LARGEST = 2**63 - 1
+_HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+
+
+class Problem(Value):
+    """Something wrong in a file: ``file`` is its path, or the name of a variable; line and column are 0 if unknown."""
+
+    file: str
+    key: str
+    message: str
+    line: int = 0
+    column: int = 0
+    warning: bool = False
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        if not self.key:
+            return f"{place}:{self.column}: {self.message}"
+        return f"{place}: {self.key:.200}: {self.message}"
+
+
+class _Finding(NamedTuple):
+    path: Path
+    message: str
+    warning: bool = False
+
+
+def parse(content: bytes, file: str) -> tuple[Tree, str]:
+    """Return the tree of a TOML file and its text; a byte-order mark is skipped.
+
+    Raises ConfigError with one line, ``file:line:column: what``.
+    """
+    parsed = parse_or_problem(content, file)
+    if isinstance(parsed, Problem):
+        raise ConfigError(str(parsed))
+    return parsed
+
+
+def parse_or_problem(content: bytes, file: str) -> tuple[Tree, str] | Problem:
+    """Do as ``parse``, but return what is wrong instead of raising it."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        column = error.start - content.rfind(b"\n", 0, error.start)
+        what = f"expected UTF-8, got the byte 0x{content[error.start]:02x}; save the file as UTF-8"
+        return Problem(file, "", what, line, column)
+    try:
+        return tomllib.loads(text), text
+    except RecursionError:
+        return Problem(file, "", "nested too deeply", 1, 1)
+    except ValueError as error:
+        return _syntax_problem(str(error), text, file)
+
+
+def problems(tree: Tree, text: str, file: str) -> list[Problem]:
+    """Return what is wrong in the tree of a file, in the order of its lines; unknown keys are warnings."""
+    return sorted(_placed(list(_check(tree, key_tree(), ())), text, file), key=lambda problem: problem.line)
+
+
+def first_problem(tree: Tree, text: str, file: str) -> Problem | None:
+    """Return one thing that is wrong, None when nothing is: the rest of a stranger's file is not worth the time."""
+    findings = islice(_check(tree, key_tree(), ()), 1)
+    return next(iter(_placed(list(findings), text, file)), None)
+
+
+def unfinished_backends(tree: Tree, text: str, file: str, known: Collection[str]) -> list[Problem]:
+    """Return a warning for each new backend without an adapter: mostly a built-in one, misspelt."""
+    found = [
+        _Finding(("backends", name), f"no adapter, and no built-in backend{_guess(name, known)}", warning=True)
+        for name, table in _tables(tree, "backends")
+        if name not in known and "adapter" not in table
+    ]
+    return _placed(found, text, file)
+
+
+def undefined_backends(tree: Tree, text: str, file: str, known: Collection[str]) -> list[Problem]:
+    """Return a problem for each role whose backend is not defined; a warning for vectors, which a chat needs not."""
+    defined = {*known, *(name for name, _ in _tables(tree, "backends"))}
+    found = []
+    for path in ROLES.values():
+        name = table_at(tree, path).get("backend")
+        if isinstance(name, str) and name not in defined:
+            what = f"no backend {shown(name)}{_guess(name, defined)}; defined: {', '.join(sorted(defined))}"
+            found.append(_Finding((*path, "backend"), what, warning=path == ("embeddings",)))
+    return _placed(found, text, file)
+
+
+def value_problems(tree: Tree, source: Callable[[Path], str]) -> list[Problem]:
+    """Return what is wrong in values that have no file; ``source`` names where each came from."""
+    return [
+        Problem(source(finding.path), join_key(finding.path), finding.message, warning=finding.warning)
+        for finding in _check(tree, key_tree(), ())
+    ]
+
+
+def permitted(tree: Tree) -> tuple[Tree, list[str]]:
+    """Split off what a file may say before it is trusted; returns that, and the dotted keys that do not count."""
+    return _permitted(tree, key_tree(), ())
+
+
+def typed(key: Key, text: str) -> Any:
+    """Read a value from an environment variable as its key wants it; what cannot be read stays text."""
+    if key.kind == "boolean":
+        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower(), text)
+    if key.kind in ("integer", "number"):
+        return int(text) if re.fullmatch(r"\s*[+-]?\d{1,18}\s*", text) else _float_or_text(text)
+    if key.kind not in ("map", "table"):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        return text
+
+
+def _float_or_text(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _placed(findings: list[_Finding], text: str, file: str) -> list[Problem]:
+    if not findings:
+        return []
+    found = []
+    for finding, place in zip(findings, find_places(text, [each.path for each in findings]), strict=True):
+        line, column = (place.line, place.column) if place else (0, 0)
+        found.append(Problem(file, join_key(finding.path), finding.message, line, column, finding.warning))
+    return found
+
+
+def _tables(tree: Tree, section: str) -> list[tuple[str, Tree]]:
+    return [(name, table) for name, table in table_at(tree, (section,)).items() if isinstance(table, dict)]
+
+
+def _syntax_problem(message: str, text: str, file: str) -> Problem:
+    match = re.fullmatch(_AT, message)
+    what = match[1] if match else message
+    line = int(match[2]) if match and match[2] else text.count("\n") + 1
+    column = int(match[3]) if match and match[3] else len(text) - (text.rfind("\n") + 1) + 1
+    if not match:
+        line, column, what = 1, 1, "a number with too many digits" if "digits" in message else message
+    return Problem(file, "", "".join(c if c.isprintable() else ascii(c)[1:-1] for c in what), line, column)
+
+
+def _check(tree: Tree, nodes: Mapping[str, Node], at: Path) -> Iterator[_Finding]:
+    for name, value in tree.items():
+        path = (*at, name)
+        node = nodes.get(name, nodes.get("*"))
+        if node is None or (isinstance(node, dict) and name not in nodes and not isinstance(value, dict)):
+            yield _Finding(path, _unknown(name, nodes, at), warning=True)
+        elif isinstance(node, Key):
+            if message := _wrong(node, value):
+                yield _Finding(path, message)
+        else:
+            yield from _check_table(value, node, path)
+
+
+def _check_table(value: object, node: dict[str, Node], path: Path) -> Iterator[_Finding]:
+    rows = node.get("[]")
+    if isinstance(rows, dict) and isinstance(value, list):
+        for index, row in enumerate(value):
+            yield from _check_table(row, rows, (*path, index))
+    elif isinstance(rows, dict):
+        yield _Finding(path, f"expected an array of tables, got {_described(value)}")
+    elif isinstance(value, dict):
+        yield from _check(value, node, path)
+    else:
+        yield _Finding(path, f"expected a table, got {_described(value)}")
+
+
+def _unknown(name: str, nodes: Mapping[str, Node], at: Path) -> str:
+    known = (each for each in nodes if each != "*")
+    return f"unknown {'key' if at else 'table or key'}{_guess(name, known)}"
+
+
+def _guess(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name[:80], list(known), n=1)
+    return f', did you mean "{near[0]}"?' if near else ""
+
+
+def _wrong(key: Key, value: object) -> str:
+    """Say what is wrong with a value and what was expected; empty when nothing is. Secrets are not repeated."""
+    if key.kind in ("integer", "number"):
+        return _wrong_number(key, value)
+    if key.kind == "boolean":
+        return "" if isinstance(value, bool) else f"expected true or false, got {_described(value)}"
+    if key.kind in ("map", "table"):
+        return _wrong_table(key, value)
+    if not isinstance(value, str):
+        return f"expected a string, got {'another type' if key.secret else _described(value)}"
+    if key.choices and value not in key.choices:
+        known = ", ".join(f'"{choice}"' for choice in key.choices)
+        return f"expected one of {known}, got {shown(value)}{_guess(value, key.choices)}"
+    return _wrong_text(key, value)
+
+
+def _wrong_text(key: Key, value: str) -> str:
+    match key.kind:
+        case "reference" if value.startswith("$") and not re.fullmatch(_REFERENCE, value):
+            return "expected $env:VARIABLE, $keyring:NAME or $file:PATH"
+        case "reference" if not value.strip():
+            return "expected $env:VARIABLE, $keyring:NAME or $file:PATH, got nothing"
+        case "url" if not re.fullmatch(_URL, value) or not value.isprintable():
+            return _wrong_url(value)
+        case "proxy" if not re.fullmatch(_PROXY, value) or not value.isprintable():
+            return "expected a proxy address like http://host:3128 or socks5://host:1080"
+        case "path" if not value.startswith("/") or value.startswith("//") or not value.isprintable():
+            return f"expected a path that begins with /, got {shown(value)}"
+        case "header" if not re.fullmatch(_HEADER, value):
+            return f"expected the name of a header, got {shown(value)}"
+        case "file" if not value or "\0" in value or value.startswith(_REFERENCES):
+            return "expected the path of a file"
+    return ""
+
+
+def _wrong_url(value: str) -> str:
+    if "@" in value.partition("://")[2].partition("/")[0]:
+        return "expected an address without a user name or password; a key belongs in api_key"
+    if "?" in value or "#" in value:
+        return "expected an address without ? or #; parameters belong in query"
+    return f"expected an address like https://host/v1, got {shown(value)}"
+
+
+def _wrong_number(key: Key, value: object) -> str:
+    number = isinstance(value, int) or (key.kind == "number" and isinstance(value, float))
+    if not number or isinstance(value, bool) or not _within(key, value):
+        return f"expected {_bounds(key)}, got {_described(value)}"
+    return ""
+
+
+def _within(key: Key, value: Any) -> bool:
+    low = -_LARGEST if key.minimum is None else key.minimum
+    above = -_LARGEST if key.above is None else key.above
+    high = _LARGEST if key.maximum is None else key.maximum
+    return bool(low <= value <= high and above < value)
+
+
+def _bounds(key: Key) -> str:
+    what = "an integer" if key.kind == "integer" else "a number"
+    low = f" >= {key.minimum:g}" if key.minimum is not None else f" > {key.above:g}" if key.above is not None else ""
+    high = f" and <= {key.maximum:g}" if key.maximum is not None else ""
+    return what + low + high
+
+
+def _wrong_table(key: Key, value: object) -> str:
+    if not isinstance(value, dict):
+        return f"expected a table, got {_described(value)}"
+    leaves = list(_leaves(value))
+    if any(isinstance(leaf, str) and mark in leaf for leaf in leaves for mark in _REFERENCES):
+        return "a reference is read only in api_key; write the value itself"
+    if key.kind == "map" and not all(isinstance(each, str) and each.isprintable() for each in value.values()):
+        return "expected values that are printable strings"
+    if strange := [leaf for leaf in leaves if not _is_json(leaf)]:
+        return f"expected values that JSON can hold, got {_described(strange[0])}"
+    return ""
+
+
+def _leaves(table: Tree) -> Iterator[object]:
+    """Return the values of a table and of all in it, without recursion: a stranger may have nested it."""
+    waiting: list[object] = [table]
+    while waiting:
+        match waiting.pop():
+            case dict() as inner:
+                waiting.extend(inner.values())
+            case list() as array:
+                waiting.extend(array)
+            case leaf:
+                yield leaf
+
+
+def _is_json(leaf: object) -> bool:
+    return isinstance(leaf, str | int) or (isinstance(leaf, float) and isfinite(leaf))
+
+
+def _described(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return shown(value)
+        case int():
+            return str(value) if abs(value) <= _LARGEST else "a very large number"
+        case float():
+            return str(value)
+        case list():
+            return "an array"
+        case dict():
+            return "a table"
+        case _:
+            return "a date or time"
+
+
+def _permitted(tree: Tree, nodes: Mapping[str, Node], at: Path) -> tuple[Tree, list[str]]:
+    kept: Tree = {}
+    ignored: list[str] = []
+    for name, value in tree.items():
+        node = nodes.get(name, nodes.get("*"))
+        if isinstance(node, Key) and node.project:
+            kept[name] = value
+        elif isinstance(node, dict) and isinstance(value, dict):
+            inner, below = _permitted(value, node, (*at, name))
+            kept.update({name: inner} if inner else {})
+            ignored += below
+        else:
+            ignored.append(join_key((*at, name)))
+    return kept, ignored

@@ -1,0 +1,323 @@
+"""The merged configuration: what commands and assembly ask, decoded only where it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+
+from arawn.adapters.base import Quirks
+from arawn.config.lines import find_place, join_key, shown, split_key
+from arawn.errors import ConfigError
+from arawn.values import EMPTY, Value, fields_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from arawn.messages import Effort
+
+Tree: TypeAlias = dict[str, Any]
+
+ROLES = {"llm": ("llm",), "indexing": ("memory", "indexing"), "embeddings": ("embeddings",)}
+"""The roles, by the path of their section."""
+_ROUTE = ("proxy", "ca_bundle", "insecure_tls")
+
+
+class KeyText(str):
+    """What ``api_key`` says, as written: a reference, or the key itself, which its repr does not show."""
+
+    __slots__ = ()
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it says where the key is, rather than what it is."""
+        return self.startswith(("$env:", "$keyring:", "$file:"))
+
+    def __repr__(self) -> str:
+        return super().__repr__() if self.is_reference else "'(literal)'"
+
+
+class BackendSettings(Value, kw_only=True):
+    """A ``[backends.NAME]`` table; times are in seconds, None is: not set.
+
+    ``api_key`` is the reference as written, never resolved. Where a project file moved the backend to another host,
+    it is None and ``api_key_withheld`` says why.
+    """
+
+    name: str
+    adapter: str
+    label: str = ""
+    base_url: str = ""
+    api_key: KeyText | None = None
+    api_key_withheld: str = ""
+    model: str | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    timeout: float = 60.0
+    connect_timeout: float = 10.0
+    first_event_timeout: float | None = None
+    total_timeout: float | None = None
+    max_retries: int = 3
+    retry_ambiguous: bool = False
+    hourly_rate: float | None = None
+    auth_header: str = "authorization"
+    auth_prefix: str = "Bearer "
+    ca_bundle: str | None = None
+    insecure_tls: bool = False
+    allow_http: bool = False
+    proxy: str | None = None
+    mode: str | None = None
+    replies: tuple[Mapping[str, Any], ...] = ()
+    quirks: Quirks = Quirks()
+
+
+_PLAIN = frozenset(fields_of(BackendSettings)) - {
+    *("name", "label", "base_url", "api_key", "api_key_withheld", "replies", "quirks"),
+}
+
+
+class RoleSettings(Value, kw_only=True):
+    """Which backend and model serve a role, and how; None is: not set."""
+
+    backend: str | None = None
+    model: str | None = None
+    system: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    effort: Effort | None = None
+    timeout: float | None = None
+    dimensions: int | None = None
+
+
+class Layer(Value):
+    """One source of settings; ``path`` is a file, ``tree`` what of it counts.
+
+    ``variables`` names, for the environment, the variable each dotted key came from. An untrusted project file has
+    only its harmless keys in ``tree``.
+    """
+
+    _unshown: ClassVar[tuple[str, ...]] = ("tree", "text", "variables")
+
+    name: str
+    tree: Tree
+    path: str = ""
+    text: str = ""
+    exists: bool = True
+    trusted: bool = True
+    variables: Mapping[Any, str] = EMPTY
+
+
+class Origin(NamedTuple):
+    """Where a value comes from: the layer, its file or variable, and the line there (0: none)."""
+
+    layer: str
+    path: str = ""
+    line: int = 0
+
+
+class Settings(Value):
+    """All layers merged into ``tree``; ``own`` is the same without the project's file.
+
+    ``environ`` is the environment that references are resolved in, with the ``.env`` file it was told to read.
+    """
+
+    _unshown: ClassVar[tuple[str, ...]] = ("tree", "own", "environ")
+
+    layers: tuple[Layer, ...]
+    tree: Tree
+    own: Tree
+    environ: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[Layer, ...]:
+        """The layers that are files, weakest first, also those that do not exist."""
+        return tuple(layer for layer in self.layers if layer.path)
+
+    @property
+    def backend_names(self) -> tuple[str, ...]:
+        """The defined backends: the built-in ones in their order, then the user's."""
+        return tuple(self.tree.get("backends", {}))
+
+    @property
+    def llm(self) -> RoleSettings:
+        """The role of answering."""
+        return self.role("llm")
+
+    @property
+    def indexing(self) -> RoleSettings:
+        """The role of background work."""
+        return self.role("indexing")
+
+    @property
+    def embeddings(self) -> RoleSettings:
+        """The role of making vectors."""
+        return self.role("embeddings")
+
+    def role(self, name: str) -> RoleSettings:
+        """Return a role: ``llm``, ``indexing`` or ``embeddings``."""
+        table = table_at(self.tree, ROLES[name])
+        return RoleSettings(**{key: table[key] for key in fields_of(RoleSettings) if key in table})
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """The tiers and aliases, as ``name → backend/model``."""
+        return {**self.tree.get("tiers", {}), **self.tree.get("aliases", {})}
+
+    def backend(self, name: str) -> BackendSettings:
+        """Return a backend. Raises ConfigError when it is not defined, or its table cannot be used."""
+        return self._decoded(name, _chat_table)
+
+    def embeddings_backend(self, name: str) -> BackendSettings:
+        """Return a backend as it makes vectors: ``[embeddings.NAME]`` laid over ``[backends.NAME]``."""
+        return self._decoded(name, _embeddings_table)
+
+    def model_overrides(self, model: str) -> Tree:
+        """Return the ``[models."ID"]`` table of a model, empty where there is none: it beats the catalogue."""
+        return table_at(self.tree, ("models", model))
+
+    def value(self, dotted: str) -> Any:
+        """Return the value or table a dotted key has in the merged configuration, None where it is not set.
+
+        Raises ConfigError when it is not a dotted key.
+        """
+        value: Any = self.tree
+        for part in _split(dotted):
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+    def origin(self, dotted: str) -> Origin:
+        """Say where the value of a dotted key comes from; layer ``default`` when nobody set it."""
+        path = _split(dotted)
+        if not _has(self.tree, path):
+            return Origin("default")
+        return next(_origin(layer, path) for layer in reversed(self.layers) if _has(layer.tree, path))
+
+    def undefined(self, name: str) -> ConfigError:
+        """Return the error for a backend that is not defined, with the names that are and the nearest of them."""
+        from difflib import get_close_matches
+
+        near = get_close_matches(name[:80], self.backend_names, n=1)
+        guess = [f'did you mean "{near[0]}"?'] if near else []
+        return ConfigError(f"no backend {shown(name)}", hints=[*guess, f"defined: {', '.join(self.backend_names)}"])
+
+    def _decoded(self, name: str, table_of: Callable[[Tree, str], Tree | None]) -> BackendSettings:
+        table = table_of(self.tree, name)
+        if table is None:
+            raise self.undefined(name)
+        if "adapter" not in table:
+            raise self._without_adapter(name)
+        key, withheld = table.get("api_key"), ""
+        if self.own is not self.tree and key:
+            own = table_of(self.own, name) or {}
+            given = self._project_key(name, table_of, own)
+            withheld = "" if given and not given.is_reference else _withheld(table, own)
+        return _backend(name, table, KeyText(key) if key and not withheld else None, withheld)
+
+    def _project_key(self, name: str, table_of: Callable[[Tree, str], Tree | None], own: Tree) -> KeyText:
+        """Return the key the project's file gives, empty for none. Raises ConfigError for a reference not its own."""
+        project = next(layer for layer in self.layers if layer.name == "project")
+        key = KeyText((table_of(project.tree, name) or {}).get("api_key", ""))
+        if key.is_reference and key != own.get("api_key"):
+            raise ConfigError(
+                f"{project.path}: the api_key of {name}: a project's file may only name the reference that your own "
+                "configuration has for this backend",
+                hints=[f"to allow it: arawn config set backends.{name}.api_key '{key}'"],
+            )
+        return key
+
+    def _without_adapter(self, name: str) -> ConfigError:
+        error = self.undefined(name)
+        origin = self.origin(join_key(("backends", name)))
+        place = f"{origin.path}:{origin.line}: " if origin.line else ""
+        return ConfigError(
+            f"{place}{join_key(('backends', name))}.adapter: not set, and it is no built-in backend", hints=error.hints
+        )
+
+
+def table_at(tree: Tree, path: tuple[str, ...]) -> dict[str, Any]:
+    """Return the table at a path; an empty one where there is none."""
+    table: Any = tree
+    for part in path:
+        table = table.get(part) if isinstance(table, dict) else None
+    return table if isinstance(table, dict) else {}
+
+
+def overlay(low: Tree, high: Tree) -> Tree:
+    """Lay a stronger tree over a weaker one: tables merge, anything else replaces.
+
+    A role's model belongs to its backend: where the stronger tree names another backend and no model, the model goes.
+    """
+    merged = _merged(low, high)
+    for path in ROLES.values():
+        old, new = table_at(low, path), table_at(high, path)
+        moved = "backend" in new and old.get("backend", new["backend"]) != new["backend"]
+        if moved and "model" not in new:
+            table_at(merged, path).pop("model", None)
+    return merged
+
+
+def _merged(low: Tree, high: Tree) -> Tree:
+    merged = {**low, **high}
+    for name in low.keys() & high.keys():
+        if isinstance(low[name], dict) and isinstance(high[name], dict):
+            merged[name] = _merged(low[name], high[name])
+    return merged
+
+
+def _chat_table(tree: Tree, name: str) -> Tree | None:
+    table: Tree | None = tree.get("backends", {}).get(name)
+    return table
+
+
+def _embeddings_table(tree: Tree, name: str) -> Tree | None:
+    chat, own = _chat_table(tree, name), tree.get("embeddings", {}).get(name)
+    if chat is None and own is None:
+        return None
+    return {**{key: value for key, value in (chat or {}).items() if key != "model"}, **(own or {})}
+
+
+def _withheld(table: Tree, own: Tree) -> str:
+    """Say why the user's key does not go where a project's file points; empty when it may."""
+    if rerouted := [key for key in _ROUTE if table.get(key) != own.get(key)]:
+        return f"your key is not sent with the {rerouted[0]} that the project's file sets; set it in your own file"
+    address, mine = table.get("base_url", ""), own.get("base_url", "")
+    if address == mine:
+        return ""
+    from arawn.bindings import origin_of
+
+    named, usual = origin_of(address), origin_of(mine) if mine else "no address of your own"
+    return (
+        "" if named == usual else f"your key is not sent to {named}, which the project's file names; it is for {usual}"
+    )
+
+
+def _backend(name: str, table: Tree, key: KeyText | None, withheld: str) -> BackendSettings:
+    values = {field: table[field] for field in _PLAIN if field in table}
+    quirks = {field: table[field] for field in fields_of(Quirks) if field in table}
+    return BackendSettings(
+        **values,
+        name=name,
+        label=table.get("label", name),
+        base_url=table.get("base_url", "").rstrip("/"),
+        api_key=key,
+        api_key_withheld=withheld,
+        replies=tuple(table.get("replies", ())),
+        quirks=Quirks(**quirks),
+    )
+
+
+def _split(dotted: str) -> tuple[str, ...]:
+    try:
+        return split_key(dotted)
+    except ValueError as error:
+        raise ConfigError(str(error), hints=['a key looks like llm.model or models."gpt-4.1".input_price']) from None
+
+
+def _has(tree: Tree, path: tuple[str, ...]) -> bool:
+    return path[-1] in table_at(tree, path[:-1])
+
+
+def _origin(layer: Layer, path: tuple[str, ...]) -> Origin:
+    if layer.variables:
+        return Origin(layer.name, layer.variables.get(path, ""))
+    place = find_place(layer.text, path)
+    return Origin(layer.name, layer.path, place.line if place else 0)
