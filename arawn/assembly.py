@@ -1,0 +1,363 @@
+"""Settings made into running objects: which adapter a table names, and what stands around a backend.
+
+The middleware's order is: hints about models ▸ retry ▸ no key in errors ▸ backend.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from arawn import catalog
+from arawn.errors import ConfigError
+from arawn.messages import Message, Role, Text, Thinking
+from arawn.values import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from decimal import Decimal
+
+    from arawn.adapters.base import Adapter, EmbeddingAdapter, Quirks
+    from arawn.backends.base import Backend, Embedder, ModelLister
+    from arawn.backends.clocks import Patience
+    from arawn.backends.endpoint import Endpoint
+    from arawn.backends.http import HttpBackend
+    from arawn.backends.mock import MockBackend
+    from arawn.backends.transport import Route, Transport
+    from arawn.bindings import Bindings
+    from arawn.catalog import ModelFacts
+    from arawn.config.roles import Choice, RoleName
+    from arawn.config.settings import BackendSettings, Settings
+    from arawn.messages import ChatRequest, Response
+    from arawn.secrets import Secret
+
+T = TypeVar("T")
+
+ADAPTERS = {
+    "anthropic": "arawn.adapters.anthropic:AnthropicAdapter",
+    "ollama": "arawn.adapters.ollama:OllamaAdapter",
+    "openai_chat": "arawn.adapters.openai_chat:OpenAIChatAdapter",
+    "openai_responses": "arawn.adapters.openai_responses:OpenAIResponsesAdapter",
+}
+EMBEDDING_ADAPTERS = {
+    "ollama": "arawn.adapters.embeddings:OllamaEmbeddings",
+    "openai_chat": "arawn.adapters.embeddings:OpenAIEmbeddings",
+    "openai_responses": "arawn.adapters.embeddings:OpenAIEmbeddings",
+}
+MOST_OUTPUT = 32_000
+"""Where a protocol insists on a limit and nobody set one, the model's own is sent, but not more than this."""
+
+PROBE = 3.0
+"""Seconds a server on this machine has to show that it runs."""
+
+
+class Engine:
+    """Everything that runs on one set of settings: backends, embedders and model lists, made when first asked for."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        transport: Callable[[BackendSettings], Transport],
+        sleep: Callable[[float], Awaitable[None]],
+        total_timeout: float | None = None,
+    ) -> None:
+        self.settings = settings
+        self._make_transport = transport
+        self._sleep = sleep
+        self._total_timeout = total_timeout
+        self._transports: dict[str, Transport] = {}
+        self._secrets: list[Secret] = []
+
+    @classmethod
+    def blocking(cls, settings: Settings, *, total_timeout: float | None = None) -> Engine:
+        """Make an engine whose coroutines never suspend: ``run`` drives them, one call at a time."""
+        from arawn.backends.blocking import sleep
+
+        def transport(table: BackendSettings) -> Transport:
+            from arawn.backends.transport import BlockingTransport
+
+            return BlockingTransport(_route(table, settings.environ))
+
+        return cls(settings, transport=transport, sleep=sleep, total_timeout=total_timeout)
+
+    @classmethod
+    def asynchronous(cls, settings: Settings, *, total_timeout: float | None = None) -> Engine:
+        """Make an engine for an asyncio event loop."""
+        from asyncio import sleep
+
+        def transport(table: BackendSettings) -> Transport:
+            from arawn.backends.transport import AsyncTransport
+
+            return AsyncTransport(_route(table, settings.environ))
+
+        return cls(settings, transport=transport, sleep=sleep, total_timeout=total_timeout)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Drive a coroutine of a blocking engine to its end."""
+        from arawn.backends.blocking import run
+
+        return run(coroutine)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for transport in self._transports.values():
+            await transport.aclose()
+        self._transports.clear()
+
+    def close(self) -> None:
+        """Close every connection of a blocking engine."""
+        self.run(self.aclose())
+
+    def choose(
+        self, backend: str | None = None, model: str | None = None, role: RoleName = "llm", *, probe: bool = True
+    ) -> Choice:
+        """Say which backend and model serve a role, with what the command line asked for put first.
+
+        Where nothing is configured, ``probe`` also looks for a server on this machine. Raises ConfigError when nothing
+        can serve.
+        """
+        from arawn.config.roles import first_available, resolve_model
+
+        return resolve_model(
+            self.settings,
+            backend,
+            model,
+            role,
+            knows=lambda name, wanted: catalog.find(name, wanted) is not None,
+            available=lambda: first_available(
+                self.settings, self.settings.environ, self._running if probe else lambda _: None
+            ),
+        )
+
+    def backend(self, choice: Choice) -> Backend:
+        """Return the backend of a choice with its middleware."""
+        from arawn.middleware.explain import Explain
+        from arawn.middleware.retry import Retry
+
+        table = self.settings.backend(choice.backend)
+        retried = Retry(
+            self._bare(table, choice.model),
+            max_retries=table.max_retries,
+            sleep=self._sleep,
+            random=_random,
+            retry_ambiguous=table.retry_ambiguous,
+            total=self._total(table),
+        )
+        return Explain(retried, lambda model: catalog.successor_hint(table.name, model))
+
+    def lister(self, name: str) -> ModelLister:
+        """Return what knows the models of a backend. Raises ConfigError for one that has no list."""
+        table = self.settings.backend(name)
+        if table.adapter == "mock":
+            return self._mock(table)
+        if table.adapter not in ADAPTERS:
+            raise ConfigError(f'backend "{name}" has no list of models: it runs in this process')
+        from arawn.middleware.conceal import Conceal
+
+        return Conceal(self._http(table, ""), self._secrets)
+
+    def embedder(self, choice: Choice) -> Embedder:
+        """Return what makes the vectors of a choice. Raises ConfigError for a backend that makes none."""
+        table = self.settings.embeddings_backend(choice.backend)
+        if table.adapter == "mock":
+            return self._mock(table)
+        if table.adapter not in EMBEDDING_ADAPTERS:
+            raise ConfigError(
+                f'backend "{table.name}" makes no embeddings',
+                hints=["choose one that does: arawn embed -b openai …, or arawn config set embeddings.backend NAME"],
+            )
+        from arawn.backends.http import HttpEmbedder
+        from arawn.middleware.conceal import ConcealEmbedder
+
+        adapter: EmbeddingAdapter = _load(EMBEDDING_ADAPTERS[table.adapter])(table.name, table.quirks)
+        dimensions = self.settings.embeddings.dimensions
+        embedder = HttpEmbedder(self._endpoint(table), adapter, model=choice.model, dimensions=dimensions)
+        return ConcealEmbedder(embedder, self._secrets)
+
+    def complete(self, request: ChatRequest, choice: Choice) -> ChatRequest:
+        """Fill what a request leaves open from the role section, then from the backend's table."""
+        table, role = self.settings.backend(choice.backend), self.settings.llm
+        thinking = request.thinking or (None if role.effort is None else Thinking(role.effort))
+        messages = request.messages
+        if role.system and not any(message.role is Role.SYSTEM for message in messages):
+            messages = (Message(Role.SYSTEM, (Text(role.system),)), *messages)
+        return replace(
+            request,
+            model=choice.model,
+            messages=messages,
+            max_tokens=_first(request.max_tokens, role.max_tokens, table.max_tokens),
+            temperature=_first(request.temperature, role.temperature, table.temperature),
+            thinking=thinking,
+        )
+
+    def describe(self, request: ChatRequest, choice: Choice) -> str:
+        """Return the request as it would be sent, without its key."""
+        table = self.settings.backend(choice.backend)
+        if table.adapter not in ADAPTERS:
+            raise ConfigError(f'backend "{table.name}" sends nothing: it runs in this process')
+        return self._http(table, choice.model).describe(request)
+
+    def facts(self, backend: str, model: str) -> ModelFacts | None:
+        """Return what is known of a model: the catalogue's facts under the user's own."""
+        from arawn.config.settings import table_at
+
+        facts, own = catalog.find(backend, model), table_at(self.settings.tree, ("models", model))
+        if not own:
+            return facts
+        return catalog.override(facts or catalog.ModelFacts(backend=backend, id=model), own)
+
+    def cost(self, response: Response, choice: Choice) -> Decimal | None:
+        """Return what an answer cost in USD, or None where a price is unknown."""
+        return catalog.cost(response.usage, self.facts(choice.backend, choice.model))
+
+    def _bare(self, table: BackendSettings, model: str) -> Backend:
+        if table.adapter == "mock":
+            return self._mock(table)
+        if table.adapter == "mlx":
+            from arawn.backends.mlx import MlxBackend
+
+            return MlxBackend(table.name)
+        from arawn.middleware.conceal import Conceal
+
+        return Conceal(self._http(table, model), self._secrets)
+
+    def _http(self, table: BackendSettings, model: str) -> HttpBackend:
+        from arawn.backends.http import HttpBackend
+
+        adapter: Adapter = _load(ADAPTERS[table.adapter])(table.name, self._quirks(table, model))
+        return HttpBackend(self._endpoint(table), adapter)
+
+    def _endpoint(self, table: BackendSettings) -> Endpoint:
+        from arawn.backends.endpoint import Endpoint
+
+        return Endpoint(
+            name=table.name,
+            label=table.label or table.name,
+            base_url=table.base_url,
+            transport=self._transport(table),
+            credential=lambda: self._credential(table),
+            auth_header=table.auth_header,
+            auth_prefix=table.auth_prefix,
+            allow_http=table.allow_http,
+            patience=self._patience(table),
+        )
+
+    def _transport(self, table: BackendSettings) -> Transport:
+        if table.name not in self._transports:
+            self._transports[table.name] = self._make_transport(table)
+        return self._transports[table.name]
+
+    def _credential(self, table: BackendSettings) -> Secret | None:
+        if table.api_key is None:
+            if table.api_key_withheld:
+                raise ConfigError(table.api_key_withheld)
+            return None
+        from arawn.secrets import resolve
+
+        secret = resolve(
+            table.api_key,
+            backend=table.name,
+            target=table.base_url,
+            environ=self.settings.environ,
+            bindings=bindings_of(self.settings),
+        )
+        self._secrets.append(secret)
+        return secret
+
+    def _patience(self, table: BackendSettings) -> Patience:
+        from arawn.backends.clocks import Patience
+
+        silence = self.settings.llm.timeout or table.timeout
+        return Patience(
+            connect=table.connect_timeout,
+            first_event=max(silence, table.first_event_timeout or 0),
+            idle=silence,
+            total=self._total(table),
+        )
+
+    def _total(self, table: BackendSettings) -> float | None:
+        return self._total_timeout or table.total_timeout
+
+    def _quirks(self, table: BackendSettings, model: str) -> Quirks:
+        facts = self.facts(table.name, model) if model else None
+        if facts is None:
+            return table.quirks
+        most = None if facts.max_output is None else min(facts.max_output, MOST_OUTPUT)
+        return replace(
+            table.quirks,
+            default_max_tokens=most if table.quirks.default_max_tokens else None,
+            sampling=table.quirks.sampling and facts.sampling,
+            adaptive_thinking=facts.adaptive_thinking,
+        )
+
+    def _mock(self, table: BackendSettings) -> MockBackend:
+        from arawn.backends.mock import from_table
+
+        script = {"mode": table.mode, "model": table.model, "replies": table.replies}
+        sleep = _limited(self._sleep, self._total(table), table)
+        return from_table(table.name, {key: value for key, value in script.items() if value}, sleep=sleep)
+
+    def _running(self, table: BackendSettings) -> str | None:
+        """Return a model of a local server; None when no server is there."""
+        from arawn.errors import BackendError
+
+        probe = Engine.blocking(self.settings, total_timeout=PROBE)
+        try:
+            cards = probe.run(probe.lister(table.name).models())
+        except BackendError:
+            return None
+        finally:
+            probe.close()
+        return cards[0].id if cards else ""
+
+
+def bindings_of(settings: Settings) -> Bindings:
+    """Return the index of which stored secret may go where."""
+    from arawn.bindings import Bindings
+    from arawn.folders import config_folder
+
+    return Bindings(f"{config_folder(settings.environ)}/secrets.json")
+
+
+def _limited(
+    sleep: Callable[[float], Awaitable[None]], total: float | None, table: BackendSettings
+) -> Callable[[float], Awaitable[None]]:
+    """Return a sleep that ends with a timeout when ``total`` seconds from now are over."""
+    if total is None:
+        return sleep
+    from time import monotonic
+
+    from arawn.errors import BackendTimeoutError
+
+    deadline = monotonic() + total
+
+    async def limited(seconds: float) -> None:
+        left = deadline - monotonic()
+        await sleep(max(0.0, min(seconds, left)))
+        if seconds > left:
+            message = f"{table.label} was not done after {total:g} s (clock: total)"
+            raise BackendTimeoutError(message, clock="total", backend=table.name)
+
+    return limited
+
+
+def _random() -> float:
+    from random import random  # only who waits needs it, and it takes milliseconds to load
+
+    return random()  # noqa: S311 -- it only spreads waits
+
+
+def _load(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _route(table: BackendSettings, environ: Mapping[str, str]) -> Route:
+    from arawn.backends.transport import Route
+
+    return Route(environ, table.proxy, table.ca_bundle, table.insecure_tls)
+
+
+def _first(*values: T | None) -> T | None:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,295 @@
+"""The public Python API: one client for one role, on asyncio, with the engine the command line has.
+
+The names other libraries have made familiar are here too, thin: ``generate`` and ``chat``; ``infer``, ``infer_stream``,
+``embed``, ``model_info`` and ``supports_*``; ``chat_completion``, ``stream_chat_completion``, ``get_available_models``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from arawn.assembly import Engine
+from arawn.config.sources import load
+from arawn.errors import ArawnError, ConfigError, UsageError
+from arawn.events import TextDelta, collect
+from arawn.messages import ChatRequest, Message, Role, Text
+from arawn.values import Value
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Sequence
+
+    from arawn.backends.base import Backend
+    from arawn.catalog import ModelFacts
+    from arawn.config.roles import Choice, RoleName
+    from arawn.config.settings import Settings
+    from arawn.events import Events
+    from arawn.messages import Response, Tool
+
+Said: TypeAlias = Message | Mapping[str, str]
+"""A message, or ``{"role": "system" | "user" | "assistant", "content": text}``."""
+_PLAIN_ROLES = (Role.SYSTEM, Role.USER, Role.ASSISTANT)
+
+
+class LLMConfig(Value):
+    """What a program may set instead of a configuration file; None leaves it to the files and the environment.
+
+    ``timeout`` is in seconds. ``api_key`` is a key or a reference to one.
+    """
+
+    _unshown = ("api_key",)
+
+    backend: str | None = None
+    model: str | None = None
+    api_key: str | None = None
+    base_url: str | None = None
+    timeout: float | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+
+
+class Client:
+    """One backend and model for one role, in one event loop. Close it by ``aclose`` or ``async with``.
+
+    Raises ConfigError when no backend can serve the role; to find that out it may look, for a moment, for a server on
+    this machine. Every call may raise any BackendError.
+    """
+
+    def __init__(
+        self,
+        backend: str | None = None,
+        model: str | None = None,
+        *,
+        role: RoleName = "llm",
+        settings: Settings | None = None,
+    ) -> None:
+        self._settings = settings or _settings()
+        self._role = role
+        self._choice = _choose(self._settings, backend, model, role)
+        self._engine = Engine.asynchronous(self._settings)
+        self._backends: dict[tuple[str, str], Backend] = {}
+
+    @property
+    def backend(self) -> str:
+        """The name of the backend."""
+        return self._choice.backend
+
+    @property
+    def model(self) -> str:
+        """The id of the model."""
+        return self._choice.model
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._engine.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def stream(self, request: ChatRequest) -> Events:
+        """Answer a request with events; what it leaves open comes from the configuration. Close it by ``aclosing``.
+
+        The request's model is asked, at this client's backend; an empty one means this client's.
+        """
+        return self._stream(request, self._choice._replace(model=request.model or self.model))
+
+    async def generate(
+        self,
+        prompt: str,
+        system_prompt: str | None = None,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> Response:
+        """Answer one prompt."""
+        system = [Message(Role.SYSTEM, (Text(system_prompt),))] if system_prompt else []
+        messages = [*system, Message(Role.USER, (Text(prompt),))]
+        return await self.chat(messages, temperature=temperature, max_tokens=max_tokens)
+
+    async def chat(
+        self,
+        messages: Iterable[Said],
+        *,
+        tools: Sequence[Tool] = (),
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> Response:
+        """Answer a conversation."""
+        return await collect(self.stream(_request(messages, tools, temperature, max_tokens)))
+
+    async def infer(
+        self, messages: Iterable[Said], tools: Sequence[Tool] = (), temperature: float | None = None
+    ) -> Response:
+        """The same as ``chat``."""
+        return await self.chat(messages, tools=tools, temperature=temperature)
+
+    def infer_stream(
+        self, messages: Iterable[Said], tools: Sequence[Tool] = (), temperature: float | None = None
+    ) -> Events:
+        """Answer a conversation with events. Close it by ``aclosing``."""
+        return self.stream(_request(messages, tools, temperature))
+
+    async def embed(self, text: str) -> list[float]:
+        """Return the vector of a text."""
+        return list((await self.embed_all([text]))[0])
+
+    async def embed_all(self, texts: Sequence[str]) -> tuple[tuple[float, ...], ...]:
+        """Return the vectors of texts, in order, asked for in one call.
+
+        A client for another role than embeddings asks the embedding model of its backend. Raises ConfigError where
+        that has none.
+        """
+        if not texts:
+            return ()
+        choice = self._choice
+        if self._role != "embeddings":
+            choice = _choose(self._settings, self.backend, None, "embeddings")
+        return (await self._engine.embedder(choice).embed(texts)).vectors
+
+    def model_info(self) -> ModelFacts | None:
+        """Return what is known of the model: windows, prices, capabilities; None where nothing is."""
+        return self._engine.facts(self.backend, self.model)
+
+    def supports_function_calling(self) -> bool:
+        """Whether the model is known to call tools; one that is not known may."""
+        facts = self.model_info()
+        return facts is None or not facts.capabilities or "tools" in facts.capabilities
+
+    def supports_vision(self) -> bool:
+        """Whether the model is known to see."""
+        facts = self.model_info()
+        return facts is not None and "vision" in facts.capabilities
+
+    def supports_streaming(self) -> bool:
+        """Whether answers come as events: on every backend they do."""
+        return True
+
+    async def health_check(self) -> bool:
+        """Whether the backend can be reached and takes the key."""
+        try:
+            await self.get_available_models()
+        except ArawnError:
+            return False
+        return True
+
+    async def get_available_models(self) -> list[str]:
+        """Return the ids of the models the backend has."""
+        return [card.id for card in await self._engine.lister(self.backend).models()]
+
+    async def chat_completion(
+        self,
+        messages: Iterable[Said],
+        model_tier: str | None = None,
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> str:
+        """Answer a conversation with text. ``model_tier`` is a tier, an alias, ``backend/model``, or a model's id."""
+        request = _request(messages, (), temperature, max_tokens)
+        return (await collect(self._stream(request, self._tier(model_tier)))).text
+
+    async def stream_chat_completion(
+        self,
+        messages: Iterable[Said],
+        model_tier: str | None = None,
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+    ) -> AsyncGenerator[str, None]:
+        """Answer a conversation with pieces of text as they come. Close it by ``aclosing``."""
+        request = _request(messages, (), temperature, max_tokens)
+        async with aclosing(self._stream(request, self._tier(model_tier))) as events:
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    yield event.text
+
+    def _stream(self, request: ChatRequest, choice: Choice) -> Events:
+        """Answer by the choice's backend, which is kept: a scripted one goes on where it was."""
+        place = choice.backend, choice.model
+        if place not in self._backends:
+            self._backends[place] = self._engine.backend(choice)
+        return self._backends[place].stream(self._engine.complete(request, choice))
+
+    def _tier(self, name: str | None) -> Choice:
+        """Return what a name means: what the settings say it does, else a model of this client's backend."""
+        if name is None:
+            return self._choice
+        alias = self._settings.aliases.get(name)
+        model = alias or name
+        backend, slash, _ = model.partition("/")
+        if slash and backend in self._settings.backend_names and (alias or not self._engine.facts(self.backend, model)):
+            return _choose(self._settings, None, name, self._role)
+        return _choose(self._settings, self.backend, model, self._role)
+
+
+def get_llm_client(config: LLMConfig | None = None, *, allow_mock: bool = False) -> Client:
+    """Return a client for ``[llm]``, with a program's own settings put first.
+
+    ``allow_mock`` lets the mock backend answer where nothing is configured, for tests. Raises ConfigError.
+    """
+    config = config or LLMConfig()
+    backend, model = config.backend, config.model
+    if backend is None:
+        settings = _settings()
+        try:
+            backend, model, _ = _choose(settings, None, model)
+        except ConfigError:
+            if not allow_mock or settings.llm.backend is not None:
+                raise
+            backend = "mock"
+    return Client(backend, model, settings=_settings(_overrides(config, backend)))
+
+
+def _overrides(config: LLMConfig, backend: str) -> dict[str, Any]:
+    table = f'backends."{backend}"'
+    given = {
+        f"{table}.api_key": config.api_key,
+        f"{table}.base_url": config.base_url,
+        "llm.timeout": config.timeout,
+        "llm.max_tokens": config.max_tokens,
+        "llm.temperature": config.temperature,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _settings(overrides: Mapping[str, object] | None = None) -> Settings:
+    """Read the user's settings; a project's folder has no say in a program."""
+    return load(environ=os.environ, cwd=os.getcwd(), project=False, overrides=overrides)
+
+
+def _choose(settings: Settings, backend: str | None, model: str | None, role: RoleName = "llm") -> Choice:
+    engine = Engine.blocking(settings)
+    try:
+        return engine.choose(backend, model, role)
+    finally:
+        engine.close()
+
+
+def _request(
+    messages: Iterable[Said],
+    tools: Sequence[Tool] = (),
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+) -> ChatRequest:
+    return ChatRequest(
+        model="",
+        messages=tuple(map(_message, messages)),
+        tools=tuple(tools),
+        temperature=temperature,
+        max_tokens=max_tokens,
+    )
+
+
+def _message(said: Said) -> Message:
+    match said:
+        case Message():
+            return said
+        case {"role": str() as role, "content": str() as content} if role in _PLAIN_ROLES:
+            return Message(Role(role), (Text(content),))
+        case _:
+            hint = '{"role": "system", "user" or "assistant", "content": "…"}, or arawn.Message for all else'
+            raise UsageError(f"not a message: {said!r}", hints=[hint])
