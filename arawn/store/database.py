@@ -1,0 +1,222 @@
+"""The file everything is kept in: SQLite with a write-ahead log, private, migrated by number.
+
+A commit is safe from kill -9 at once, and from a power cut where it was asked to be durable. ``sqlite3`` is imported
+when the file is first needed, since most runs of a library need none.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from arawn.errors import ConfigError, NotSavedError
+from arawn.files import check_private, open_private, open_private_lock
+from arawn.folders import data_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from sqlite3 import Connection
+
+FILE = "arawn.db"
+PATIENCE = 10.0
+"""Seconds a process waits for another's write."""
+
+MIGRATIONS = (
+    (
+        """
+        CREATE TABLE sessions (
+            id TEXT PRIMARY KEY,
+            name TEXT UNIQUE,
+            title TEXT NOT NULL,
+            created REAL NOT NULL,
+            updated REAL NOT NULL,
+            backend TEXT NOT NULL,
+            model TEXT NOT NULL,
+            system TEXT NOT NULL,
+            parent TEXT REFERENCES sessions (id) ON DELETE SET NULL,
+            branched_at INTEGER,
+            summary TEXT NOT NULL DEFAULT '',
+            summarised INTEGER NOT NULL DEFAULT 0,
+            usage TEXT NOT NULL,
+            cost TEXT
+        )
+        """,
+        "CREATE INDEX sessions_by_age ON sessions (updated)",
+        "CREATE INDEX sessions_by_parent ON sessions (parent)",
+        """
+        CREATE TABLE messages (
+            id INTEGER PRIMARY KEY,
+            session TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+            turn INTEGER NOT NULL,
+            position INTEGER NOT NULL,
+            role TEXT NOT NULL,
+            status TEXT NOT NULL,
+            written REAL NOT NULL,
+            message TEXT NOT NULL,
+            text TEXT NOT NULL,
+            backend TEXT NOT NULL,
+            model TEXT NOT NULL,
+            finish_reason TEXT NOT NULL,
+            raw_finish_reason TEXT NOT NULL,
+            usage TEXT,
+            cost TEXT,
+            searchable INTEGER NOT NULL DEFAULT 0,
+            UNIQUE (session, turn, position)
+        )
+        """,
+        "CREATE INDEX messages_to_index ON messages (id) WHERE NOT searchable",
+    ),
+)
+"""What takes the file from each version to the next, in statements; the version is how many of these it has."""
+
+
+class Database:
+    """The file at ``path``, opened and migrated when first used; of one thread. Close it, or use it in ``with``.
+
+    ``warnings`` says what was repaired on opening. Every verb raises ConfigError for a file that cannot be used: not a
+    database, damaged, made by a newer arawn.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.warnings: list[str] = []
+        self._connection: Connection | None = None
+
+    @classmethod
+    def of_user(cls, environ: Mapping[str, str]) -> Self:
+        """Return the user's own."""
+        return cls(os.path.join(data_folder(environ), FILE))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; a later verb opens it again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        import sqlite3
+
+        connection = self._opened()
+        try:
+            return connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise _unusable(self.path, error) from error
+
+    @contextmanager
+    def writing(self, *, durable: bool = False) -> Iterator[Connection]:
+        """Write in one transaction: all of it or nothing, alone among all processes.
+
+        ``durable`` waits until it is on the disk, and all that was written before. Raises NotSavedError when it cannot
+        be written: the disk is full, the file read-only, or locked for longer than PATIENCE.
+        """
+        import sqlite3
+
+        connection = self._opened()
+        try:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise _not_written(self.path, error) from error
+
+    def forget_deleted(self) -> None:
+        """Remove from the disk what was deleted, as far as no other process is reading: the log still has it."""
+        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _opened(self) -> Connection:
+        if self._connection is None:
+            import sqlite3
+
+            try:
+                self._connection = self._current() or self._migrated()
+            except sqlite3.Error as error:
+                raise _unusable(self.path, error) from error
+        return self._connection
+
+    def _current(self) -> Connection | None:
+        """Open the file; None where it is missing or of an older version."""
+        if not os.path.exists(self.path):
+            return None
+        repaired = (check_private(self.path + suffix) for suffix in ("", "-wal", "-shm"))
+        self.warnings += filter(None, repaired)
+        with ExitStack() as unless_kept:
+            connection = _connected(self.path)
+            unless_kept.callback(connection.close)
+            if self._version(connection) == len(MIGRATIONS):
+                unless_kept.pop_all()
+                return connection
+        return None
+
+    def _migrated(self) -> Connection:
+        """Open the file, created and brought up to date while no other process does."""
+        with open_private_lock(self.path), ExitStack() as unless_kept:
+            if not os.path.exists(self.path):
+                os.close(open_private(self.path))
+            connection = _connected(self.path)
+            unless_kept.callback(connection.close)
+            version = self._version(connection)
+            if version == 0:
+                connection.execute("PRAGMA journal_mode = WAL")
+            for number, statements in enumerate(MIGRATIONS[version:], version + 1):
+                connection.execute("BEGIN IMMEDIATE")
+                for statement in statements:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+                connection.execute("COMMIT")
+            unless_kept.pop_all()
+            return connection
+
+    def _version(self, connection: Connection) -> int:
+        """Return the version of the file. Raises ConfigError, the file untouched, when a newer arawn made it."""
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise ConfigError(
+                f"{self.path} was made by a newer arawn (version {version}; this one knows {len(MIGRATIONS)})",
+                hints=["update arawn, or use another folder: ARAWN_HOME=… arawn …"],
+            )
+        return version
+
+
+def _connected(path: str) -> Connection:
+    import sqlite3
+
+    connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")
+    return connection
+
+
+def _unusable(path: str, error: Exception) -> ConfigError:
+    return ConfigError(f"cannot use {path}: {error}", hints=_hints(path, error))
+
+
+def _not_written(path: str, error: Exception) -> NotSavedError:
+    return NotSavedError(f"cannot write {path}: {error}", hints=_hints(path, error))
+
+
+def _hints(path: str, error: Exception) -> list[str]:
+    """Say what to do, by SQLite's name of the failure."""
+    match getattr(error, "sqlite_errorname", "").split("_")[1:2]:
+        case ["NOTADB" | "CORRUPT"]:
+            return [f"move it away, and a new one is made: mv {path} {path}.damaged"]
+        case ["FULL" | "IOERR"]:
+            return ["make room on the disk, or check its health"]
+        case ["BUSY" | "LOCKED"]:
+            return [f"another process has been writing for more than {PATIENCE:.0f} seconds"]
+        case ["READONLY" | "CANTOPEN" | "PERM"]:
+            return ["check who may write the file and its folder"]
+        case _:
+            return []
