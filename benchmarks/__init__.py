@@ -1,0 +1,1 @@
+"""How fast arawn is beside its floors and its peers: ratios of one run, never times."""
