@@ -6,7 +6,6 @@ What the type checker sees are dataclasses: fields by annotation, defaults, keyw
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, TypeVar, dataclass_transform
 
 if TYPE_CHECKING:
@@ -14,7 +13,20 @@ if TYPE_CHECKING:
 
 V = TypeVar("V", bound="Value")
 
-EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+class _Empty(dict[str, Any]):
+    """A mapping that stays empty, however it is copied."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("the default of a field is not changed")
+
+    __setitem__ = update = setdefault = __ior__ = _refuse
+
+    def __reduce__(self) -> str:
+        return "EMPTY"
+
+
+EMPTY: Mapping[str, Any] = _Empty()
 """The default of a field that holds a mapping."""
 
 
