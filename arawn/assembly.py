@@ -136,14 +136,7 @@ class Engine:
         from arawn.middleware.retry import Retry
 
         table = self.settings.backend(choice.backend)
-        retried = Retry(
-            self._bare(table, choice.model),
-            max_retries=table.max_retries,
-            sleep=self._sleep,
-            random=_random,
-            retry_ambiguous=table.retry_ambiguous,
-            total=self._total(table),
-        )
+        retried = Retry(self._bare(table, choice.model), **self._patience_for_failures(table))
         return Explain(retried, lambda model: catalog.successor_hint(table.name, model))
 
     def lister(self, name: str) -> ModelLister:
@@ -169,11 +162,12 @@ class Engine:
             )
         from arawn.backends.http import HttpEmbedder
         from arawn.middleware.conceal import ConcealEmbedder
+        from arawn.middleware.retry import RetryEmbedder
 
         adapter: EmbeddingAdapter = _load(EMBEDDING_ADAPTERS[table.adapter])(table.name, table.quirks)
         dimensions = self.settings.embeddings.dimensions
         embedder = HttpEmbedder(self._endpoint(table), adapter, model=choice.model, dimensions=dimensions)
-        return ConcealEmbedder(embedder, self._secrets)
+        return RetryEmbedder(ConcealEmbedder(embedder, self._secrets), **self._patience_for_failures(table))
 
     def complete(self, request: ChatRequest, choice: Choice) -> ChatRequest:
         """Fill what a request leaves open from the role section, then from the backend's table."""
@@ -196,7 +190,7 @@ class Engine:
         table = self.settings.backend(choice.backend)
         if table.adapter not in ADAPTERS:
             raise ConfigError(f'backend "{table.name}" sends nothing: it runs in this process')
-        return self._http(table, choice.model).describe(request)
+        return self._http(table, choice.model).describe(request, keyed=table.api_key is not None)
 
     def facts(self, backend: str, model: str) -> ModelFacts | None:
         """Return what is known of a model: the catalogue's facts under the user's own."""
@@ -275,6 +269,15 @@ class Engine:
             idle=silence,
             total=self._total(table),
         )
+
+    def _patience_for_failures(self, table: BackendSettings) -> dict[str, Any]:
+        return {
+            "max_retries": table.max_retries,
+            "sleep": self._sleep,
+            "random": _random,
+            "retry_ambiguous": table.retry_ambiguous,
+            "total": self._total(table),
+        }
 
     def _total(self, table: BackendSettings) -> float | None:
         return self._total_timeout or table.total_timeout

@@ -244,7 +244,8 @@ def _error(kind: _Kind, report: Report, answer: _Answer) -> BackendError:
     where = f" (HTTP {answer.status})" if answer.status else f" (error {report.number})" if report.number else ""
     names = {"backend": answer.backend, "model": answer.model}
     names["its_model"] = f'model "{answer.model}" of ' if answer.model else ""
-    retry_after = wait_seconds(headers) or report.retry_after
+    asked = wait_seconds(headers)
+    retry_after = report.retry_after if asked is None else asked
     line, advice = _LINES[kind]
     if kind is RequestError and answer.status in _WRONG_ADDRESS:
         advice = "Check base_url of this backend: arawn config show"

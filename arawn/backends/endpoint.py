@@ -65,9 +65,9 @@ class Endpoint(Value, kw_only=True):
         outgoing = Outgoing(peer=peer, method=call.method, url=self._url(call), headers=headers, body=call.body)
         return await self.transport.send(outgoing, clocks)
 
-    def describe(self, call: HttpCall) -> str:
+    def describe(self, call: HttpCall, *, keyed: bool = True) -> str:
         """Return the call as it would be sent, to be read: the key is neither looked up nor shown."""
-        headers = self._headers(call, "***")
+        headers = self._headers(call, "***" if keyed else None)
         lines = [f"{call.method} {self._url(call)}", *(f"{name}: {value}" for name, value in headers.items())]
         return "\n".join([*lines, "", call.body.decode("utf-8", "replace")])
 

@@ -55,9 +55,9 @@ class HttpBackend:
         """Ask for the models of this endpoint."""
         return self._adapter.parse_models(await _fetch(self._endpoint, self._adapter, self._adapter.render_models()))
 
-    def describe(self, request: ChatRequest) -> str:
+    def describe(self, request: ChatRequest, *, keyed: bool = True) -> str:
         """Return what would be sent for a request, without its key."""
-        return self._endpoint.describe(self._adapter.render_chat(request))
+        return self._endpoint.describe(self._adapter.render_chat(request), keyed=keyed)
 
     def _answer(self, call: HttpCall, reply: Reply, clocks: Clocks) -> Events:
         kind = reply.content_type

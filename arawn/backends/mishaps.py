@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from arawn.adapters.failure_report import printable
 from arawn.backends.causes import cause_of
-from arawn.backends.proxies import is_loopback, without_password
+from arawn.backends.proxies import without_password
 from arawn.errors import BackendTimeoutError, ConnectionFailedError, ProtocolError, StreamInterruptedError
 
 if TYPE_CHECKING:
@@ -37,17 +36,13 @@ def timed_out(expired: Expired, peer: Peer) -> BackendTimeoutError:
 
 
 def unreached(error: Exception, peer: Peer, proxy: str | None) -> ConnectionFailedError:
-    """No connection came about: DNS, TCP, TLS, or the proxy.
-
-    What does not run on this machine now will not in a few seconds: that is not worth another try.
-    """
+    """No connection came about: DNS, TCP, TLS, or the proxy."""
     cause = cause_of(error)
-    is_here = proxy is None and is_loopback(urlsplit(peer.base_url).hostname or "")
     way = (f"The way leads through the proxy {without_password(proxy)}.",) if proxy else ()
     failure = ConnectionFailedError(
         f"Cannot connect to {peer.label} at {peer.base_url}", hints=(*cause.hints, *way), backend=peer.backend
     )
-    failure.transient = cause.transient and not is_here
+    failure.transient = cause.transient
     return failure
 
 

@@ -6,7 +6,7 @@ import os
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from arawn.config.settings import Layer, Settings, overlay, table_at
+from arawn.config.settings import ROLES, Layer, Settings, overlay, table_at
 from arawn.errors import ConfigError, UsageError
 from arawn.files import check_private, read_file
 from arawn.folders import config_folder, follows_xdg, home_folder
@@ -185,14 +185,14 @@ def _project_layer(path: str, lower: Iterable[Layer], trust: Trust, warnings: li
         warnings.append(f"ignored: {error.message}")
         return Layer("project", {}, path, trusted=False)
     if not trust.is_trusted(path, content):
-        return _untrusted_layer(path, content, warnings)
+        return _untrusted_layer(path, content, lower, warnings)
     layer = _checked("project", path, content, lower, warnings)
     if layer.tree.pop("env", None):
         warnings.append(f"{path}: ignored: env, which counts only in your own configuration")
     return layer
 
 
-def _untrusted_layer(path: str, content: bytes, warnings: list[str]) -> Layer:
+def _untrusted_layer(path: str, content: bytes, lower: Iterable[Layer], warnings: list[str]) -> Layer:
     from arawn.config.decode import Problem, first_problem, parse_or_problem, permitted
 
     parsed = parse_or_problem(content, path)
@@ -204,11 +204,22 @@ def _untrusted_layer(path: str, content: bytes, warnings: list[str]) -> Layer:
     if wrong := first_problem(tree, text, path):
         warnings.append(f"ignored: {wrong}")
         return Layer("project", {}, path, trusted=False)
+    ignored += _without_strangers(tree, {name for layer in lower for name in table_at(layer.tree, ("backends",))})
     if ignored:
         named = ", ".join(f"{key:.60}" for key in ignored[:_KEYS_NAMED])
         named += f" and {len(ignored) - _KEYS_NAMED} more" * (len(ignored) > _KEYS_NAMED)
         warnings.append(f"{path} is not trusted, ignored: {named}; to allow it: arawn config trust")
     return Layer("project", tree, path, text, trusted=False)
+
+
+def _without_strangers(tree: Tree, known: set[str]) -> list[str]:
+    """Take out the roles' backends that nobody defines, with their models, and return the keys taken out."""
+    taken = []
+    for path in ROLES.values():
+        role = table_at(tree, path)
+        if role.get("backend", "") not in {"", *known}:
+            taken += [".".join((*path, key)) for key in ("backend", "model") if role.pop(key, None) is not None]
+    return taken
 
 
 def _env_file(layers: Iterable[Layer]) -> str:

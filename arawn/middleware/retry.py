@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from arawn.backends.base import Backend, Embedder
 from arawn.errors import BackendError, BackendTimeoutError, QuotaExceededError
 from arawn.events import Delta, Finished, Notice, Started
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from arawn.backends.base import Backend
     from arawn.events import Events, StreamEvent
-    from arawn.messages import ChatRequest
+    from arawn.messages import ChatRequest, Embeddings
+
+Inner = TypeVar("Inner")
 
 LONGEST_WISH = 60.0
 """Up to so many seconds a server's Retry-After is obeyed; who asks for more is not asked again."""
 
 
-class Retry:
-    """A backend around a backend.
+class _Again(Generic[Inner]):
+    """When to ask something again, and when not.
 
     It waits as long as the server asked, else up to ``first_delay`` seconds, each time ``factor`` as long and at most
     ``cap``, with full jitter from ``random`` (0 to 1). No attempt begins when ``total`` seconds are over.
@@ -30,7 +32,7 @@ class Retry:
 
     def __init__(
         self,
-        inner: Backend,
+        inner: Inner,
         *,
         sleep: Callable[[float], Awaitable[None]],
         random: Callable[[], float],
@@ -42,7 +44,6 @@ class Retry:
         total: float | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name = inner.name
         self._inner = inner
         self._sleep = sleep
         self._random = random
@@ -53,6 +54,32 @@ class Retry:
         self._retry_ambiguous = retry_ambiguous
         self._total = float("inf") if total is None else total
         self._monotonic = monotonic
+
+    def _wait(self, error: BackendError, attempt: int, deadline: float) -> float | None:
+        """Return the seconds until the next attempt, or None for no further one."""
+        if attempt > self._max_retries or not self._may_repeat(error):
+            return None
+        longest = min(self._cap, self._first_delay * self._factor ** (attempt - 1))
+        wait = longest * self._random() if error.retry_after is None else error.retry_after
+        return wait if wait <= LONGEST_WISH and self._monotonic() + wait < deadline else None
+
+    def _may_repeat(self, error: BackendError) -> bool:
+        match error:
+            case QuotaExceededError():
+                return False
+            case BackendTimeoutError():
+                return error.transient or self._retry_ambiguous
+            case _:
+                return error.transient if error.should_retry is None else error.should_retry
+
+
+class Retry(_Again[Backend]):
+    """A backend around a backend."""
+
+    @property
+    def name(self) -> str:
+        """The name of the backend within."""
+        return self._inner.name
 
     async def stream(self, request: ChatRequest) -> Events:
         """Answer as the inner backend does. Its Started is held back until an attempt has more to say than that."""
@@ -81,22 +108,24 @@ class Retry:
             yield Notice("retrying", f"attempt {attempt + 1} of {self._max_retries + 1} in {wait:.1f} s: {reason}")
             await self._sleep(wait)
 
-    def _wait(self, error: BackendError, attempt: int, deadline: float) -> float | None:
-        """Return the seconds until the next attempt, or None for no further one."""
-        if attempt > self._max_retries or not self._may_repeat(error):
-            return None
-        longest = min(self._cap, self._first_delay * self._factor ** (attempt - 1))
-        wait = longest * self._random() if error.retry_after is None else error.retry_after
-        return wait if wait <= LONGEST_WISH and self._monotonic() + wait < deadline else None
 
-    def _may_repeat(self, error: BackendError) -> bool:
-        match error:
-            case QuotaExceededError():
-                return False
-            case BackendTimeoutError():
-                return error.transient or self._retry_ambiguous
-            case _:
-                return error.transient if error.should_retry is None else error.should_retry
+class RetryEmbedder(_Again[Embedder]):
+    """An embedder around an embedder."""
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Embed as the inner embedder does."""
+        deadline = self._monotonic() + self._total
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._inner.embed(texts)
+            except BackendError as error:
+                wait = self._wait(error, attempt, deadline)
+                if wait is None:
+                    _tell(error, attempt)
+                    raise
+            await self._sleep(wait)
 
 
 class _Passage:

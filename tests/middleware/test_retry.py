@@ -11,7 +11,7 @@ from loopback import CHUNKED, Fin, Loopback, Rst, Stall, answer, chunked, head
 
 from arawn.adapters.base import Quirks
 from arawn.adapters.openai_chat import OpenAIChatAdapter
-from arawn.backends.blocking import iterate
+from arawn.backends.blocking import iterate, run
 from arawn.backends.clocks import Patience
 from arawn.backends.http import HttpBackend
 from arawn.backends.mock import MockBackend, MockResponse
@@ -29,7 +29,7 @@ from arawn.errors import (
 )
 from arawn.events import Finished, Notice, Started, TextDelta
 from arawn.messages import ChatRequest
-from arawn.middleware.retry import Retry
+from arawn.middleware.retry import Retry, RetryEmbedder
 
 GOOD = streamed(delta("Hi"), delta("!"), delta(finish_reason="stop"), DONE)
 SILENT = [head(headers=CHUNKED), chunked(delta(answer_id="a0"), end=False)]  # an answer begun, and no word of it
@@ -309,6 +309,31 @@ def test_what_could_not_be_sent_is_told_once_however_often_it_is_asked(engine):
         asked = Asked(server.url, request=request, quirks=Quirks(sampling=False))
         engine.play(asked)
     assert [event.kind for event in asked.events if isinstance(event, Notice)] == ["dropped", "retrying", "retrying"]
+
+
+def test_an_embedding_is_asked_for_again_too():
+    waits = []
+
+    async def sleep(seconds):
+        waits.append(seconds)
+
+    class Busy:
+        calls = 0
+
+        async def embed(self, texts):
+            self.calls += 1
+            if self.calls < 3:
+                raise OverloadedError("busy", backend="m")
+            return await MockBackend("m").embed(texts)
+
+    embedder = Busy()
+    embeddings = run(RetryEmbedder(embedder, sleep=sleep, random=lambda: 0.5).embed(["a", "b"]))
+
+    assert len(embeddings.vectors) == 2
+    assert waits == [0.5, 1.0]
+    with pytest.raises(OverloadedError, match="busy") as caught:
+        run(RetryEmbedder(Busy(), sleep=sleep, random=lambda: 0.5, max_retries=1).embed(["a"]))
+    assert "Tried 2 times." in caught.value.hints
 
 
 def test_a_backend_in_this_process_is_served_as_well():
