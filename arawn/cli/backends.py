@@ -18,6 +18,7 @@ from arawn.cli.health import PATIENCE, check
 from arawn.cli.output import Styled
 from arawn.cli.signals import Interrupted
 from arawn.cli.tables import plain, table
+from arawn.config.roles import IN_PROCESS
 from arawn.errors import ConnectionFailedError, UsageError
 
 if TYPE_CHECKING:
@@ -145,9 +146,14 @@ def _lines(settings: Settings, found: dict[str, Health | None]) -> list[list[Cel
     for name, health in found.items():
         backend = settings.backend(name)
         mark = "*" if name == settings.llm.backend else ""
-        where = backend.base_url or "in this process"
-        rows.append((mark, name, backend.model or "-", where, _key(backend), _state(health)))
+        where = backend.base_url or ("in this process" if backend.adapter in IN_PROCESS else "not set")
+        rows.append((mark, name, _model(settings, backend) or "-", where, _key(backend), _state(health)))
     return table(HEADER, rows)
+
+
+def _model(settings: Settings, backend: BackendSettings) -> str | None:
+    """Return the model that answers where none is named."""
+    return (settings.llm.model if backend.name == settings.llm.backend else None) or backend.model
 
 
 def _state(health: Health | None) -> Cell:
@@ -172,7 +178,7 @@ def _fields(settings: Settings, name: str, health: Health | None) -> dict[str, A
         "label": backend.label,
         "adapter": backend.adapter,
         "base_url": backend.base_url,
-        "model": backend.model,
+        "model": _model(settings, backend),
         "key": _key(backend),
         "default": name == settings.llm.backend,
         "ok": None if health is None else health.error is None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from arawn.cli.context import Context
     from arawn.cli.tables import Cell
     from arawn.config.roles import RoleName
-    from arawn.config.settings import BackendSettings, Settings
+    from arawn.config.settings import BackendSettings, Origin, Settings
 
 Path = tuple[str, ...]
 _OPEN = "not set, and no key is found: a running Ollama would answer"
@@ -110,7 +110,7 @@ def _show_origins(context: Context, values: dict[Path, Any]) -> None:
     for path, value in values.items():
         name = _joined(path)
         origin = context.settings.origin(name)
-        place = f"{origin.path}:{origin.line}" if origin.line else origin.path
+        place = "" if origin.layer == "built-in" else _place(origin)
         written = json.dumps(value, ensure_ascii=False)  # of a plain value, what TOML has too
         rows.append((f"{name} = {written}", Styled(f"# {origin.layer}  {place}".rstrip(), "dim")))
     print_table(context.output, ("value", "origin"), rows)
@@ -154,8 +154,7 @@ def _show_secrets(context: Context) -> int:
         )
         good = finding.state in ("ok", "PLAIN")
         found += good
-        origin = settings.origin(path)
-        place = f"{origin.path}:{origin.line}" if origin.line else origin.path or origin.layer
+        place = _place(settings.origin(path))
         state = Styled(finding.state, "good" if good else "error")
         rows.append((path, finding.reference, place, state, f"{finding.tail} {finding.sentence}".strip()))
     if context.arguments.json:
@@ -168,6 +167,12 @@ def _show_secrets(context: Context) -> int:
     else:
         context.output.line("no key is configured, and no backend's key variable is set")
     return 0
+
+
+def _place(origin: Origin) -> str:
+    if origin.layer == "built-in":
+        return origin.layer
+    return f"{origin.path}:{origin.line}" if origin.line else origin.path or origin.layer
 
 
 def _references(settings: Settings) -> Iterator[tuple[str, str, BackendSettings]]:

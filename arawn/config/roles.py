@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from arawn.config.settings import BackendSettings, RoleSettings, Settings
 
 RoleName = Literal["llm", "indexing", "embeddings"]
-_WITHOUT_ADDRESS = ("mock", "mlx")
+IN_PROCESS = ("mock", "mlx")
 _SECTIONS = {"llm": "llm", "indexing": "memory.indexing", "embeddings": "embeddings"}
 
 
@@ -136,7 +136,7 @@ def _ready(settings: Settings, choice: Choice, role: RoleName) -> Choice:
             f"backend {shown(name)} has no model to use",
             hints=["name one: -m MODEL", f"or for always: arawn config set {table}.{name}.model MODEL"],
         )
-    if not chosen.base_url and chosen.adapter not in _WITHOUT_ADDRESS:
+    if not chosen.base_url and chosen.adapter not in IN_PROCESS:
         raise ConfigError(
             f"backend {shown(name)} has no base_url",
             hints=[f"arawn config set backends.{name}.base_url https://…", "docs/configuration.md has its form"],
@@ -147,7 +147,7 @@ def _ready(settings: Settings, choice: Choice, role: RoleName) -> Choice:
 def _key_found(backend: BackendSettings, environ: Mapping[str, str]) -> str:
     """Say why a backend's key can be expected to work, without looking into a keyring or a file; empty if not."""
     key = backend.api_key
-    if key is None or not (backend.base_url or backend.adapter in _WITHOUT_ADDRESS):
+    if key is None or not (backend.base_url or backend.adapter in IN_PROCESS):
         return ""
     if key.startswith("$env:"):
         variable = key.removeprefix("$env:")

@@ -68,6 +68,7 @@ SECTIONS = {
     "tiers": 'Names for sizes of model, for -m: NAME = "backend/model".',
     "aliases": "Names of your own for models, for -m; they come before tiers of the same name.",
     "models.NAME": "What you know better than the catalogue about a model; NAME is its id, in quotes.",
+    "chat": "How the prompt of chat works and looks.",
     "sessions": "What is kept of conversations.",
     "env": "Where else environment variables come from.",
 }
@@ -286,6 +287,30 @@ KEYS = (
     Key("models.NAME.cache_write_price", "number", "USD per million tokens written to the cache.", 3.75, minimum=0),
     Key("models.NAME.context_window", "integer", "Tokens the model can see.", 200_000, minimum=1),
     Key("models.NAME.max_output", "integer", "Tokens it can answer with.", 64_000, minimum=1),
+    Key(
+        "chat.editing_mode",
+        "string",
+        "The keys of the prompt.",
+        "vi",
+        default="emacs",
+        choices=("emacs", "vi"),
+    ),
+    Key(
+        "chat.theme",
+        "string",
+        "The colours of answers: of the terminal itself, or for a light or dark background.",
+        "dark",
+        default="default",
+        choices=("default", "light", "dark"),
+    ),
+    Key(
+        "chat.overflow",
+        "string",
+        "What becomes of the oldest turns when a conversation outgrows the context window.",
+        "drop",
+        default="summary",
+        choices=("summary", "drop", "error"),
+    ),
     Key(
         "sessions.save",
         "boolean",
