@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test check lint bench generate
 
 demo: .venv/installed
-	@$(BIN)/arawn --no-project --config demo.toml --quiet ask "Say hello to a newcomer, and how to reach a real model."
+	@$(BIN)/arawn --no-project --config demo.toml --quiet ask --no-save "Say hello to a newcomer, and how to reach a real model."
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -m venv .venv

@@ -20,6 +20,7 @@ from arawn.events import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from decimal import Decimal
 
     from arawn.cli.output import Output
@@ -199,17 +200,22 @@ def _line_fields(event: StreamEvent) -> dict[str, Any]:
             return {}
 
 
-def first_code_block(text: str) -> str | None:
-    """Return the inside of the first fenced code block, or None; a fence that never closes runs to the end."""
+def code_blocks(text: str) -> Iterator[str]:
+    """Yield the insides of the fenced code blocks; a fence that never closes runs to the end."""
     import re
 
-    fence = re.search(r"^[ ]{0,3}(`{3,}|~{3,})[^\n]*\n", text, re.MULTILINE)
-    if fence is None:
-        return None
-    mark = fence[1]
-    close = re.compile(rf"^[ ]{{0,3}}{re.escape(mark[0])}{{{len(mark)},}}[ \t]*$", re.MULTILINE)
-    end = close.search(text, fence.end())
-    return text[fence.end() : end.start() if end else len(text)].removesuffix("\n")
+    opening, at = re.compile(r"^[ ]{0,3}(`{3,}|~{3,})[^\n]*\n", re.MULTILINE), 0
+    while fence := opening.search(text, at):
+        mark = fence[1]
+        close = re.compile(rf"^[ ]{{0,3}}{re.escape(mark[0])}{{{len(mark)},}}[ \t]*$", re.MULTILINE)
+        end = close.search(text, fence.end())
+        yield text[fence.end() : end.start() if end else len(text)].removesuffix("\n")
+        at = end.end() if end else len(text)
+
+
+def first_code_block(text: str) -> str | None:
+    """Return the inside of the first fenced code block, or None."""
+    return next(code_blocks(text), None)
 
 
 def json_text(text: str) -> str:

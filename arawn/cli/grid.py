@@ -41,7 +41,7 @@ class Grid(NamedTuple):
 
 
 def _sampled(rows: Sequence[Row], room: int) -> int:
-    """Return how many rows to look at: fewer with long cells, because the screen holds them until the widths are known."""
+    """Return how many rows to look at: fewer where cells are long, for the screen has to hold them all."""
     height = 0
     for at, row in enumerate(rows):
         total = sum(_width(cell) for cell in row)
@@ -72,18 +72,18 @@ def _columns(grid: Grid, widths: Sequence[int], room: int, theme: Theme) -> Iter
     rest = room - sum(widths[:-1]) - len(_BAR) * (len(widths) - 1)
     rooms = [*widths[:-1], max(rest, widths[-1])]
     rule = Line((Span("─┼─".join("─" * each for each in widths), theme.rule, content=False),))
-    yield from _row(grid, [_bold(cell, theme) for cell in grid.header], widths, rooms, theme)
+    yield from _row(grid, [_bold(cell, theme) for cell in grid.header], widths, rooms)
     yield rule
     tall = False
     for at, row in enumerate(grid.rows):
-        lines = _row(grid, row, widths, rooms, theme)
+        lines = _row(grid, row, widths, rooms)
         if at and (tall or len(lines) > 1):
             yield rule
         tall = len(lines) > 1
         yield from lines
 
 
-def _row(grid: Grid, row: Row, widths: Sequence[int], rooms: Sequence[int], theme: Theme) -> list[Line]:
+def _row(grid: Grid, row: Row, widths: Sequence[int], rooms: Sequence[int]) -> list[Line]:
     cells = [wrap(cell, room, split=True) for cell, room in zip(row, rooms, strict=True)]
     lines = []
     for at in range(max(map(len, cells))):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from arawn.cli.theme import Theme
 
 _NAME = re.compile(r"[\w+#.-]+")
-_LONGEST = 2_000
+_LONGEST = 500
 _ROLES = {
     "Keyword.Type": "builtin",
     "Keyword": "keyword",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_NESTING = 60
 """Quotes and lists nested deeper than this are shown as they were written: the parser would drop what is in them."""
 
-_LONGEST = 8_000
+_LONGEST = 4_000
 _REMEMBERED = 256
 
 

@@ -76,7 +76,7 @@ def wrap(spans: Iterable[Span], room: int, *, split: bool = False) -> list[list[
         if _room_for(text) <= room:
             lines.append(line)
         else:
-            lines += [_cut(line, start, end) for start, end in _breaks(text, room, split=split)]
+            lines += _cuts(line, _breaks(text, room, split=split))
     return lines
 
 
@@ -155,15 +155,21 @@ def _parts(word: str, room: int) -> Iterator[str]:
     yield part
 
 
-def _cut(spans: Iterable[Span], start: int, end: int) -> list[Span]:
-    cut: list[Span] = []
-    at = 0
-    for span in spans:
-        text = span.text[max(0, start - at) : max(0, end - at)]
-        if text:
-            cut.append(span._replace(text=text))
-        at += len(span.text)
-    return cut
+def _cuts(spans: Sequence[Span], ranges: Iterable[tuple[int, int]]) -> Iterator[list[Span]]:
+    """Cut ranges, which follow one another, out of the text the spans make up."""
+    at = begin = 0
+    for start, end in ranges:
+        cut: list[Span] = []
+        while at < len(spans):
+            span = spans[at]
+            text = span.text[max(0, start - begin) : max(0, end - begin)]
+            if text:
+                cut.append(span._replace(text=text))
+            if begin + len(span.text) > end:
+                break
+            begin += len(span.text)
+            at += 1
+        yield cut
 
 
 def _room_for(text: str) -> int:

@@ -78,7 +78,7 @@ def is_blank(line: str) -> bool:
     return not line.strip(" \t>")
 
 
-def render(text: str, width: int, theme: Theme, *, colour: bool) -> str:
+def render(text: str, width: int, theme: Theme, colour: bool) -> str:
     """Render a whole text for a screen ``width`` columns wide; what is live on the screen ends up the same."""
     renderer = Renderer(theme if colour else PLAIN)
     source = Incoming().take(text, final=True)

@@ -14,6 +14,7 @@ _LINK = re.compile(r"!?\[[^\[\]]{0,300}(?:\](?:\([^()]{0,300})?)?$")
 _DELIMITER = re.compile(r"\\.|`+|\*{1,3}|_{1,2}|~~")
 _LAST_DELIMITERS = "\\`*_~ \t"
 _LONG_WORD = 80
+_MOST_OPEN = 4
 
 
 class Incoming:
@@ -65,7 +66,7 @@ def _closed(line: str) -> str:
             stack.pop()
         elif mark[0] == "`" or _opens(line, match):
             stack.append(mark)
-    return line + "".join(reversed(stack))
+    return line + "".join(reversed(stack)) if len(stack) <= _MOST_OPEN else line
 
 
 def _opens(line: str, match: re.Match[str]) -> bool:

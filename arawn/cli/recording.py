@@ -94,7 +94,8 @@ def _wanted(context: Context) -> bool:
 
 
 def _of_answer(error: NotSavedError) -> NotSavedError:
-    return NotSavedError(f"answer {error.message}", hints=error.hints)
+    hint = "to keep nothing: --no-save, or for always: arawn config set sessions.save false"
+    return NotSavedError(f"answer {error.message}", hints=[*error.hints, hint])
 
 
 @contextmanager

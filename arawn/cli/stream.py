@@ -21,6 +21,7 @@ Mode: TypeAlias = Literal["live", "blocks", "raw"]
 """Redrawn in place; append only (screen readers, dumb terminals, recordings); or the text itself."""
 
 _INTERVAL = 1 / 12
+_USUAL_SIZE = (80, 24)
 _MOST_ROWS = 24
 _THINKING_ROWS = 8
 
@@ -37,8 +38,8 @@ class LiveAnswer:
     """Writes one answer. ``size`` is asked for (columns, rows) before each drawing, so a resize needs no signal.
 
     Deltas draw when a drawing is due, at most 12 times a second and less often where drawing is slow; whoever waits
-    for more should call ``frame`` now and then, so that what came last is shown too. Before anything else writes to the
-    terminal, call ``suspend``.
+    for more calls ``frame`` now and then, so that what came last is shown too. Before anything else writes to the
+    terminal, ``suspend`` has to be called.
     """
 
     def __init__(
@@ -151,11 +152,12 @@ class LiveAnswer:
 
     def _columns(self) -> int:
         """Return how wide the screen is now. What was painted at another size stays where it is."""
-        size = self._size()
+        columns, rows = self._size()
+        size = columns or _USUAL_SIZE[0], rows or _USUAL_SIZE[1]
         if size != self._painted_at:
             self._leave()
             self._painted_at = size
-        return max(1, size[0])
+        return size[0]
 
     def _leave(self) -> None:
         if self._thinking is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from engines import BOTH_ENGINES
 from loopback import CHUNKED, Fin, Loopback, chunked, head
-from replay import Recording, cut, needs_recordings, promised, recordings
+from replay import cut, needs_recordings, promised, recordings
 from verdicts import adapter_for, check, kind_of
 
 from arawn.backends.endpoint import Endpoint
@@ -19,6 +19,7 @@ from arawn.messages import ChatRequest, Message, Role, Text
 
 if TYPE_CHECKING:
     from engines import Engine
+    from replay import Recording
 
     from arawn.backends.transport import Transport
     from arawn.events import StreamEvent
