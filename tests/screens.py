@@ -48,15 +48,6 @@ class Screen:
             lines.pop()
         return lines
 
-    def styled(self) -> list[tuple[str, ...]]:
-        """The cells of the screen as (character, colour, bold, italics, underscore, struck)."""
-        cells = []
-        for row in range(self._screen.lines):
-            for column in range(self._screen.columns):
-                cell = self._screen.buffer[row][column]
-                cells.append((cell.data, cell.fg, str(cell.bold), str(cell.italics), str(cell.underscore)))
-        return cells
-
 
 class Clock:
     """A clock that a test moves."""

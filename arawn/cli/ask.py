@@ -168,6 +168,10 @@ def make_printer(context: Context) -> answer.Printer:
         return answer.JsonLinesPrinter(output)
     if arguments.extract or arguments.no_stream or arguments.schema:
         return answer.WholePrinter(output, extract=arguments.extract, schema=bool(arguments.schema))
+    if output.paints and not arguments.plain and not arguments.raw:
+        from arawn.cli.painted import PaintedPrinter
+
+        return PaintedPrinter(context)
     return answer.TextPrinter(output)
 
 

@@ -48,6 +48,11 @@ class Output:
         self.colour = wants_colour(environ, tty=self.stdout_tty)
         self._at_line_start = True
 
+    @property
+    def paints(self) -> bool:
+        """Whether what is written now stands on a terminal."""
+        return self.stdout_tty and self._held is None
+
     def guard_answers(self, *, on: bool) -> None:
         """Force the guard for answers on or off; without this it stands before terminals only."""
         self._guarded = on

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
+    "chat": "Talk, in a prompt that keeps the conversation",
     "ask": "Ask once; the answer goes to stdout",
     "compare": "Ask several backends the same, and see their answers side by side",
     "sessions": "Look at kept conversations, search, export and delete them",

@@ -77,15 +77,23 @@ def is_harmless(text):
     return not UNSAFE.search(text)
 
 
+def without_our_own(sent):
+    """Take out what the renderer itself writes: colours, and moves within the lines it may still change."""
+    return re.sub("\x1b\\[(?:[0-9;]*m|[0-9]*[ABCDJK]|\\?(?:2026|25)[hl])|\r", "", text_of(sent))
+
+
 @pytest.mark.parametrize("cut", ["whole", "character by character"])
 def test_r1_no_class_of_hostile_text_reaches_the_terminal_however_it_is_cut(home, cut):
     text = "".join(f"{name}: {payload}\n" for name, payload in HOSTILE.items()) + SAFE
     deltas = [delta(text)] if cut == "whole" else [delta(character) for character in text]
     with Loopback([head(headers=CHUNKED), chunked(*deltas, delta(finish_reason="stop"), DONE)]) as server:
         home.serve(server.url)
-        status, sent = on_terminal(home, "ask", "hi")
+        status, sent = on_terminal(home, "ask", "hi", "--plain")
+        painted_status, painted = on_terminal(home, "ask", "hi")
     shown = text_of(sent)
-    assert status == 0
+    assert (status, painted_status) == (0, 0)
+    assert is_harmless(without_our_own(painted))
+    assert "rm -rf /␍ls -l" in screen_of(painted)
     assert is_harmless(shown)
     assert shown.endswith(SAFE)
     assert all(f"{name}: " in shown for name in HOSTILE)
@@ -104,10 +112,27 @@ def test_r1_no_naughty_string_does_more_than_be_read(home):
     pieces = [text[at : at + 5] for at in range(0, len(text), 5)]
     with Loopback(streamed(*map(delta, pieces), delta(finish_reason="stop"), DONE)) as server:
         home.serve(server.url)
-        status, sent = on_terminal(home, "ask", "hi")
-    assert status == 0
+        status, sent = on_terminal(home, "ask", "hi", "--plain")
+        painted_status, painted = on_terminal(home, "ask", "hi")
+    assert (status, painted_status) == (0, 0)
+    assert is_harmless(without_our_own(painted))
     assert is_harmless(text_of(sent))
     assert UNSAFE.sub("", text) == re.sub("[\u2400-\u2421]|<U\\+[0-9A-F]{4,6}>", "", text_of(sent)).removesuffix("\n")
+
+
+def test_an_answer_is_laid_out_at_a_terminal_and_left_alone_in_a_pipe(home):
+    text = "It is **very** `small`.\n\n```python\nprint(1)\n```\n"
+    with Loopback(streamed(*map(delta, text), delta(finish_reason="stop"), DONE)) as server:
+        home.serve(server.url)
+        status, sent = on_terminal(home, "ask", "hi")
+        colourless = on_terminal(home, "ask", "hi", environ={"NO_COLOR": "1"})[1]
+        piped = home.run("ask", "hi")
+    assert status == 0
+    assert screen_of(sent).startswith("It is very `small`.")
+    assert "\nprint(1)\n" in screen_of(sent)
+    assert b"\x1b[1m" in sent
+    assert not re.search(rb"\x1b\[[0-9;]*m", colourless)
+    assert piped.out == text
 
 
 def test_r2_raw_gives_the_terminal_what_the_model_said(home):

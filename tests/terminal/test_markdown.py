@@ -97,6 +97,18 @@ def test_code_is_copied_as_it_was_written(before: str, indent: str) -> None:
     assert "\n".join(lines[first + 1 : lines.index("```", first)]).expandtabs() == CODE.expandtabs()
 
 
+def test_a_string_over_several_lines_keeps_its_colour() -> None:
+    lines = render('```python\n"""one\ntwo"""\nx = 1\n```', 80, DEFAULT, colour=True).split("\n")
+    assert lines[1:4] == ['\x1b[32m"""one\x1b[m', '\x1b[32mtwo"""\x1b[m', "x = \x1b[36m1\x1b[m"]
+
+
+@pytest.mark.parametrize("language", ["yaml", "json", "make", "http", "php", "c++", "console", "nobody-knows", "{.py}"])
+def test_code_in_any_language_is_shown_as_it_is(language: str) -> None:
+    code = 'a: \'x\n\tb && "c" $d # e\nGET / HTTP/1.1\nHost: \\n\n<?php $x = 1; ?>'
+    text = render(f"```{language}\n{code}\n```", 80, DEFAULT, colour=True)
+    assert ESCAPES.sub("", text) == f"```{language}\n{code}\n```\n"
+
+
 def test_indented_code_stands_at_column_0() -> None:
     assert shown("text\n\n    a = 1\n      b = 2\n") == "text\n\na = 1\n  b = 2\n"
 

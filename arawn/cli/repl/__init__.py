@@ -1,0 +1,1 @@
+"""The prompt that keeps a conversation: its keys, its commands, its loop."""
