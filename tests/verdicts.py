@@ -9,7 +9,6 @@ from replay import normalised, promised
 
 from arawn.adapters.base import Quirks
 from arawn.errors import (
-    ArawnError,
     AuthenticationError,
     ContextLengthError,
     ModelNotAvailableError,
@@ -22,6 +21,10 @@ from arawn.errors import (
 
 if TYPE_CHECKING:
     from replay import Recording
+
+    from arawn.errors import (
+        ArawnError,
+    )
 
 ADAPTERS = {
     "openai-chat": ("arawn.adapters.openai_chat", "OpenAIChatAdapter"),

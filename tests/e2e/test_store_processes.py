@@ -106,9 +106,7 @@ def check_a_full_disk(process, folder):
     assert (code, err) == (11, "")
     assert saved
     assert lost
-    assert {(answered, "not saved: cannot " in error) for _, _, answered, error in lost} == {
-        ("True", True)
-    }
+    assert {(answered, "not saved: cannot " in error) for _, _, answered, error in lost} == {("True", True)}
     store = store_in(folder)
     check_sound(store)
     found = turns_of(store)
