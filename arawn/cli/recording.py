@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from arawn.errors import NotSavedError, UsageError
 from arawn.session import Session
@@ -41,12 +41,12 @@ class Recording:
         self._name: str = arguments.session or ""
         self._earlier = self._found(LAST if arguments.go_on else self._name)
         self._system: str = arguments.system or ""
+        self._overflow: Any = context.settings.value("chat.overflow") or "summary"
 
     @property
     def usual(self) -> tuple[str, str] | None:
         """The backend and model that were asked last, None in a new conversation."""
-        questions = [entry for entry in self._earlier.entries if not entry.position] if self._earlier else []
-        return (questions[-1].backend, questions[-1].model) if questions else None
+        return self._earlier.last_asked if self._earlier else None
 
     def preview(self, engine: Engine, choice: Choice, request: ChatRequest, message: Message) -> ChatRequest:
         """Return the request that would be sent; nothing is kept."""
@@ -69,7 +69,15 @@ class Recording:
     def _session(
         self, engine: Engine, choice: Choice, request: ChatRequest, sessions: Sessions | None
     ) -> Session[Choice]:
-        session = Session(engine, choice, sessions=sessions, request=request, system=self._system, name=self._name)
+        session = Session(
+            engine,
+            choice,
+            sessions=sessions,
+            request=request,
+            system=self._system,
+            name=self._name,
+            overflow=self._overflow,
+        )
         return session.resume(self._earlier) if self._earlier else session
 
     def _found(self, word: str) -> Transcript | None:

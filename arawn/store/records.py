@@ -71,6 +71,12 @@ class Transcript(Value):
     info: SessionInfo
     entries: tuple[Entry, ...]
 
+    @property
+    def last_asked(self) -> tuple[str, str] | None:
+        """The backend and model that the last question went to."""
+        questions = [entry for entry in self.entries if not entry.position]
+        return (questions[-1].backend, questions[-1].model) if questions else None
+
 
 class Hit(Value, kw_only=True):
     """Where a search found something: ``found`` stands between ``before`` and ``after`` on one line."""

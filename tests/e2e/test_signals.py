@@ -196,7 +196,7 @@ def test_r51_ctrl_c_at_a_terminal_leaves_the_cursor_on_a_new_line(home):
         child.expect(pexpect.EOF)
         child.close()
     assert child.signalstatus == signal.SIGINT
-    assert child.before.replace(b"^C", b"") == b" da\r\n"
+    assert child.before.replace(b"^C", b"") in (b" da\r\n", b"\r\n")  # the last word shows once it is whole
 
 
 def test_two_signals_at_once_leave_no_traceback(home):

@@ -58,7 +58,7 @@ class Chat:
         self._system: str = arguments.system or ""
         self._name: str = arguments.session or ""
         self._earlier = self._found(LAST if arguments.go_on else self._name)
-        choice = context.choose(self.engine, usual=last_asked(self._earlier) if self._earlier else None)
+        choice = context.choose(self.engine, usual=self._earlier.last_asked if self._earlier else None)
         self.session = self._session(choice, ChatRequest("", ()), self._name)
         self.attachments = Attachments()
         for path in arguments.file:
@@ -104,7 +104,7 @@ class Chat:
         self.begin()
         self.session.resume(transcript)
         try:
-            if asked := last_asked(transcript):
+            if asked := transcript.last_asked:
                 self.session.switch(*asked)
         except ConfigError as error:
             self.output.warning(f"{error.message}; {self.who} goes on")
@@ -301,12 +301,6 @@ class Chat:
     def _on_exception(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if (error := context.get("exception")) is not None:
             self.editor.fail(error)
-
-
-def last_asked(transcript: Transcript) -> tuple[str, str] | None:
-    """Return the backend and model that a conversation asked last."""
-    questions = [entry for entry in transcript.entries if not entry.position]
-    return (questions[-1].backend, questions[-1].model) if questions else None
 
 
 def _more(before: Usage, after: Usage) -> Usage:
