@@ -232,3 +232,12 @@ def test_another_configuration_file_stands_in_for_the_user_s(home):
     (home.work / "other.toml").write_text(ECHO)
     assert home.run("--config", "other.toml", "ask", "hi").out == "hi\n"
     assert home.run("ask", "hi", env={"ARAWN_CONFIG": str(home.work / "other.toml")}).out == "hi\n"
+
+
+def test_r36_an_address_given_as_a_file_is_not_fetched(home):
+    with Loopback(streamed(*STREAM)) as server:
+        home.serve(server.url)
+        run = home.run("ask", "-f", f"{server.url}/secret.png", "what is this?")
+    assert run.code == 2
+    assert f"{server.url}/secret.png" in run.err
+    assert server.requests == []
