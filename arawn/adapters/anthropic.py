@@ -7,12 +7,11 @@ come first in a turn of the user, and ``max_tokens`` is required.
 from __future__ import annotations
 
 from binascii import b2a_base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from arawn.adapters.anthropic_stream import AnthropicStream, parse_message
-from arawn.adapters.base import HttpCall, path_for
-from arawn.adapters.failures import read_failure
 from arawn.adapters.payload import malformed, objects_of, parse_body, parse_object, render_body
+from arawn.adapters.wire import ChatWire
 from arawn.errors import RequestError
 from arawn.events import Notice
 from arawn.messages import (
@@ -30,8 +29,7 @@ from arawn.messages import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from arawn.adapters.base import Quirks
-    from arawn.errors import ArawnError
+    from arawn.adapters.base import HttpCall, Quirks
     from arawn.events import StreamEvent
     from arawn.messages import ChatRequest, Part, Thinking, Tool
 
@@ -43,26 +41,16 @@ _CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 _JSON_ONLY = "Answer with a single JSON object and nothing else."
 
 
-class AnthropicAdapter:
+class AnthropicAdapter(ChatWire):
     """Speaks ``/v1/messages`` and ``/v1/models`` under a base URL without ``/v1``."""
 
-    def __init__(self, backend: str, quirks: Quirks) -> None:
-        self._backend = backend
-        self._quirks = quirks
+    _chat_path = "/v1/messages"
+    _models_path = "/v1/models"
+    _models_query: ClassVar[Mapping[str, str]] = {"limit": "1000"}  # the longest page
 
     def render_chat(self, request: ChatRequest) -> HttpCall:
         """Describe the call. Raises RequestError for tool arguments that are no JSON object."""
-        rendering = _Rendering(self._backend, self._quirks, request)
-        body = render_body(rendering.body(), backend=self._backend)
-        return HttpCall(
-            "POST",
-            path_for(self._quirks.chat_path or "/v1/messages", request.model),
-            body,
-            self._headers(),
-            dict(self._quirks.query),
-            request.stream,
-            tuple(rendering.notices),
-        )
+        return self._chat_call(_Rendering(self._backend, self._quirks, request), request)
 
     def parse_chat(self, body: bytes) -> Sequence[StreamEvent]:
         """Read an unstreamed answer as the events its stream would have had."""
@@ -71,15 +59,6 @@ class AnthropicAdapter:
     def stream_parser(self) -> AnthropicStream:
         """Return a fresh parser for one streamed answer."""
         return AnthropicStream(self._backend)
-
-    def parse_failure(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> ArawnError:
-        """Read an answer that is not a success; header names are lower case."""
-        return read_failure(status, headers, body, backend=self._backend, model=model)
-
-    def render_models(self) -> HttpCall:
-        """Describe the call that lists the models; 1000 is the longest page."""
-        query = {"limit": "1000", **self._quirks.query}
-        return HttpCall("GET", self._quirks.models_path or "/v1/models", headers=self._headers(), query=query)
 
     def parse_models(self, body: bytes) -> Sequence[ModelCard]:
         """Read the list of models; retired ones, which no longer answer, are left out."""

@@ -8,38 +8,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from arawn.adapters.base import HttpCall, path_for
+from arawn.adapters.base import path_for
 from arawn.adapters.openai_usage import parse_usage
-from arawn.adapters.payload import count_of, malformed, objects_of, parse_body, render_body, text_of
+from arawn.adapters.payload import count_of, malformed, objects_of, parse_body, text_of
+from arawn.adapters.wire import Wire
 from arawn.messages import Embeddings, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from arawn.adapters.base import Quirks
-    from arawn.errors import ArawnError
+    from arawn.adapters.base import HttpCall
+
 
 _LARGEST = 1e38  # about what a 32-bit float holds
 _WIDENED = 0x1FFFFFFF  # the bits of a 64-bit float that stay zero when it was a 32-bit one
 
 
-class OpenAIEmbeddings:
+class OpenAIEmbeddings(Wire):
     """Speaks ``/embeddings`` (OpenAI API reference, "Embeddings")."""
 
     _path = "/embeddings"
     _options: Mapping[str, str] = {"encoding_format": "float"}  # what base64 holds differs between servers
-
-    def __init__(self, backend: str, quirks: Quirks) -> None:
-        self._backend = backend
-        self._quirks = quirks
 
     def render_embed(self, model: str, texts: Sequence[str], dimensions: int | None) -> HttpCall:
         """Describe the call; ``dimensions`` asks for shorter vectors where the model can."""
         path = path_for(self._quirks.embeddings_path or self._path, model)
         size = {} if dimensions is None else {"dimensions": dimensions}
         body = {"model": model, "input": list(texts), **self._options, **size} | dict(self._quirks.extra)
-        written = render_body(body, backend=self._backend)
-        return HttpCall("POST", path, written, dict(self._quirks.headers), dict(self._quirks.query))
+        return self._post(path, body)
 
     def parse_embed(self, body: bytes) -> Embeddings:
         """Read the vectors, in the order of the texts."""
@@ -53,12 +49,6 @@ class OpenAIEmbeddings:
             return Embeddings(vectors, text_of(answer, "model"), self._usage(answer) or Usage(estimated=True))
         except ValueError as error:
             raise malformed(error, backend=self._backend) from None
-
-    def parse_failure(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> ArawnError:
-        """Read an answer that is not a success; header names are lower case."""
-        from arawn.adapters.failures import read_failure
-
-        return read_failure(status, headers, body, backend=self._backend, model=model)
 
     def _vectors(self, answer: dict[str, Any]) -> tuple[tuple[float, ...], ...]:
         """Return the vectors by their index; a missing one means the place in the list."""

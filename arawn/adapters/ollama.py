@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from arawn.adapters.base import HttpCall, path_for
-from arawn.adapters.failures import read_failure, stream_failure
+from arawn.adapters.failures import stream_failure
 from arawn.adapters.framing import LineDecoder
 from arawn.adapters.payload import (
     count_of,
@@ -23,9 +22,9 @@ from arawn.adapters.payload import (
     objects_of,
     parse_body,
     parse_object,
-    render_body,
     text_of,
 )
+from arawn.adapters.wire import ChatWire
 from arawn.errors import ProtocolError, RequestError, StreamInterruptedError
 from arawn.events import Finished, Notice, ReasoningDelta, Started, TextDelta, ToolCallDelta, ToolCallStarted
 from arawn.messages import (
@@ -43,8 +42,7 @@ from arawn.messages import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from arawn.adapters.base import Quirks
-    from arawn.errors import ArawnError
+    from arawn.adapters.base import HttpCall, Quirks
     from arawn.events import StreamEvent
     from arawn.messages import ChatRequest, Message, Part, Thinking, Tool, ToolCall
 
@@ -52,25 +50,15 @@ _LEVELS = ("low", "medium", "high", "max")
 _FINISH_REASONS = {"": FinishReason.STOP, "stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 
 
-class OllamaAdapter:
+class OllamaAdapter(ChatWire):
     """Speaks ``/api/chat`` and ``/api/tags`` under a base URL without ``/api``."""
 
-    def __init__(self, backend: str, quirks: Quirks) -> None:
-        self._backend = backend
-        self._quirks = quirks
+    _chat_path = "/api/chat"
+    _models_path = "/api/tags"
 
     def render_chat(self, request: ChatRequest) -> HttpCall:
         """Describe the call. Raises RequestError for a picture by URL and for tool arguments that are no object."""
-        rendering = _Rendering(self._backend, self._quirks, request)
-        return HttpCall(
-            "POST",
-            path_for(self._quirks.chat_path or "/api/chat", request.model),
-            render_body(rendering.body(), backend=self._backend),
-            dict(self._quirks.headers),
-            dict(self._quirks.query),
-            request.stream,
-            tuple(rendering.notices),
-        )
+        return self._chat_call(_Rendering(self._backend, self._quirks, request), request)
 
     def parse_chat(self, body: bytes) -> Sequence[StreamEvent]:
         """Read an unstreamed answer as the events its stream would have had."""
@@ -79,15 +67,6 @@ class OllamaAdapter:
     def stream_parser(self) -> OllamaStream:
         """Return a fresh parser for one streamed answer."""
         return OllamaStream(self._backend)
-
-    def parse_failure(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> ArawnError:
-        """Read an answer that is not a success; header names are lower case."""
-        return read_failure(status, headers, body, backend=self._backend, model=model)
-
-    def render_models(self) -> HttpCall:
-        """Describe the call that lists the models that are on this machine."""
-        path = self._quirks.models_path or "/api/tags"
-        return HttpCall("GET", path, headers=dict(self._quirks.headers), query=dict(self._quirks.query))
 
     def parse_models(self, body: bytes) -> Sequence[ModelCard]:
         """Read the list of models."""

@@ -8,18 +8,17 @@ from __future__ import annotations
 from binascii import b2a_base64
 from typing import TYPE_CHECKING, Any
 
-from arawn.adapters.base import HttpCall, path_for
 from arawn.adapters.openai_chat_stream import ChatParser
 from arawn.adapters.openai_reasoning import render_reasoning, tool_use_begins
-from arawn.adapters.payload import malformed, objects_of, parse_json, render_body, text_of
+from arawn.adapters.payload import malformed, objects_of, parse_json, text_of
+from arawn.adapters.wire import ChatWire
 from arawn.events import Notice
 from arawn.messages import Image, ModelCard, ProviderItem, Reasoning, Role, Text, ToolResult, joined_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from arawn.adapters.base import Quirks
-    from arawn.errors import ArawnError
+    from arawn.adapters.base import HttpCall, Quirks
     from arawn.events import StreamEvent
     from arawn.messages import ChatRequest, Message, Part, Tool, ToolCall
 
@@ -28,25 +27,15 @@ _NO_WORDS = "(no text; pictures follow, if any)"  # an empty result is refused b
 _OUTPUTS = ("max_completion_tokens", "max_output_tokens", "max_output_length")
 
 
-class OpenAIChatAdapter:
+class OpenAIChatAdapter(ChatWire):
     """Speaks ``/chat/completions`` and ``/models`` under a base URL that ends with the version (``…/v1``)."""
 
-    def __init__(self, backend: str, quirks: Quirks) -> None:
-        self._backend = backend
-        self._quirks = quirks
+    _chat_path = "/chat/completions"
+    _models_path = "/models"
 
     def render_chat(self, request: ChatRequest) -> HttpCall:
         """Describe the call. Raises RequestError for values JSON cannot say."""
-        rendering = _Rendering(self._backend, self._quirks, request)
-        return HttpCall(
-            "POST",
-            path_for(self._quirks.chat_path or "/chat/completions", request.model),
-            render_body(rendering.body(), backend=self._backend),
-            dict(self._quirks.headers),
-            dict(self._quirks.query),
-            request.stream,
-            tuple(rendering.notices),
-        )
+        return self._chat_call(_Rendering(self._backend, self._quirks, request), request)
 
     def parse_chat(self, body: bytes) -> Sequence[StreamEvent]:
         """Read an unstreamed answer as the events its stream would have had."""
@@ -55,17 +44,6 @@ class OpenAIChatAdapter:
     def stream_parser(self) -> ChatParser:
         """Return a fresh parser for one streamed answer."""
         return ChatParser(self._backend, self._quirks)
-
-    def parse_failure(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> ArawnError:
-        """Read an answer that is not a success; header names are lower case."""
-        from arawn.adapters.failures import read_failure
-
-        return read_failure(status, headers, body, backend=self._backend, model=model)
-
-    def render_models(self) -> HttpCall:
-        """Describe the call that lists the models."""
-        path = self._quirks.models_path or "/models"
-        return HttpCall("GET", path, headers=dict(self._quirks.headers), query=dict(self._quirks.query))
 
     def parse_models(self, body: bytes) -> Sequence[ModelCard]:
         """Read the list of models; some servers send it bare, without the object around it."""

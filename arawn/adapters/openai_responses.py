@@ -9,42 +9,28 @@ from __future__ import annotations
 from binascii import b2a_base64
 from typing import TYPE_CHECKING, Any
 
-from arawn.adapters.base import HttpCall, path_for
-from arawn.adapters.failures import read_failure
 from arawn.adapters.openai_responses_stream import ResponsesParser
-from arawn.adapters.payload import render_body
+from arawn.adapters.wire import ChatWire
 from arawn.events import Notice
 from arawn.messages import Image, ProviderItem, Reasoning, Refusal, Role, Text, ToolCall, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from arawn.adapters.base import Quirks
-    from arawn.adapters.openai_chat import OpenAIChatAdapter
-    from arawn.errors import ArawnError
+    from arawn.adapters.base import HttpCall, Quirks
     from arawn.events import StreamEvent
     from arawn.messages import ChatRequest, Message, ModelCard, Part, Tool
 
 
-class OpenAIResponsesAdapter:
+class OpenAIResponsesAdapter(ChatWire):
     """Speaks ``/responses`` and ``/models`` under a base URL with ``/v1``."""
 
-    def __init__(self, backend: str, quirks: Quirks) -> None:
-        self._backend = backend
-        self._quirks = quirks
+    _chat_path = "/responses"
+    _models_path = "/models"
 
     def render_chat(self, request: ChatRequest) -> HttpCall:
         """Describe the call."""
-        rendering = _Rendering(self._backend, self._quirks, request)
-        return HttpCall(
-            "POST",
-            path_for(self._quirks.chat_path or "/responses", request.model),
-            render_body(rendering.body(), backend=self._backend),
-            dict(self._quirks.headers),
-            dict(self._quirks.query),
-            request.stream,
-            tuple(rendering.notices),
-        )
+        return self._chat_call(_Rendering(self._backend, self._quirks, request), request)
 
     def parse_chat(self, body: bytes) -> Sequence[StreamEvent]:
         """Read an unstreamed answer as the events its stream would have had."""
@@ -54,22 +40,11 @@ class OpenAIResponsesAdapter:
         """Return a fresh parser for one streamed answer."""
         return ResponsesParser(self._backend, self._quirks)
 
-    def parse_failure(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> ArawnError:
-        """Read an answer that is not a success; header names are lower case."""
-        return read_failure(status, headers, body, backend=self._backend, model=model)
-
-    def render_models(self) -> HttpCall:
-        """Describe the call that lists the models; the list is that of Chat Completions."""
-        return self._chat_completions().render_models()
-
     def parse_models(self, body: bytes) -> Sequence[ModelCard]:
-        """Read the list of models."""
-        return self._chat_completions().parse_models(body)
-
-    def _chat_completions(self) -> OpenAIChatAdapter:
+        """Read the list of models, which is that of Chat Completions."""
         from arawn.adapters.openai_chat import OpenAIChatAdapter
 
-        return OpenAIChatAdapter(self._backend, self._quirks)
+        return OpenAIChatAdapter(self._backend, self._quirks).parse_models(body)
 
 
 class _Rendering:
