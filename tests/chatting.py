@@ -10,6 +10,9 @@ import pexpect
 import pyte
 from running import ARAWN
 
+from arawn.store.database import Database
+from arawn.store.sessions import Sessions
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -119,3 +122,11 @@ class Person:
         self.received += data
         self._stream.feed(data)
         return True
+
+
+def kept(home: Home) -> list[str]:
+    """The texts of the newest session in the store."""
+    with Database(str(home.path / "arawn.db")) as database:
+        sessions = Sessions(database)
+        found = sessions.find("last")
+        return [entry.message.text for entry in sessions.load(found.id).entries] if found else []

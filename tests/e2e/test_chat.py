@@ -10,11 +10,8 @@ import stat
 
 import pytest
 from asking import DONE, USAGE, delta, streamed
-from chatting import CTRL_C, CTRL_D, PROMPT, Person
+from chatting import CTRL_C, CTRL_D, PROMPT, Person, kept
 from loopback import CHUNKED, Fin, Loopback, Stall, chunked, head
-
-from arawn.store.database import Database
-from arawn.store.sessions import Sessions
 
 END = [delta(finish_reason="stop"), USAGE, DONE]
 GOOD_DAY = streamed(delta("Good "), delta("day"), *END)
@@ -26,13 +23,6 @@ UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 def sent(request):
     """What a request asks: the role and the text of each message."""
     return [(each["role"], each["content"]) for each in json.loads(request.body)["messages"]]
-
-
-def kept(home):
-    """The texts of the newest session in the store."""
-    sessions = Sessions(Database(str(home.path / "arawn.db")))
-    found = sessions.find("last")
-    return [entry.message.text for entry in sessions.load(found.id).entries] if found else []
 
 
 def test_a_conversation_goes_back_and_forth(home):

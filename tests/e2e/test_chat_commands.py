@@ -215,6 +215,6 @@ def test_files_are_attached_listed_and_left_out_again(person, home, server):
     person.says("/file nowhere.txt")
     person.sees("cannot read nowhere.txt")
     person.says("look")
-    person.sees("7 in", times=2)
+    person.sees("14 in")
     assert "alpha" in body(server.requests[1])["messages"][-1]["content"]
     assert "beta" not in body(server.requests[1])["messages"][-1]["content"]

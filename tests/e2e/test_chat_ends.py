@@ -12,22 +12,13 @@ import time
 
 import pytest
 from asking import DONE, USAGE, delta, streamed
-from chatting import CTRL_C, CTRL_D, CTRL_Z, PATIENCE, PROMPT, Person
+from chatting import CTRL_C, CTRL_D, CTRL_Z, PATIENCE, PROMPT, Person, kept
 from loopback import CHUNKED, Loopback, Pause, Stall, chunked, head
 from running import ARAWN
-
-from arawn.store.database import Database
-from arawn.store.sessions import Sessions
 
 GOOD_DAY = streamed(delta("Good day"), delta(finish_reason="stop"), USAGE, DONE)
 BEGUN = [head(headers=CHUNKED), chunked(delta("Half an answer\n\n"), end=False)]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-
-
-def kept(home):
-    sessions = Sessions(Database(str(home.path / "arawn.db")))
-    found = sessions.find("last")
-    return [entry.message.text for entry in sessions.load(found.id).entries] if found else []
 
 
 @pytest.fixture
@@ -166,6 +157,7 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back(home, answe
         person.says("fg")
         person.sees("$ fg")
         if not answering:
+            person.sees(PROMPT)
             person.says("tell me")
         person.sees("the other half")
         person.sees("7 in")
