@@ -121,9 +121,11 @@ class Database:
 
         connection = self._opened()
         try:
+            if connection.in_transaction:  # a signal ended the last one before it could end itself
+                connection.execute("ROLLBACK")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             finally:

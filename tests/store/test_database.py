@@ -11,6 +11,7 @@ from arawn.errors import ConfigError, NotSavedError
 from arawn.folders import data_folder
 from arawn.store import database as database_module
 from arawn.store.database import MIGRATIONS, Database
+from arawn.store.sessions import Sessions
 
 WRITE = (
     "INSERT INTO sessions (id, title, created, updated, backend, model, system, usage) VALUES (?,'',0,0,'','','','')"
@@ -265,3 +266,17 @@ def test_many_threads_that_open_a_fresh_home_at_once_all_succeed(file):
     assert failures == []
     with Database(str(file)) as database:
         assert written(database) == [f"{number:02}" for number in range(12)]
+
+
+def test_r51_a_transaction_that_a_signal_left_open_does_not_stop_the_next(tmp_path):
+    with Database(str(tmp_path / "arawn.db")) as database:
+        sessions = Sessions(database)
+        kept = sessions.begin(backend="b", model="m", title="kept")
+        connection = database._opened()
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE sessions SET title = 'half done'")
+
+        sessions.rename(kept, "a name")
+
+        assert sessions.load(kept).info.name == "a name"
+        assert sessions.load(kept).info.title == "kept"
