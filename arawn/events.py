@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Events: TypeAlias = AsyncGenerator["StreamEvent", None]
 
-NoticeKind: TypeAlias = Literal["retrying", "fallback", "budget", "cached", "dropped", "finish", "config"]
+NoticeKind: TypeAlias = Literal["retrying", "limited", "fallback", "budget", "cached", "dropped", "finish", "config"]
 
 
 class Started(Value):

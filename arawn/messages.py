@@ -161,10 +161,25 @@ class Thinking(Value):
     budget_tokens: int | None = None
 
 
+class Caller(Value):
+    """Who asks, for the books; nothing of it is sent.
+
+    ``role`` is ``llm``, ``indexing`` or ``embeddings``, ``session`` the id of a kept conversation, ``owner`` a client
+    of a gateway, ``attempt`` counts the calls before this one that failed. ``fresh`` wants a new answer, also where
+    the cache has one.
+    """
+
+    role: str = "llm"
+    session: str = ""
+    owner: str = ""
+    attempt: int = 0
+    fresh: bool = False
+
+
 class ChatRequest(Value):
     """Everything one call asks for. None means: the provider's default, so it is not sent at all.
 
-    ``extra`` holds keys of the provider's own body, merged in last.
+    ``extra`` holds keys of the provider's own body, merged in last; ``caller`` stays here.
     """
 
     model: str
@@ -181,13 +196,15 @@ class ChatRequest(Value):
     thinking: Thinking | None = None
     stream: bool = True
     extra: Mapping[str, Any] = EMPTY
+    caller: Caller = Caller()
 
 
 class Usage(Value):
     """Tokens of one call, counted the same for every provider.
 
     ``input_tokens`` includes what was read from and written to the provider's cache, ``output_tokens`` includes
-    reasoning. ``estimated`` marks numbers the server did not give. ``cost`` (USD) only where the provider told it.
+    reasoning. ``estimated`` marks numbers the server did not give. ``cost`` (USD) is what the provider told, or what
+    the meter made of the tokens; None where no price is known.
     """
 
     input_tokens: int = 0

@@ -9,7 +9,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.config.lines import find_places, join_key, shown
-from arawn.config.schema import Key, key_tree
+from arawn.config.key import Key
+from arawn.config.schema import key_tree
 from arawn.config.settings import ROLES, table_at
 from arawn.errors import ConfigError
 from arawn.values import Value
@@ -134,6 +135,8 @@ def typed(key: Key, text: str) -> Any:
         return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower(), text)
     if key.kind in ("integer", "number"):
         return int(text) if re.fullmatch(r"\s*[+-]?\d{1,18}\s*", text) else _float_or_text(text)
+    if key.kind == "strings":
+        return [word.strip() for word in text.split(",") if word.strip()]
     if key.kind not in ("map", "table"):
         return text
     try:
@@ -219,6 +222,9 @@ def _wrong(key: Key, value: object) -> str:
         return "" if isinstance(value, bool) else f"expected true or false, got {_described(value)}"
     if key.kind in ("map", "table"):
         return _wrong_table(key, value)
+    if key.kind == "strings":
+        good = isinstance(value, list) and all(isinstance(word, str) and word for word in value)
+        return "" if good else f'expected an array of strings like ["groq", "ollama"], got {_described(value)}'
     if not isinstance(value, str):
         return f"expected a string, got {'another type' if key.secret else _described(value)}"
     if key.choices and value not in key.choices:

@@ -18,6 +18,7 @@ _SHORT = {
     "LLM_BACKEND": ("llm", "backend"),
     "LLM_MODEL": ("llm", "model"),
     "LLM_TIMEOUT_SECONDS": ("llm", "timeout"),
+    "BUDGET_LIMIT": ("budget", "limit"),
     "VLLM_HOURLY_RATE": ("backends", "vllm", "hourly_rate"),
 }
 _QUOTED = r"""(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*(?:#.*)?"""

@@ -13,7 +13,7 @@ from arawn.config.schema import KEYS, SECTIONS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from arawn.config.schema import Key
+    from arawn.config.key import Key
 
 BEGIN, END = "<!-- keys: begin -->", "<!-- keys: end -->"
 _HEAD = """\
@@ -27,9 +27,10 @@ _NAMES = {
     "backends.NAME": "backends.my-server",
     "backends.NAME.replies": "backends.mock.replies",
     "models.NAME": 'models."gpt-5.4-mini"',
+    "budget.backends.NAME": "budget.backends.anthropic",
 }
 _KEY_NAMES = {"tiers": "haiku", "aliases": "fast"}
-_JSON_TYPES = {"integer": "integer", "number": "number", "boolean": "boolean", "map": "object", "table": "object"}
+_JSON_TYPES = {"integer": "integer", "number": "number", "boolean": "boolean", "map": "object", "table": "object", "strings": "array"}
 _EXCLUDING_REPLIES = ("tool_call", "error")
 
 
@@ -82,6 +83,8 @@ def toml(value: object) -> str:
     match value:
         case bool():
             return "true" if value else "false"
+        case list():
+            return f"[{', '.join(map(toml, value))}]"
         case dict():
             return "{ " + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + " }"
         case str():
@@ -162,6 +165,8 @@ def _json_key(key: Key) -> Mapping[str, Any]:
         schema["maximum"] = key.maximum
     if key.default is not None:
         schema["default"] = key.default
+    if key.kind == "strings":
+        schema["items"] = {"type": "string"}
     if key.kind == "map":
         schema["additionalProperties"] = {"type": "string"}
     return schema

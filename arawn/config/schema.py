@@ -6,40 +6,15 @@ project file may set before it is trusted: models, roles and presentation, nothi
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TypeAlias
 
-Kind: TypeAlias = Literal[
-    "string", "integer", "number", "boolean", "map", "table", "url", "proxy", "path", "file", "reference", "header"
-]
+from arawn.config.key import Key
+
 Node: TypeAlias = "Key | dict[str, Node]"
-
-
-class Key(NamedTuple):
-    """One key: what it may be and what it means.
-
-    ``default`` and ``example`` are values as TOML has them; ``above`` and ``minimum`` are the lower bounds of a number,
-    without and with the bound itself.
-    """
-
-    path: str
-    kind: Kind
-    doc: str
-    example: object
-    default: object = None
-    choices: tuple[str, ...] = ()
-    minimum: float | None = None
-    above: float | None = None
-    maximum: float | None = None
-    project: bool = False
-
-    @property
-    def secret(self) -> bool:
-        """Whether it holds a secret or the reference to one."""
-        return self.kind == "reference"
-
 
 ADAPTERS = ("openai_chat", "openai_responses", "anthropic", "ollama", "mlx", "mock")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+PERIODS = ("day", "month", "total")
 FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter", "refusal", "pause", "unknown")
 MOCK_ERRORS = (
     "authentication",
@@ -68,6 +43,11 @@ SECTIONS = {
     "tiers": 'Names for sizes of model, for -m: NAME = "backend/model".',
     "aliases": "Names of your own for models, for -m; they come before tiers of the same name.",
     "models.NAME": "What you know better than the catalogue about a model; NAME is its id, in quotes.",
+    "budget": "What may be spent: where a limit is reached, nothing more is sent. Days and months are those of UTC.",
+    "budget.backends.NAME": "What may be spent at one backend, besides the limit for all.",
+    "cache": "Answers kept, to answer the same question again at once and for nothing.",
+    "health": "When a backend counts as well.",
+    "log": "What is written down of each call, for programs: a JSON object a line.",
     "chat": "How the prompt of chat works and looks.",
     "sessions": "What is kept of conversations.",
     "env": "Where else environment variables come from.",
@@ -94,6 +74,13 @@ KEYS = (
     ),
     Key("llm.max_tokens", "integer", "The longest answer, in tokens.", 4096, minimum=1, project=True),
     Key("llm.effort", "string", "How much to reason before the answer.", "low", choices=EFFORTS, project=True),
+    Key(
+        "llm.fallback",
+        "strings",
+        "Who answers where that backend cannot: backends, tiers, aliases or backend/model, tried in this order.",
+        ["groq", "ollama"],
+        project=True,
+    ),
     Key(
         "llm.timeout", "number", "Like timeout of a backend, and stronger, for whichever backend answers.", 120, above=0
     ),
@@ -168,7 +155,17 @@ KEYS = (
         True,
         default=False,
     ),
-    Key("backends.NAME.hourly_rate", "number", "What the server costs, in USD an hour.", 0.16, minimum=0),
+    Key(
+        "backends.NAME.hourly_rate",
+        "number",
+        "What a server of your own costs while it works, in USD an hour; it counts where no price of tokens is known.",
+        0.16,
+        minimum=0,
+    ),
+    Key("backends.NAME.rpm", "integer", "Requests a minute, of all processes on this machine.", 50, minimum=1),
+    Key("backends.NAME.tpm", "integer", "Tokens a minute, of all processes on this machine.", 40_000, minimum=1),
+    Key("backends.NAME.concurrent", "integer", "Calls at the same time, of all processes.", 4, minimum=1),
+    Key("backends.NAME.health_path", "path", "The path of a call that shows its health; left out, its models.", "/key"),
     Key("backends.NAME.extra", "table", "Keys added to the body of every request.", {"seed": 7}),
     Key("backends.NAME.headers", "map", "Headers added to every request.", {"x-team": "research"}),
     Key("backends.NAME.query", "map", "Parameters added to every address.", {"api-version": "2024-10-21"}),
@@ -287,6 +284,25 @@ KEYS = (
     Key("models.NAME.cache_write_price", "number", "USD per million tokens written to the cache.", 3.75, minimum=0),
     Key("models.NAME.context_window", "integer", "Tokens the model can see.", 200_000, minimum=1),
     Key("models.NAME.max_output", "integer", "Tokens it can answer with.", 64_000, minimum=1),
+    Key("budget.limit", "number", "USD that may be spent, at all backends together.", 20.0, minimum=0),
+    Key("budget.period", "string", "In which time.", "day", default="month", choices=PERIODS),
+    Key(
+        "budget.unpriced",
+        "string",
+        "What becomes of calls whose price is not known, while there is a limit.",
+        "allow",
+        default="refuse",
+        choices=("refuse", "allow"),
+    ),
+    Key("budget.backends.NAME.limit", "number", "USD that may be spent there.", 5.0, minimum=0),
+    Key("budget.backends.NAME.period", "string", "In which time.", "day", default="month", choices=PERIODS),
+    Key("cache.enabled", "boolean", "Whether answers are kept, and asked for first.", True, default=False),
+    Key("cache.ttl", "number", "Seconds an answer counts.", 3600, default=86_400.0, above=0),
+    Key("cache.max_mb", "number", "Megabytes of answers kept; the least used go first.", 500, default=100.0, above=0),
+    Key("health.slow_ms", "number", "Milliseconds above which a healthy backend is slow.", 500, default=2000.0, above=0),
+    Key("log.file", "file", "The file it is written to, added at its end; left out, none.", "arawn.log"),
+    Key("log.content", "boolean", "Also write what was asked and answered.", True, default=False),
+    Key("log.otel", "boolean", "Also tell OpenTelemetry; needs the extra otel.", True, default=False),
     Key(
         "chat.editing_mode",
         "string",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from arawn.errors import ConfigError, NotSavedError
 from arawn.files import check_private, open_private, open_private_lock
 from arawn.folders import data_folder
+from arawn.store.migrations import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,65 +23,19 @@ FILE = "arawn.db"
 PATIENCE = 10.0
 """Seconds a process waits for another's write."""
 
-MIGRATIONS = (
-    (
-        """
-        CREATE TABLE sessions (
-            id TEXT PRIMARY KEY,
-            name TEXT UNIQUE,
-            title TEXT NOT NULL,
-            created REAL NOT NULL,
-            updated REAL NOT NULL,
-            backend TEXT NOT NULL,
-            model TEXT NOT NULL,
-            system TEXT NOT NULL,
-            parent TEXT REFERENCES sessions (id) ON DELETE SET NULL,
-            branched_at INTEGER,
-            summary TEXT NOT NULL DEFAULT '',
-            summarised INTEGER NOT NULL DEFAULT 0,
-            usage TEXT NOT NULL,
-            cost TEXT
-        )
-        """,
-        "CREATE INDEX sessions_by_age ON sessions (updated)",
-        "CREATE INDEX sessions_by_parent ON sessions (parent)",
-        """
-        CREATE TABLE messages (
-            id INTEGER PRIMARY KEY,
-            session TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
-            turn INTEGER NOT NULL,
-            position INTEGER NOT NULL,
-            role TEXT NOT NULL,
-            status TEXT NOT NULL,
-            written REAL NOT NULL,
-            message TEXT NOT NULL,
-            text TEXT NOT NULL,
-            backend TEXT NOT NULL,
-            model TEXT NOT NULL,
-            finish_reason TEXT NOT NULL,
-            raw_finish_reason TEXT NOT NULL,
-            usage TEXT,
-            cost TEXT,
-            searchable INTEGER NOT NULL DEFAULT 0,
-            UNIQUE (session, turn, position)
-        )
-        """,
-        "CREATE INDEX messages_to_index ON messages (id) WHERE NOT searchable",
-    ),
-)
-"""What takes the file from each version to the next, in statements; the version is how many of these it has."""
-
 
 class Database:
     """The file at ``path``, opened and migrated when first used; of one thread. Close it, or use it in ``with``.
 
-    ``warnings`` says what was repaired on opening. Every verb raises ConfigError for a file that cannot be used: not a
+    ``warnings`` says what was repaired on opening; ``busy`` is true inside ``writing``, for a signal's handler to see:
+    what it wants to write must wait. Every verb raises ConfigError for a file that cannot be used: not a
     database, damaged, made by a newer arawn.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.warnings: list[str] = []
+        self.busy = False
         self._connection: Connection | None = None
 
     @classmethod
@@ -120,6 +75,7 @@ class Database:
         import sqlite3
 
         connection = self._opened()
+        self.busy = True
         try:
             if connection.in_transaction:  # a signal ended the last one before it could end itself
                 connection.execute("ROLLBACK")
@@ -133,6 +89,8 @@ class Database:
                     connection.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise _not_written(self.path, error) from error
+        finally:
+            self.busy = False
 
     def forget_deleted(self) -> None:
         """Remove from the disk what was deleted, as far as no other process is reading: the log still has it."""

@@ -11,7 +11,8 @@ from arawn.adapters.base import Quirks
 from arawn.backends.mock import ERROR_KINDS, from_table
 from arawn.config import schema
 from arawn.config.decode import problems
-from arawn.config.schema import KEYS, Key, find, key_tree
+from arawn.config.key import Key
+from arawn.config.schema import KEYS, find, key_tree
 from arawn.config.settings import BackendSettings, RoleSettings
 from arawn.config.sources import BUILT_IN, load
 from arawn.messages import Effort, FinishReason

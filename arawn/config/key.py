@@ -1,0 +1,45 @@
+"""What is said of one key of the configuration: where it stands, what it may be, what it means."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypeAlias
+
+Kind: TypeAlias = Literal[
+    "string",
+    "strings",
+    "integer",
+    "number",
+    "boolean",
+    "map",
+    "table",
+    "url",
+    "proxy",
+    "path",
+    "file",
+    "reference",
+    "header",
+]
+
+
+class Key(NamedTuple):
+    """One key: what it may be and what it means.
+
+    ``default`` and ``example`` are values as TOML has them; ``above`` and ``minimum`` are the lower bounds of a number,
+    without and with the bound itself.
+    """
+
+    path: str
+    kind: Kind
+    doc: str
+    example: object
+    default: object = None
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    above: float | None = None
+    maximum: float | None = None
+    project: bool = False
+
+    @property
+    def secret(self) -> bool:
+        """Whether it holds a secret or the reference to one."""
+        return self.kind == "reference"
