@@ -4,39 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arawn.messages import (
-    ChatRequest,
-    Image,
-    Message,
-    ProviderItem,
-    Reasoning,
-    Refusal,
-    Role,
-    Text,
-    ToolCall,
-    ToolResult,
-)
+from arawn.messages import ChatRequest, Message, Role, Text
 from arawn.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from arawn.catalog import ModelFacts
-    from arawn.messages import Part
 
-IMAGE_TOKENS = 1_500
-_BYTES_PER_TOKEN = 4
 _INSTRUCTION = (
     "Summarise this conversation for the assistant who goes on with it: what was asked, found and decided, with names, "
     "numbers and open questions. At most 300 words, in the language of the conversation, and nothing but the summary."
 )
 _TITLE = "Give this conversation a title of at most six words, in its language. Answer with nothing but the title."
 _HEADING = "[What was said before, in summary]"
-
-
-def tokens(messages: Iterable[Message]) -> int:
-    """Guess how many tokens messages are, at four bytes each: nearer than letters for scripts other than Latin."""
-    return sum(_size(part) for message in messages for part in message.parts)
 
 
 def room(facts: ModelFacts | None, max_tokens: int | None) -> int | None:
@@ -94,20 +75,3 @@ def _request(model: str, instruction: str, text: str, limit: int | None) -> Chat
 
 def _spoken(messages: Iterable[Message]) -> str:
     return "\n\n".join(f"{message.role.value}: {message.text}" for message in messages if message.text)
-
-
-def _size(part: Part) -> int:
-    match part:
-        case Image():
-            return IMAGE_TOKENS
-        case ToolResult(_, content):
-            return sum(map(_size, content))
-        case ToolCall(_, name, arguments):
-            text = name + arguments
-        case ProviderItem(item):
-            text = str(item)
-        case Reasoning(text):
-            text += str(part.item or "")
-        case Text(text) | Refusal(text):
-            pass
-    return len(text.encode("utf-8", "surrogatepass")) // _BYTES_PER_TOKEN + 1

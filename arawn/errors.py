@@ -79,7 +79,10 @@ class BackendError(ArawnError):
 
     ``status`` is the HTTP status, ``retry_after`` the seconds the server asked us to wait, ``should_retry`` its
     explicit ``x-should-retry`` word, ``code`` the provider's own name for the failure, ``request_id`` its id.
+    ``reached`` says whether the request may have arrived there: then it may be paid.
     """
+
+    reached: bool = True
 
     def __init__(
         self,
@@ -127,6 +130,7 @@ class ConnectionFailedError(BackendError):
     exit_code = 5
     http_status = 502
     transient = True
+    reached = False
 
 
 class RateLimitError(BackendError):
@@ -220,14 +224,19 @@ class BackendTimeoutError(BackendError):
         super().__init__(message, backend=backend, hints=hints)
         self.clock = clock
         self.transient = clock == "connect"
+        self.reached = clock != "connect"
 
 
 class BudgetError(ArawnError):
-    """The budget is reached: nothing was sent."""
+    """The budget is reached: nothing was sent. ``backend`` is whose budget it is, empty for the one of all."""
 
     kind = "budget"
     exit_code = 9
     http_status = 402
+
+    def __init__(self, message: str, *, backend: str = "", hints: Sequence[str] = ()) -> None:
+        super().__init__(message, hints=hints)
+        self.backend = backend
 
 
 class IncompleteAnswerError(ArawnError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, Literal, Protocol, Self, TypeAlias, T
 
 from arawn import compaction
 from arawn.errors import ArawnError, ContextLengthError, IncompleteAnswerError, UsageError
+from arawn.estimates import tokens
 from arawn.events import Delta, Finished, Notice, collect
 from arawn.messages import ChatRequest, Message, Role, Text, Usage
 from arawn.store.recorder import Recorder
@@ -242,7 +243,7 @@ class Session(Generic[C]):
         """Return about how many tokens still fit beside the longest answer; None where the window is not known."""
         request = self._completed(len(self._turns))
         limit = self._room(request)
-        return None if limit is None else max(0, limit - compaction.tokens(request.messages))
+        return None if limit is None else max(0, limit - tokens(request.messages))
 
     async def compact(self) -> Notice | None:
         """From now on send a summary in place of all turns but the last; None when there is nothing to summarise."""
@@ -311,7 +312,7 @@ class Session(Generic[C]):
         if not older:
             return ()
         request = self._completed(len(self._turns) - 1, self._turns[-1].question)
-        limit, total = self._room(request), compaction.tokens(request.messages)
+        limit, total = self._room(request), tokens(request.messages)
         if limit is None or total <= limit:
             return ()
         if self.overflow == "error":
@@ -321,7 +322,7 @@ class Session(Generic[C]):
                 backend=self.choice.backend,
                 hints=['begin a new one, or let old turns be summarised: chat.overflow = "summary"'],
             )
-        going = compaction.surplus([compaction.tokens(turn.sendable) for turn in older], total, limit)
+        going = compaction.surplus([tokens(turn.sendable) for turn in older], total, limit)
         return (await self._compact(self._compacted + going, summarise=self.overflow == "summary"),)
 
     async def _compact(self, upto: int, *, summarise: bool) -> Notice:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arawn import compaction
 from arawn.errors import ArawnError
+from arawn.estimates import tokens
 from arawn.events import ResponseBuilder
 from arawn.messages import Refusal, Text, Usage
 from arawn.values import Value, replace
@@ -71,7 +71,7 @@ class Answer:
         """Guess the usage where the backend told none."""
         if self.request is None or response.usage != Usage(estimated=True):
             return response
-        sent, came = compaction.tokens(self.request.messages), compaction.tokens([response.message])
+        sent, came = tokens(self.request.messages), tokens([response.message])
         return replace(response, usage=Usage(sent, came, estimated=True))
 
 

@@ -6,7 +6,8 @@ from talking import Bench, asked, echoing, hear, replying, session, store_in, ta
 from arawn.backends.blocking import run
 from arawn.backends.mock import MockResponse
 from arawn.catalog import ModelFacts
-from arawn.compaction import IMAGE_TOKENS, room, surplus, tokens
+from arawn.compaction import room, surplus
+from arawn.estimates import IMAGE_TOKENS, tokens
 from arawn.errors import ContextLengthError
 from arawn.events import Notice
 from arawn.messages import (

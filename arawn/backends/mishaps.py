@@ -48,11 +48,13 @@ def unreached(error: Exception, peer: Peer, proxy: str | None) -> ConnectionFail
 
 def hung_up(error: Exception, peer: Peer) -> ConnectionFailedError:
     """The connection ended after the request and before an answer."""
-    return ConnectionFailedError(
+    failure = ConnectionFailedError(
         f"{peer.label} at {peer.base_url} closed the connection without an answer",
         hints=cause_of(error).hints,
         backend=peer.backend,
     )
+    failure.reached = True
+    return failure
 
 
 def interrupted(error: Exception, peer: Peer) -> StreamInterruptedError:

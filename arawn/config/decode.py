@@ -8,8 +8,8 @@ from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from arawn.config.lines import find_places, join_key, shown
 from arawn.config.key import Key
+from arawn.config.lines import find_places, join_key, shown
 from arawn.config.schema import key_tree
 from arawn.config.settings import ROLES, table_at
 from arawn.errors import ConfigError

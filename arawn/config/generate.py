@@ -30,7 +30,14 @@ _NAMES = {
     "budget.backends.NAME": "budget.backends.anthropic",
 }
 _KEY_NAMES = {"tiers": "haiku", "aliases": "fast"}
-_JSON_TYPES = {"integer": "integer", "number": "number", "boolean": "boolean", "map": "object", "table": "object", "strings": "array"}
+_JSON_TYPES = {
+    "integer": "integer",
+    "number": "number",
+    "boolean": "boolean",
+    "map": "object",
+    "table": "object",
+    "strings": "array",
+}
 _EXCLUDING_REPLIES = ("tool_call", "error")
 
 

@@ -299,7 +299,9 @@ KEYS = (
     Key("cache.enabled", "boolean", "Whether answers are kept, and asked for first.", True, default=False),
     Key("cache.ttl", "number", "Seconds an answer counts.", 3600, default=86_400.0, above=0),
     Key("cache.max_mb", "number", "Megabytes of answers kept; the least used go first.", 500, default=100.0, above=0),
-    Key("health.slow_ms", "number", "Milliseconds above which a healthy backend is slow.", 500, default=2000.0, above=0),
+    Key(
+        "health.slow_ms", "number", "Milliseconds above which a healthy backend is slow.", 500, default=2000.0, above=0
+    ),
     Key("log.file", "file", "The file it is written to, added at its end; left out, none.", "arawn.log"),
     Key("log.content", "boolean", "Also write what was asked and answered.", True, default=False),
     Key("log.otel", "boolean", "Also tell OpenTelemetry; needs the extra otel.", True, default=False),

@@ -66,11 +66,12 @@ class Database:
             raise _unusable(self.path, error) from error
 
     @contextmanager
-    def writing(self, *, durable: bool = False) -> Iterator[Connection]:
+    def writing(self, *, durable: bool = False, patient: bool = True) -> Iterator[Connection]:
         """Write in one transaction: all of it or nothing, alone among all processes.
 
         ``durable`` waits until it is on the disk, and all that was written before. Raises NotSavedError when it cannot
-        be written: the disk is full, the file read-only, or locked for longer than PATIENCE.
+        be written: the disk is full, the file read-only, or locked for longer than PATIENCE; where that is not
+        ``patient``, for any time.
         """
         import sqlite3
 
@@ -80,6 +81,7 @@ class Database:
             if connection.in_transaction:  # a signal ended the last one before it could end itself
                 connection.execute("ROLLBACK")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            connection.execute(f"PRAGMA busy_timeout = {PATIENCE * patient * 1000:.0f}")
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection

@@ -68,6 +68,7 @@ _MONEY = (
         outcome TEXT NOT NULL DEFAULT 'pending',
         error TEXT NOT NULL DEFAULT '',
         retries INTEGER NOT NULL DEFAULT 0,
+        floor INTEGER,
         reserved INTEGER NOT NULL DEFAULT 0,
         process INTEGER NOT NULL DEFAULT 0,
         expires REAL NOT NULL DEFAULT 0

@@ -1,0 +1,119 @@
+"""What may be spent, and how much of it is: limits for days and months of UTC, counted from the ledger's own sums.
+
+Money spent on a day that is still to come, by a clock that was wrong then, counts as spent today: a clock set back
+gives nothing back.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from arawn.money import money, stored, usd
+from arawn.values import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from decimal import Decimal
+    from sqlite3 import Connection
+
+    from arawn.store.database import Database
+
+Period: TypeAlias = Literal["day", "month", "total"]
+ALERTS = (75, 90)
+"""The percentages of a limit at which the user is told, once each."""
+_SPENT = "SELECT coalesce(sum(cost), 0) FROM spending WHERE day >= ?1 AND (?2 = '' OR backend = ?2)"
+_RESERVED = """
+    SELECT coalesce(sum(reserved), 0) FROM calls WHERE outcome = 'pending' AND (?1 = '' OR backend = ?1)
+"""
+_NAMES = {"day": "today", "month": "this month", "total": "all time"}
+
+
+class Limit(Value):
+    """So much USD in a period, at the backend ``scope``; an empty one means at all together."""
+
+    scope: str
+    amount: Decimal
+    period: Period = "month"
+
+    @property
+    def label(self) -> str:
+        """What it is called in a sentence: ``the budget of this month``, ``anthropic's budget of today``."""
+        whose = f"{self.scope}'s budget" if self.scope else "the budget"
+        return f"{whose} of {_NAMES[self.period]}"
+
+    def window(self, now: float) -> str:
+        """Return the name of the period that a time (seconds since the epoch) lies in: ``2026-11-21``, ``2026-11``."""
+        return "total" if self.period == "total" else _first_day(now)[: 10 if self.period == "day" else 7]
+
+
+class Standing(Value):
+    """How a limit stands in its ``window``, in USD; ``reserved`` is what calls under way may cost at most."""
+
+    limit: Limit
+    window: str
+    spent: Decimal
+    reserved: Decimal
+
+    @property
+    def left(self) -> Decimal:
+        """What may still be spent, were nothing reserved; not below 0."""
+        return max(self.limit.amount - self.spent, self.spent * 0)
+
+    @property
+    def percent(self) -> int:
+        """How much of it is spent, rounded down; of a limit of 0 all of it."""
+        return int(self.spent * 100 / self.limit.amount) if self.limit.amount else 100
+
+
+class Alert(Value):
+    """A budget has come to a percentage of ALERTS."""
+
+    standing: Standing
+    percent: int
+
+    def __str__(self) -> str:
+        spent, amount = money(self.standing.spent), money(self.standing.limit.amount)
+        return f"{self.percent} % of {self.standing.limit.label} is spent: {spent} of {amount}"
+
+
+class Budgets:
+    """Reads how budgets stand. ``now`` is the time in seconds since the epoch."""
+
+    def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._now = now
+
+    def standing(self, limits: Sequence[Limit]) -> tuple[Standing, ...]:
+        """Return how each limit stands now. Raises ConfigError when the store cannot be used."""
+        return tuple(standing(self._database.rows, limit, self._now()) for limit in limits)
+
+
+def standing(rows: Callable[..., list[tuple[int]]], limit: Limit, now: float) -> Standing:
+    """Return how a limit stands, asked through ``rows(sql, *values)``."""
+    window = limit.window(now)
+    first = "" if limit.period == "total" else f"{window}-01"[:10]
+    [[spent]], [[reserved]] = rows(_SPENT, first, limit.scope), rows(_RESERVED, limit.scope)
+    return Standing(limit, window, usd(spent), usd(reserved))
+
+
+def due_alerts(connection: Connection, standings: Sequence[Standing]) -> tuple[Alert, ...]:
+    """Return what is to be told now, and note that it was; of several percentages only the highest."""
+    found = []
+    for each in standings:
+        reached = [percent for percent in ALERTS if each.percent >= percent]
+        window = f"{each.window}/{stored(each.limit.amount)}"  # another limit is another thing to be told of
+        new = [
+            percent
+            for percent in reached
+            if connection.execute(
+                "INSERT OR IGNORE INTO alerts VALUES (?, ?, ?)", [each.limit.scope, window, percent]
+            ).rowcount
+        ]
+        if new and new[-1] == reached[-1]:
+            found.append(Alert(each, new[-1]))
+    return tuple(found)
+
+
+def _first_day(now: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(now))
