@@ -1,16 +1,15 @@
-"""Settings made into running objects: which adapter a table names, and what stands around a backend.
-
-The middleware's order is: hints about models ▸ retry ▸ no key in errors ▸ backend.
-"""
+"""Settings made into running objects: which adapter a table names, where it answers, and who serves a role."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from arawn import catalog
 from arawn.errors import ConfigError
 from arawn.messages import Message, Role, Text, Thinking
+from arawn.stack import Place, Stack
+from arawn.store.database import Database
 from arawn.values import replace
 
 if TYPE_CHECKING:
@@ -61,16 +60,20 @@ class Engine:
         transport: Callable[[BackendSettings], Transport],
         sleep: Callable[[float], Awaitable[None]],
         total_timeout: float | None = None,
+        database: Database | None = None,
     ) -> None:
         self.settings = settings
+        self.database = database or Database.of_user(settings.environ)
+        self.stack = Stack(settings, self.database, sleep=sleep, total_timeout=total_timeout)
         self._make_transport = transport
         self._sleep = sleep
-        self._total_timeout = total_timeout
         self._transports: dict[str, Transport] = {}
         self._secrets: list[Secret] = []
 
     @classmethod
-    def blocking(cls, settings: Settings, *, total_timeout: float | None = None) -> Engine:
+    def blocking(
+        cls, settings: Settings, *, total_timeout: float | None = None, database: Database | None = None
+    ) -> Self:
         """Make an engine whose coroutines never suspend: ``run`` drives them, one call at a time."""
         from arawn.backends.blocking import sleep
 
@@ -79,10 +82,12 @@ class Engine:
 
             return BlockingTransport(_route(table, settings.environ))
 
-        return cls(settings, transport=transport, sleep=sleep, total_timeout=total_timeout)
+        return cls(settings, transport=transport, sleep=sleep, total_timeout=total_timeout, database=database)
 
     @classmethod
-    def asynchronous(cls, settings: Settings, *, total_timeout: float | None = None) -> Engine:
+    def asynchronous(
+        cls, settings: Settings, *, total_timeout: float | None = None, database: Database | None = None
+    ) -> Self:
         """Make an engine for an asyncio event loop."""
         from asyncio import sleep
 
@@ -91,7 +96,7 @@ class Engine:
 
             return AsyncTransport(_route(table, settings.environ))
 
-        return cls(settings, transport=transport, sleep=sleep, total_timeout=total_timeout)
+        return cls(settings, transport=transport, sleep=sleep, total_timeout=total_timeout, database=database)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Drive a coroutine of a blocking engine to its end."""
@@ -100,10 +105,11 @@ class Engine:
         return run(coroutine)
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection, and the database."""
         for transport in self._transports.values():
             await transport.aclose()
         self._transports.clear()
+        self.database.close()
 
     def close(self) -> None:
         """Close every connection of a blocking engine."""
@@ -131,13 +137,16 @@ class Engine:
         )
 
     def backend(self, choice: Choice) -> Backend:
-        """Return the backend of a choice with its middleware."""
-        from arawn.middleware.explain import Explain
-        from arawn.middleware.retry import Retry
+        """Return the backend of a choice with its middleware; raises ConfigError for a fallback that is not there."""
+        places = [self._place(choice), *self._others(choice)]
+        hurried = len(places) > 1
 
-        table = self.settings.backend(choice.backend)
-        retried = Retry(self._bare(table, choice.model), **self._patience_for_failures(table))
-        return Explain(retried, lambda model: catalog.successor_hint(table.name, model))
+        def make(place: Place) -> Callable[[], Backend]:
+            return lambda: self.stack.around(self._bare(place.table, place.model), place, hurried=hurried)
+
+        first = places[0]
+        chosen = self.stack.one_of([(place, make(place)) for place in places]) if hurried else make(first)()
+        return self.stack.cached(chosen, first, self._quirks(first.table, first.model))
 
     def lister(self, name: str) -> ModelLister:
         """Return what knows the models of a backend. Raises ConfigError for one that has no list."""
@@ -153,8 +162,9 @@ class Engine:
     def embedder(self, choice: Choice) -> Embedder:
         """Return what makes the vectors of a choice. Raises ConfigError for a backend that makes none."""
         table = self.settings.embeddings_backend(choice.backend)
+        place = Place(table, choice.model, self.facts(table.name, choice.model))
         if table.adapter == "mock":
-            return self._mock(table)
+            return self.stack.around_embedder(self._mock(table), place)
         if table.adapter not in EMBEDDING_ADAPTERS:
             raise ConfigError(
                 f'backend "{table.name}" makes no embeddings',
@@ -162,12 +172,11 @@ class Engine:
             )
         from arawn.backends.http import HttpEmbedder
         from arawn.middleware.conceal import ConcealEmbedder
-        from arawn.middleware.retry import RetryEmbedder
 
         adapter: EmbeddingAdapter = _load(EMBEDDING_ADAPTERS[table.adapter])(table.name, table.quirks)
         dimensions = self.settings.embeddings.dimensions
         embedder = HttpEmbedder(self._endpoint(table), adapter, model=choice.model, dimensions=dimensions)
-        return RetryEmbedder(ConcealEmbedder(embedder, self._secrets), **self._patience_for_failures(table))
+        return self.stack.around_embedder(ConcealEmbedder(embedder, self._secrets), place)
 
     def complete(self, request: ChatRequest, choice: Choice) -> ChatRequest:
         """Fill what a request leaves open from the role section, then from the backend's table."""
@@ -202,8 +211,26 @@ class Engine:
         return catalog.override(facts or catalog.ModelFacts(backend=backend, id=model), own)
 
     def cost(self, response: Response, choice: Choice) -> Decimal | None:
-        """Return what an answer cost in USD, or None where a price is unknown."""
-        return catalog.cost(response.usage, self.facts(choice.backend, choice.model))
+        """Return what an answer cost in USD, or None where a price is unknown; another may have given it."""
+        if response.usage.cost is not None:
+            return response.usage.cost
+        if response.backend in ("", choice.backend):
+            return self.stack.tariff(self._place(choice)).cost(response.usage)
+        elsewhere = choice._replace(backend=response.backend, model=response.model)
+        return self.stack.tariff(self._place(elsewhere)).cost(response.usage)
+
+    def _place(self, choice: Choice) -> Place:
+        return Place(self.settings.backend(choice.backend), choice.model, self.facts(choice.backend, choice.model))
+
+    def _others(self, choice: Choice) -> list[Place]:
+        """Return who may answer in place of a choice, in order."""
+        found: dict[tuple[str, str], Place] = {}
+        for name in self.settings.llm.fallback:
+            known = name in self.settings.backend_names
+            other = self.choose(name, None, probe=False) if known else self.choose(None, name, probe=False)
+            found[other.backend, other.model] = self._place(other)
+        found.pop((choice.backend, choice.model), None)
+        return list(found.values())
 
     def _bare(self, table: BackendSettings, model: str) -> Backend:
         if table.adapter == "mock":
@@ -267,20 +294,8 @@ class Engine:
             connect=table.connect_timeout,
             first_event=max(silence, table.first_event_timeout or 0),
             idle=silence,
-            total=self._total(table),
+            total=self.stack.total(table),
         )
-
-    def _patience_for_failures(self, table: BackendSettings) -> dict[str, Any]:
-        return {
-            "max_retries": table.max_retries,
-            "sleep": self._sleep,
-            "random": _random,
-            "retry_ambiguous": table.retry_ambiguous,
-            "total": self._total(table),
-        }
-
-    def _total(self, table: BackendSettings) -> float | None:
-        return self._total_timeout or table.total_timeout
 
     def _quirks(self, table: BackendSettings, model: str) -> Quirks:
         facts = self.facts(table.name, model) if model else None
@@ -298,7 +313,7 @@ class Engine:
         from arawn.backends.mock import from_table
 
         script = {"mode": table.mode, "model": table.model, "replies": table.replies}
-        sleep = _limited(self._sleep, self._total(table), table)
+        sleep = _limited(self._sleep, self.stack.total(table), table)
         return from_table(table.name, {key: value for key, value in script.items() if value}, sleep=sleep)
 
     def _running(self, table: BackendSettings) -> str | None:
@@ -343,12 +358,6 @@ def _limited(
             raise BackendTimeoutError(message, clock="total", backend=table.name)
 
     return limited
-
-
-def _random() -> float:
-    from random import random  # only who waits needs it, and it takes milliseconds to load
-
-    return random()  # noqa: S311 -- it only spreads waits
 
 
 def _load(where: str) -> Any:

@@ -13,7 +13,7 @@ from arawn import compaction
 from arawn.errors import ArawnError, ContextLengthError, IncompleteAnswerError, UsageError
 from arawn.estimates import tokens
 from arawn.events import Delta, Finished, Notice, collect
-from arawn.messages import ChatRequest, Message, Role, Text, Usage
+from arawn.messages import Caller, ChatRequest, Message, Role, Text, Usage
 from arawn.store.recorder import Recorder
 from arawn.store.sessions import add_cost, add_usage
 from arawn.turns import Answer, Turn, first_line, turns_of
@@ -114,6 +114,7 @@ class Session(Generic[C]):
         self._summary = ""
         self._compacted = 0
         self._told: set[str] = set()
+        self._asking_again = False
 
     def resume(self, transcript: Transcript) -> Self:
         """Go on with a kept conversation; its system prompt counts unless this one has its own. Returns this one."""
@@ -254,6 +255,7 @@ class Session(Generic[C]):
         """Stream an answer to the message; None asks the last question again."""
         if message is not None:
             self._open(message)
+        self._asking_again = message is None
         backend, model = self.choice.backend, self.choice.model
         answer = Answer(backend, model)
         draft = self._recorder.draft(self._turns[-1].number, backend=backend, model=model)
@@ -350,7 +352,8 @@ class Session(Generic[C]):
     async def _indexed(self, request: Callable[[C], ChatRequest]) -> str:
         """Let the indexing role answer. Raises ArawnError when it cannot, or says nothing."""
         choice = self._engine.choose(role="indexing")
-        response = await collect(self._engine.backend(choice).stream(request(choice)))
+        asked = replace(request(choice), caller=Caller("indexing", self.id))
+        response = await collect(self._engine.backend(choice).stream(asked))
         self._spend(response, choice)
         if not response.text.strip():
             raise IncompleteAnswerError(f"{choice.backend} answered with nothing")
@@ -361,7 +364,8 @@ class Session(Generic[C]):
         older = [message for turn in self._turns[self._compacted : upto] for message in turn.sendable]
         messages = compaction.with_summary((*older, *more), self._summary)
         system = (Message(Role.SYSTEM, (Text(self._system),)),) if self._system else ()
-        request = replace(self.request, model=self.choice.model, messages=(*system, *messages))
+        caller = Caller("llm", self.id, fresh=self._asking_again)
+        request = replace(self.request, model=self.choice.model, messages=(*system, *messages), caller=caller)
         return self._engine.complete(request, self.choice)
 
     def _room(self, request: ChatRequest) -> int | None:

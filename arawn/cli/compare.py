@@ -144,7 +144,7 @@ def run(context: Context) -> int:
     """Ask all, print, and return the exit code."""
     arguments = context.arguments
     message = read_prompt(arguments.words, arguments.file)
-    engine = Engine.asynchronous(context.settings, total_timeout=arguments.timeout)
+    engine = Engine.asynchronous(context.settings, total_timeout=arguments.timeout, database=context.database)
     everybody = _everybody(context, engine)
     system = [Message(Role.SYSTEM, (Text(arguments.system),))] if arguments.system else []
     request = replace(make_request(arguments), messages=(*system, message))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from arawn.cli.output import Output
     from arawn.config.roles import Choice, RoleName
     from arawn.config.settings import BackendSettings, Settings
+    from arawn.store.database import Database
 
 
 class Context:
@@ -42,6 +43,13 @@ class Context:
         for warning in settings.warnings:
             self.output.warning(warning)
         return settings
+
+    @cached_property
+    def database(self) -> Database:
+        """What is kept: one file, opened when it is first needed."""
+        from arawn.store.database import Database
+
+        return Database.of_user(self.environ)
 
     def choose(self, engine: Engine, role: RoleName = "llm", usual: tuple[str, str] | None = None) -> Choice:
         """Return the backend and model the command line asks for, and tell what the user should know of them.

@@ -31,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(context: Context) -> int:
     """Embed, and print a JSON array of numbers a text, each on a line of its own."""
     texts = _texts(context.arguments)
-    engine = Engine.blocking(context.settings)
+    engine = Engine.blocking(context.settings, database=context.database)
     choice = context.choose(engine, "embeddings")
     embedder = engine.embedder(choice)
     vectors: list[tuple[float, ...]] = []

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.errors import NotSavedError, UsageError
 from arawn.session import Session
-from arawn.store.database import Database
 from arawn.store.recorder import PAUSE
 from arawn.store.sessions import LAST, Sessions
 
@@ -35,7 +34,7 @@ class Recording:
         arguments = context.arguments
         self.unsaved: NotSavedError | None = None
         self._output = context.output
-        self._database = Database.of_user(context.environ)
+        self._database = context.database
         self._sessions = Sessions(self._database)
         self._keeps = _wanted(context)
         self._name: str = arguments.session or ""

@@ -88,6 +88,7 @@ class RoleSettings(Value, kw_only=True):
     max_tokens: int | None = None
     effort: Effort | None = None
     timeout: float | None = None
+    fallback: tuple[str, ...] = ()
     dimensions: int | None = None
 
 
@@ -159,7 +160,8 @@ class Settings(Value):
     def role(self, name: str) -> RoleSettings:
         """Return a role: ``llm``, ``indexing`` or ``embeddings``."""
         table = table_at(self.tree, ROLES[name])
-        return RoleSettings(**{key: table[key] for key in fields_of(RoleSettings) if key in table})
+        values = {key: table[key] for key in fields_of(RoleSettings) if key in table}
+        return RoleSettings(**{**values, "fallback": tuple(values.get("fallback", ()))})
 
     @property
     def aliases(self) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from arawn.backends.base import Backend, Embedder
 from arawn.errors import BackendError, BackendTimeoutError, QuotaExceededError
 from arawn.events import Delta, Finished, Notice, Started
+from arawn.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -25,9 +26,10 @@ LONGEST_WISH = 60.0
 class _Again(Generic[Inner]):
     """When to ask something again, and when not.
 
-    It waits as long as the server asked, else up to ``first_delay`` seconds, each time ``factor`` as long and at most
-    ``cap``, with full jitter from ``random`` (0 to 1). No attempt begins when ``total`` seconds are over.
-    ``retry_ambiguous`` also repeats what may have been done already: a call whose answer did not come in time.
+    It waits as long as the server asked, if that is at most ``longest_wish`` seconds; else up to ``first_delay``, each
+    time ``factor`` as long and at most ``cap``, with full jitter from ``random`` (0 to 1). No attempt begins when
+    ``total`` seconds are over. ``retry_ambiguous`` also repeats what may have been done already: a call whose answer
+    did not come in time.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class _Again(Generic[Inner]):
         factor: float = 2.0,
         cap: float = 30.0,
         retry_ambiguous: bool = False,
+        longest_wish: float = LONGEST_WISH,
         total: float | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -52,6 +55,7 @@ class _Again(Generic[Inner]):
         self._factor = factor
         self._cap = cap
         self._retry_ambiguous = retry_ambiguous
+        self._longest_wish = longest_wish
         self._total = float("inf") if total is None else total
         self._monotonic = monotonic
 
@@ -61,7 +65,7 @@ class _Again(Generic[Inner]):
             return None
         longest = min(self._cap, self._first_delay * self._factor ** (attempt - 1))
         wait = longest * self._random() if error.retry_after is None else error.retry_after
-        return wait if wait <= LONGEST_WISH and self._monotonic() + wait < deadline else None
+        return wait if wait <= self._longest_wish and self._monotonic() + wait < deadline else None
 
     def _may_repeat(self, error: BackendError) -> bool:
         match error:
@@ -107,6 +111,7 @@ class Retry(_Again[Backend]):
                 return
             yield Notice("retrying", f"attempt {attempt + 1} of {self._max_retries + 1} in {wait:.1f} s: {reason}")
             await self._sleep(wait)
+            request = replace(request, caller=replace(request.caller, attempt=attempt))
 
 
 class RetryEmbedder(_Again[Embedder]):

@@ -137,8 +137,10 @@ class Draft:
 
     def catch_up(self) -> None:
         """Keep what was offered and is not kept yet."""
+        if self._sessions is None or self._sessions.busy:  # a signal came while something was written
+            return
         make, self._waiting = self._waiting, None
-        if make is None or self._sessions is None or self._due == _NEVER:
+        if make is None or self._due == _NEVER:
             return
         self._due = _NEVER
         with self._recorder.guarded():

@@ -80,6 +80,11 @@ class Sessions:
         self._database = database
         self._now = now
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is being written at this moment: who comes by a signal must wait."""
+        return self._database.busy
+
     def begin(self, *, backend: str, model: str, title: str = "", system: str = "", name: str = "") -> str:
         """Make a session and return its id. Raises UsageError for a name that cannot be one, or is taken."""
         with self._database.writing() as connection:

@@ -64,6 +64,7 @@ def test_r8_a_project_file_may_set_models_roles_and_nothing_that_names_a_host_or
         "llm.temperature",
         "llm.max_tokens",
         "llm.effort",
+        "llm.fallback",
         "memory.indexing.backend",
         "memory.indexing.model",
         "embeddings.backend",
