@@ -145,7 +145,9 @@ def resolve(
     if isinstance(found, Trouble):
         if found.state == "MISSING":
             message = f'Authentication failed for backend "{backend}"'
-            raise AuthenticationError(message, hints=(f"no key: {found.sentence}", *found.hints), backend=backend)
+            error = AuthenticationError(message, hints=(f"no key: {found.sentence}", *found.hints), backend=backend)
+            error.reached = False
+            raise error
         raise SecretError(found.sentence, hints=found.hints)
     if reference and reference.kind == "keyring" and not bindings.origins(reference.name):
         with suppress(ConfigError):  # an index that cannot be written binds nothing, and stops nobody

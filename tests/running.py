@@ -35,6 +35,11 @@ class Home:
         file.write_text(text, encoding="utf-8")
         file.chmod(0o600)
 
+    def holds(self, words: str) -> bool:
+        """Whether any file of the home, but for the configuration, has these words."""
+        files = (file for file in self.path.rglob("*") if file.is_file() and file.name != "config.toml")
+        return any(words.encode() in file.read_bytes() for file in files)
+
     def serve(self, url: str, keys: str = "") -> None:
         """Configure an OpenAI-compatible service at a loopback server, without a key and without retries."""
         self.configure(

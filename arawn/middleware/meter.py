@@ -284,11 +284,12 @@ class _Entry:
 def _outcome(error: BaseException, *, came: bool) -> Outcome:
     if came or not isinstance(error, ArawnError):
         return "interrupted"
-    if not isinstance(error, BackendError):
-        return "unreached"
-    if isinstance(error, _REFUSED) or (error.status or 0) >= 300:
+    status = error.status if isinstance(error, BackendError) else None
+    if (status or 0) >= 300:
         return "rejected"
-    return "interrupted" if error.reached else "unreached"
+    if not (isinstance(error, BackendError) and error.reached):
+        return "unreached"
+    return "rejected" if isinstance(error, _REFUSED) else "interrupted"
 
 
 def _counted(outcome: Outcome, usage: Usage) -> Counted:

@@ -147,18 +147,19 @@ def test_r27_an_answer_that_broke_off_is_kept_as_incomplete(home):
 
 
 @pytest.mark.parametrize("option", ["--no-save", "--private"])
-def test_no_save_leaves_no_file(home, option):
+def test_no_save_leaves_no_word_of_what_was_said(home, option):
     home.configure(ECHO)
-    before = set(home.path.iterdir())
-    run = home.run("ask", option, "hi")
-    assert (run.code, run.out, run.err) == (0, "hi\n", "")
-    assert set(home.path.iterdir()) == before
+    run = home.run("ask", option, "precious words")
+    assert (run.code, run.out, run.err) == (0, "precious words\n", "")
+    assert not home.holds("precious")
+    assert sessions(home) == []
 
 
 def test_the_configuration_can_keep_nothing(home):
     home.configure("[sessions]\nsave = false\n" + ECHO)
-    assert home.run("ask", "hi").code == 0
-    assert not (home.path / "arawn.db").exists()
+    assert home.run("ask", "precious words").code == 0
+    assert not home.holds("precious")
+    assert sessions(home) == []
 
 
 def test_a_dry_run_keeps_nothing_but_shows_what_would_be_sent_again(home):
@@ -185,7 +186,8 @@ def unwritable(home):
 def test_r48_an_answer_that_cannot_be_kept_is_printed_and_exits_11(home):
     run = home.run("ask", "precious", **unwritable(home))
     assert (run.code, run.out) == (11, "precious\n")
-    assert run.err.startswith("Error: answer not saved: cannot ")
+    assert run.err.startswith("what this call took is not in the ledger: cannot ")
+    assert "\nError: answer not saved: cannot " in run.err
     assert [info["title"] for info in sessions(home)] == ["before"]
 
 

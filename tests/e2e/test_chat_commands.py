@@ -149,7 +149,7 @@ def test_conversations_are_listed_found_and_gone_on_with(home):
         person.sees("title: Beans")
         person.says("/sessions")
         person.sees("go on with one: /resume ID")
-        ids = {line.split()[3:][-2]: line.split()[0] for line in person.lines if "  now  " in line}
+        ids = {title: line.split()[0] for line in person.lines for title in ("tea", "Beans") if f"{title} " in line}
         person.says("/sessions tea")
         person.sees("about tea", times=3)
         person.says(f"/resume {ids['tea']}")

@@ -68,7 +68,7 @@ def test_the_answers_come_in_the_order_in_which_they_were_asked_for_with_their_n
     head, *rows = [CELLS.split(line.strip()) for line in run.out.splitlines()[-3:]]
     assert head == ["first token", "tokens/s", "tokens in", "out", "cost"]
     assert [row[0] for row in rows] == ["m/mock", "tea/leaf-1"]
-    assert rows[0][-1] == "-"
+    assert rows[0][-1] == "$0.000000"
     assert re.fullmatch(r"\$0\.0000\d\d", rows[1][-1])
     assert all(re.fullmatch(r"[\d,]+ ms", row[1]) for row in rows)
 
@@ -149,7 +149,7 @@ def test_the_prompt_comes_as_for_ask_and_nothing_is_kept(home):
     [text, again] = [one["text"] for one in json.loads(run.out)]
     assert text == again
     assert all(part in text for part in ("words", "from a file", "and a pipe"))
-    assert not (home.path / "arawn.db").exists()
+    assert not home.holds("a pipe")
 
 
 def test_every_one_gets_the_system_prompt_and_the_limits(home):

@@ -227,7 +227,7 @@ def test_an_answer_that_cannot_be_saved_is_printed_and_exits_11(home):
     no_files = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))}
     run = home.run("ask", "precious", "-o", "answer.txt", "--no-save", **no_files)
     assert (run.code, run.out) == (11, "precious\n")
-    assert run.err.startswith("Error: cannot write answer.txt: File too large")
+    assert "\nError: cannot write answer.txt: File too large" in run.err
     assert not (home.work / "answer.txt").exists()
 
 
