@@ -262,6 +262,7 @@ class Engine:
             auth_prefix=table.auth_prefix,
             allow_http=table.allow_http,
             patience=self._patience(table),
+            observe=self.stack.observing(table.name),
         )
 
     def _transport(self, table: BackendSettings) -> Transport:

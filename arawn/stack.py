@@ -14,7 +14,7 @@ from arawn import catalog
 from arawn.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from arawn.backends.base import Backend, Embedder
     from arawn.catalog import ModelFacts
@@ -86,7 +86,7 @@ class Stack:
             from arawn.middleware.limit import LimitEmbedder
 
             limiting = self._limiting(place.table, hurried=False)
-            inner = LimitEmbedder(inner, self.limits, **limiting, estimate=tokens_of_texts)
+            inner = LimitEmbedder(inner, self.limits, **limiting, backend=place.table.name, estimate=tokens_of_texts)
         return RetryEmbedder(inner, **self._retrying(place.table, hurried=False))
 
     def one_of(self, candidates: Sequence[tuple[Place, Callable[[], Backend]]]) -> Backend:
@@ -126,6 +126,12 @@ class Stack:
             max_bytes=int((value("cache.max_mb") or 100) * 1_000_000),
         )
         return Cache(inner, answers, key, hit=self._note_hit(place))
+
+    def observing(self, backend: str) -> Callable[[Mapping[str, str]], None]:
+        """Return what takes in the headers of a backend's replies."""
+        from arawn.middleware.limit import observing
+
+        return observing(self.limits, backend, self.tell)
 
     def tariff(self, place: Place) -> Tariff:
         """Return what a model costs."""
@@ -188,7 +194,7 @@ class Stack:
 
     def _is_limited(self, table: BackendSettings) -> bool:
         """Whether a backend has limits: its own, or those a server may tell."""
-        return bool(table.rpm or table.tpm or table.concurrent)
+        return table.adapter not in IN_PROCESS or bool(table.rpm or table.tpm or table.concurrent)
 
     def _limiting(self, table: BackendSettings, *, hurried: bool) -> dict[str, Any]:
         from arawn.store.limits import Quota

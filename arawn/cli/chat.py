@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from arawn.cli import overrides
 from arawn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="attach a file to the first message; repeatable",
     )
+    overrides.add_arguments(parser)
 
 
 def run(context: Context) -> int:

@@ -6,6 +6,8 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from arawn.cli.overrides import overrides
+
 if TYPE_CHECKING:
     from argparse import Namespace
 
@@ -39,6 +41,7 @@ class Context:
             config_file=self.option("config_file"),
             project=not self.option("no_project", default=False),
             env_file=self.option("env_file"),
+            overrides=overrides(self.arguments),
         )
         for warning in settings.warnings:
             self.output.warning(warning)

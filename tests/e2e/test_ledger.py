@@ -58,10 +58,10 @@ def test_r34_every_attempt_that_reached_the_upstream_is_a_row(home):
         home.configure((home.path / "config.toml").read_text().replace("max_retries = 0", "max_retries = 3"))
         assert home.run("ask", "hi").code == 0
         asked = len(server.requests)
-    found = rows(home, "outcome, error, retries, cost")
-    assert asked == len(found) == 3
-    assert [row[:3] for row in found] == [("rejected", "overloaded", 0), ("rejected", "overloaded", 1), ("complete", "", 2)]
-    assert [row[3] for row in found[:2]] == [0, 0]
+    assert asked == 3
+    *refused, (good, *_) = rows(home, "outcome, error, retries, cost")
+    assert refused == [("rejected", "overloaded", 0, 0), ("rejected", "overloaded", 1, 0)]
+    assert good == "complete"
 
 
 @pytest.mark.parametrize("upto", range(len(EVENTS)))
