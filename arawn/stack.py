@@ -109,23 +109,16 @@ class Stack:
         from arawn.store.answers import Answers
 
         def key(request: ChatRequest) -> str:
-            credential = place.table.api_key
             return answer_key(
                 request,
                 backend=place.table.name,
                 adapter=place.table.adapter,
                 base_url=place.table.base_url,
                 quirks=quirks,
-                credential=credential if credential and credential.is_reference else "",
+                credential=place.table.api_key or "",
             )
 
-        value = self._settings.value
-        answers = Answers(
-            self._database,
-            ttl=value("cache.ttl") or 86_400.0,
-            max_bytes=int((value("cache.max_mb") or 100) * 1_000_000),
-        )
-        return Cache(inner, answers, key, hit=self._note_hit(place))
+        return Cache(inner, Answers(self._database, **self._bounds), key, hit=self._note_hit(place))
 
     def observing(self, backend: str) -> Callable[[Mapping[str, str]], None]:
         """Return what takes in the headers of a backend's replies."""
@@ -191,6 +184,12 @@ class Stack:
             tell=self.tell,
             unpriced=self._settings.value("budget.unpriced") == "allow",
         )
+
+    @property
+    def _bounds(self) -> dict[str, Any]:
+        """How long and how much is kept, where the settings say so."""
+        ttl, megabytes = self._settings.value("cache.ttl"), self._settings.value("cache.max_mb")
+        return ({"ttl": ttl} if ttl else {}) | ({"max_bytes": int(megabytes * 1_000_000)} if megabytes else {})
 
     def _is_limited(self, table: BackendSettings) -> bool:
         """Whether a backend has limits: its own, or those a server may tell."""

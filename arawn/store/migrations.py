@@ -133,11 +133,12 @@ _MONEY = (
         backend TEXT NOT NULL,
         model TEXT NOT NULL,
         size INTEGER NOT NULL,
-        checksum TEXT NOT NULL,
+        checksum BLOB NOT NULL,
         events BLOB NOT NULL
     )
     """,
-    "CREATE INDEX answers_by_use ON answers (used)",
+    "CREATE INDEX answers_by_use ON answers (used, size)",
+    "CREATE INDEX answers_by_age ON answers (made)",
     """
     CREATE TABLE audit (
         id INTEGER PRIMARY KEY,
@@ -155,6 +156,10 @@ _MONEY = (
     """,
     """
     CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit
+    BEGIN SELECT raise(ABORT, 'the audit log is only ever added to'); END
+    """,
+    """
+    CREATE TRIGGER audit_is_never_replaced BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
     BEGIN SELECT raise(ABORT, 'the audit log is only ever added to'); END
     """,
 )

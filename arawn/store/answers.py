@@ -1,0 +1,161 @@
+"""Answers that are kept to be given again: by the key of their request, for so long, and so many bytes of them.
+
+Each is sealed with a checksum over its key, its time and its events: one that is not whole any more is no answer.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from arawn.errors import NotSavedError
+from arawn.store.event_json import dumps, loads
+from arawn.values import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from sqlite3 import Connection
+
+    from arawn.events import StreamEvent
+    from arawn.store.database import Database
+
+USUAL_TTL = 86_400.0
+"""Seconds an answer counts where nobody says how long."""
+USUAL_BYTES = 100_000_000.0
+"""How much is kept where nobody says how much."""
+_ROW = 300
+"""Bytes an answer takes in the file besides its events: key, checksum, times, names and its places in the indexes."""
+_READ = "SELECT made, checksum, events FROM answers WHERE key = ?"
+_PUT = """
+    INSERT OR REPLACE INTO answers (key, made, used, backend, model, size, checksum, events)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_TALLY = """
+    SELECT backend, count(*), sum(size), sum(hits), min(made), sum(made <= ? OR made > ?)
+    FROM answers GROUP BY backend ORDER BY backend
+"""
+
+
+class Kept(Value):
+    """An answer that was kept: its events, and how many seconds ago it was given."""
+
+    events: tuple[StreamEvent, ...]
+    age: float
+
+
+class Tally(Value):
+    """What is kept of one backend: answers, their bytes, how often they were given again, when the oldest was made.
+
+    ``expired`` of them do not count any more, and go when the next answer is kept.
+    """
+
+    backend: str
+    answers: int
+    bytes: int
+    hits: int
+    oldest: float
+    expired: int
+
+
+class Answers:
+    """The answers in a database, each for ``ttl`` seconds, all within ``max_bytes``: the least recently used go first.
+
+    ``now`` is in seconds since the epoch. An answer from the future was made before the clock was set back: nobody
+    knows how old it is, so it has expired. Every verb raises ConfigError when the file cannot be used.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        ttl: float = USUAL_TTL,
+        max_bytes: float = USUAL_BYTES,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._ttl = ttl
+        self._max_bytes = max_bytes
+        self._now = now
+
+    def get(self, key: str) -> Kept | None:
+        """Return the answer of a key, with one query; None where there is none that counts. A broken one is removed."""
+        for made, checksum, written in self._database.rows(_READ, key):
+            try:
+                events = _unsealed(key, made, checksum, written)
+            except ValueError:
+                self.discard(key)
+                return None
+            age = self._now() - made
+            return Kept(events, age) if 0 <= age < self._ttl else None
+        return None
+
+    def put(self, key: str, events: Sequence[StreamEvent], backend: str, model: str) -> None:
+        """Keep an answer in place of what its key had; in the same transaction, what is too old or too much goes.
+
+        One that is larger than all may be together is not kept. Raises NotSavedError when it cannot be written, and
+        TypeError where an event holds what JSON cannot.
+        """
+        written, now = dumps(events), float(self._now())
+        size = len(written) + _ROW
+        if size > self._max_bytes:
+            return
+        with self._database.writing() as connection:
+            self._expire(connection, now)
+            checksum = _seal(key, now, written)
+            connection.execute(_PUT, [key, now, now, backend, model, size, checksum, written])
+            self._shrink(connection)
+
+    def used(self, key: str) -> None:
+        """Note that an answer was given again, unless another process is writing just now: nobody waits for this."""
+        with suppress(NotSavedError), self._database.writing(patient=False) as connection:
+            connection.execute("UPDATE answers SET used = ?, hits = hits + 1 WHERE key = ?", [self._now(), key])
+
+    def discard(self, key: str) -> None:
+        """Remove an answer, unless another process is writing just now."""
+        with suppress(NotSavedError), self._database.writing(patient=False) as connection:
+            connection.execute("DELETE FROM answers WHERE key = ?", [key])
+
+    def stats(self) -> tuple[Tally, ...]:
+        """Return what is kept, by backend."""
+        now = self._now()
+        return tuple(Tally(*row) for row in self._database.rows(_TALLY, now - self._ttl, now))
+
+    def clear(self, backend: str = "") -> int:
+        """Remove all answers, or those of one backend, from the disk too. Returns how many there were.
+
+        Raises NotSavedError when they cannot be removed.
+        """
+        with self._database.writing() as connection:
+            found = connection.execute("DELETE FROM answers WHERE ? IN ('', backend)", [backend]).rowcount
+        self._database.forget_deleted()
+        return found
+
+    def _expire(self, connection: Connection, now: float) -> None:
+        """Remove what does not count any more; none is used before it is made, so this finds those of the future."""
+        connection.execute("DELETE FROM answers WHERE made <= ?", [now - self._ttl])
+        connection.execute("DELETE FROM answers WHERE used > ?", [now])
+
+    def _shrink(self, connection: Connection) -> None:
+        """Remove the least recently used until the rest is small enough."""
+        [[total]] = connection.execute("SELECT sum(size) FROM answers")
+        going = []
+        for row, size in connection.execute("SELECT rowid, size FROM answers ORDER BY used, rowid"):
+            if total <= self._max_bytes:
+                break
+            going.append([row])
+            total -= size
+        connection.executemany("DELETE FROM answers WHERE rowid = ?", going)
+
+
+def _seal(key: str, made: float, written: bytes) -> bytes:
+    from hashlib import sha256
+
+    return sha256(f"{key} {made!r} ".encode() + written).digest()
+
+
+def _unsealed(key: str, made: object, checksum: object, written: object) -> tuple[StreamEvent, ...]:
+    """Return the events of a row. Raises ValueError for a row that is not as it was written."""
+    if not isinstance(made, float) or not isinstance(written, bytes) or checksum != _seal(key, made, written):
+        raise ValueError("the checksum differs")
+    return loads(written)
