@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from arawn import catalog
 from arawn.errors import ConfigError
 from arawn.messages import Message, Role, Text, Thinking
-from arawn.stack import Place, Stack
+from arawn.stack import Place, Stack, limits_of
 from arawn.store.database import Database
 from arawn.values import replace
+from arawn.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from arawn.config.settings import BackendSettings, Settings
     from arawn.messages import ChatRequest, Response
     from arawn.secrets import Secret
+    from arawn.store.budgets import Standing
 
 T = TypeVar("T")
 
@@ -64,11 +66,12 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.database = database or Database.of_user(settings.environ)
-        self.stack = Stack(settings, self.database, sleep=sleep, total_timeout=total_timeout)
+        self._secrets: list[Secret] = []
+        self.watch = Watch(settings, self._secrets)
+        self.stack = Stack(settings, self.database, sleep=sleep, total_timeout=total_timeout, watch=self.watch)
         self._make_transport = transport
         self._sleep = sleep
         self._transports: dict[str, Transport] = {}
-        self._secrets: list[Secret] = []
 
     @classmethod
     def blocking(
@@ -109,6 +112,7 @@ class Engine:
         for transport in self._transports.values():
             await transport.aclose()
         self._transports.clear()
+        self.watch.close()
         self.database.close()
 
     def close(self) -> None:
@@ -218,6 +222,15 @@ class Engine:
             return self.stack.tariff(self._place(choice)).cost(response.usage)
         elsewhere = choice._replace(backend=response.backend, model=response.model)
         return self.stack.tariff(self._place(elsewhere)).cost(response.usage)
+
+    def budgets(self) -> tuple[Standing, ...]:
+        """Return how the budgets of the settings stand, that of all backends first; none is no budget."""
+        limits = limits_of(self.settings)
+        if not limits:
+            return ()
+        from arawn.store.budgets import Budgets
+
+        return Budgets(self.database).standing(limits)
 
     def _place(self, choice: Choice) -> Place:
         return Place(self.settings.backend(choice.backend), choice.model, self.facts(choice.backend, choice.model))

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from arawn.config.settings import BackendSettings, Settings
     from arawn.messages import ChatRequest, Response
     from arawn.middleware.budget import Tariff
-    from arawn.middleware.meter import Books
+    from arawn.middleware.meter import Books, Observe
     from arawn.store.budgets import Limit
     from arawn.store.calls import Call
     from arawn.store.circuits import Circuits
     from arawn.store.database import Database
     from arawn.store.ledger import Ledger
     from arawn.store.limits import Limits
+    from arawn.watch import Watch
 
 IN_PROCESS = ("mock", "mlx")
 PATIENCE = 600.0
@@ -55,7 +56,9 @@ class Stack:
         *,
         sleep: Callable[[float], Awaitable[None]],
         total_timeout: float | None,
+        watch: Watch,
     ) -> None:
+        self.watch = watch
         self._settings = settings
         self._database = database
         self._sleep = sleep
@@ -170,7 +173,7 @@ class Stack:
     @property
     def tell(self) -> Callable[..., None]:
         """The log."""
-        return _silent
+        return self.watch.tell
 
     @cached_property
     def _books(self) -> Books:
@@ -180,10 +183,15 @@ class Stack:
             self.ledger,
             limits_of(self._settings),
             sleep=self._sleep,
-            observe=_unseen,
+            observe=self._observe,
             tell=self.tell,
             unpriced=self._settings.value("budget.unpriced") == "allow",
         )
+
+    @cached_property
+    def _observe(self) -> Observe:
+        """Return who is told of calls, of whom there may be none; what they lack is said before the first call."""
+        return self.watch.observe if self.watch.observers else _unseen
 
     @property
     def _bounds(self) -> dict[str, Any]:
@@ -278,10 +286,6 @@ def _estimate(request: ChatRequest) -> int:
     from arawn.estimates import tokens
 
     return tokens(request.messages) + (request.max_tokens or _USUAL_OUTPUT)
-
-
-def _silent(event: str, **fields: object) -> None:
-    """Write no log."""
 
 
 def _unseen(call: Call, request: ChatRequest | None, response: Response | None, error: BaseException | None) -> None:

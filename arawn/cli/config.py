@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from arawn.cli import config_show
+from arawn.cli.changing import changes_of
 from arawn.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from arawn.cli.context import Context
 
 
-_NOT_TEXT = ("integer", "number", "boolean", "map", "table")
+_NOT_TEXT = ("strings", "integer", "number", "boolean", "map", "table")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -73,13 +74,18 @@ def run(context: Context) -> int:
 
 
 def _set(context: Context) -> int:
+    put(context, context.arguments.key, context.arguments.value)
+    return 0
+
+
+def put(context: Context, key: str, text: str) -> None:
+    """Set a key in the user's file to what a text says. Raises UsageError and ConfigError for what cannot be there."""
     from arawn.config.decode import value_problems
     from arawn.config.edit import parse_value, set_value
     from arawn.config.lines import split_key
     from arawn.config.schema import find
     from arawn.secrets import looks_like_secret
 
-    key, text = context.arguments.key, context.arguments.value
     known = find(split_key(key))
     if (known is not None and known.secret and not text.startswith("$")) or looks_like_secret(text):
         name = key.split(".")[1] if key.startswith("backends.") else "NAME"
@@ -92,8 +98,9 @@ def _set(context: Context) -> int:
         if problem.warning:
             raise UsageError(f"{key}: {problem.message}", hints=["arawn config schema lists every key"])
         raise ConfigError(f"{key}: {problem.message}")
-    set_value(_own_file(context), key, value)
-    return 0
+    path = _own_file(context)
+    with changes_of(context) as changes:
+        set_value(path, key, value, recording=changes.of_key(_told(context, path)))
 
 
 def _nested(parts: tuple[str, ...], value: object) -> dict[str, Any]:
@@ -104,10 +111,17 @@ def _nested(parts: tuple[str, ...], value: object) -> dict[str, Any]:
 
 
 def _unset(context: Context) -> int:
+    remove(context, context.arguments.key)
+    return 0
+
+
+def remove(context: Context, key: str) -> None:
+    """Remove a key from the user's file. Raises ConfigError where it is not there."""
     from arawn.config.edit import unset_value
 
-    unset_value(_own_file(context), context.arguments.key)
-    return 0
+    path = _own_file(context)
+    with changes_of(context) as changes:
+        unset_value(path, key, recording=changes.of_key(_told(context, path)))
 
 
 def _own_file(context: Context) -> str:
@@ -117,16 +131,30 @@ def _own_file(context: Context) -> str:
     return locate(environ=context.environ, cwd=os.getcwd(), config_file=context.option("config_file"))["user"]
 
 
-def _edit(context: Context) -> int:
-    import shlex
-    import subprocess
+def _told(context: Context, path: str) -> str:
+    """Return the path of the user's file as the audit log tells it: where another one was named."""
+    from arawn.config.sources import locate
 
+    environ = {name: value for name, value in context.environ.items() if name != "ARAWN_CONFIG"}
+    return "" if locate(environ=environ, cwd=os.getcwd(), project=False)["user"] == path else os.path.abspath(path)
+
+
+def _edit(context: Context) -> int:
     from arawn.config.generate import example
     from arawn.files import write_private
 
     path = _own_file(context)
     if not os.path.exists(path):
         write_private(path, example().encode())
+    with changes_of(context) as changes, changes.of_file(path, told=bool(_told(context, path))):
+        return _edited(context, path)
+
+
+def _edited(context: Context, path: str) -> int:
+    """Let the user edit a file, and again while it is wrong."""
+    import shlex
+    import subprocess
+
     editor = shlex.split(context.environ.get("VISUAL") or context.environ.get("EDITOR") or "vi")
     while True:
         try:
@@ -212,12 +240,15 @@ def _trust(context: Context) -> int:
     if not path:
         raise UsageError("there is no .arawn.toml here or above", hints=["arawn config trust FILE"])
     if context.arguments.revoke:
-        if not trust.revoke(path):
+        with changes_of(context) as changes:
+            known = trust.revoke(path, recording=changes.of_trust)
+        if not known:
             raise UsageError(f"{path} was not trusted")
         context.output.line(f"no longer trusted: {path}")
         return 0
     content = read_file(path, 1 << 20)
-    trust.trust(path, content)
+    with changes_of(context) as changes:
+        trust.trust(path, content, recording=changes.of_trust)
     for line in mask(content.decode("utf-8", "replace")).splitlines():
         context.output.line("  ", line)
     context.output.line(f"trusted as it is now, until a byte of it changes: {path}")

@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import os
 from argparse import SUPPRESS
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from arawn.assembly import bindings_of
+from arawn.cli.changing import changes_of
 from arawn.cli.tables import print_table
 from arawn.errors import UsageError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from collections.abc import Iterator
 
     from arawn.bindings import Bindings
     from arawn.cli.context import Context
@@ -50,7 +53,8 @@ def run(context: Context) -> int:
         case "set":
             _set(context, name, bindings)
         case "allow":
-            bindings.bind(name, context.arguments.url)
+            with _recorded(context, name, bindings):
+                bindings.bind(name, context.arguments.url)
             context.output.line(f'the secret "{name}" may go to {" and ".join(bindings.origins(name))}')
         case "delete":
             _delete(context, name, bindings)
@@ -76,7 +80,9 @@ def _set(context: Context, name: str, bindings: Bindings) -> None:
             hints=[f"arawn secrets set {name} --for https://host"],
         )
     keychain = Keychain(allow_backend=context.arguments.allow_keyring)
-    secret = store_secret(name, _typed(name), url, bindings=bindings, keychain=keychain)
+    typed = _typed(name)
+    with _recorded(context, name, bindings, always=True):
+        secret = store_secret(name, typed, url, bindings=bindings, keychain=keychain)
     context.output.line(f"stored {secret.tail()} as $keyring:{name}, for {bindings.origins(name)[0]} only")
     if name in settings.backend_names and settings.backend(name).api_key != f"$keyring:{name}":
         context.output.line(f"  use it: arawn config set backends.{name}.api_key '$keyring:{name}'")
@@ -91,11 +97,23 @@ def _typed(name: str) -> str:
     return getpass(f"key for {name} (not shown): ")
 
 
+@contextmanager
+def _recorded(context: Context, name: str, bindings: Bindings, *, always: bool = False) -> Iterator[None]:
+    """Write into the audit log what the block does to a secret: where its places changed, or ``always``."""
+    before = bindings.origins(name)
+    yield
+    after = bindings.origins(name)
+    if always or before != after:
+        with changes_of(context) as changes:
+            changes.of_secret(name, before, after)
+
+
 def _delete(context: Context, name: str, bindings: Bindings) -> None:
     from arawn.secrets import delete_secret
 
-    if not delete_secret(name, bindings=bindings):
-        raise UsageError(f'the keyring has no secret "{name}"', hints=["arawn secrets list"])
+    with _recorded(context, name, bindings, always=True):
+        if not delete_secret(name, bindings=bindings):
+            raise UsageError(f'the keyring has no secret "{name}"', hints=["arawn secrets list"])
     context.output.line(f'deleted "{name}"')
 
 

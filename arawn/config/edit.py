@@ -7,7 +7,7 @@ data with that one difference, or nothing is written. All of it happens under a 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from math import isfinite
@@ -19,35 +19,51 @@ from arawn.errors import ConfigError, UsageError
 from arawn.files import open_private_lock, read_file, write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    Recording = Callable[[Sequence[str], Any, Any], AbstractContextManager[None]]
+    """What a change is made within; it is given the key, and its value before and after: None where there is none."""
 
 _LIMIT = 4 * 1024 * 1024  # bytes of a configuration file
 
 
-def set_value(path: str, key: str, value: object) -> None:
+def unrecorded(*_: object) -> AbstractContextManager[None]:
+    """Record nothing."""
+    return nullcontext()
+
+
+def set_value(path: str, key: str, value: object, *, recording: Recording = unrecorded) -> None:
     """Set a dotted key to a bool, int, float, str, list or dict; a missing file or table is made.
 
-    Raises UsageError for a bad key, ConfigError for a file that is no TOML or cannot be written, or whose structure
-    has no place for the key.
+    The file is written within ``recording``; where the key has that value already, neither happens. Raises UsageError
+    for a bad key, ConfigError for a file that is no TOML or cannot be written, or whose structure has no place for the
+    key.
     """
     keys = _keys(key)
     with _editing(path, key) as document:
-        if _canonical(_lookup(document.data, keys)) == _canonical(value):
+        before = _lookup(document.data, keys)
+        if canonical(before) == canonical(value):
             return
         expected = deepcopy(document.data)
         _parent(document, expected, keys)[keys[-1]] = value
-        _store(document, key, _with_value(document, keys, value), expected)
+        text = _with_value(document, keys, value)
+        with recording(keys, before, value):
+            _store(document, key, text, expected)
 
 
-def unset_value(path: str, key: str) -> None:
+def unset_value(path: str, key: str, *, recording: Recording = unrecorded) -> None:
     """Remove a dotted key, a value or a table. Raises as ``set_value`` does, and ConfigError when it is not there."""
     keys = _keys(key)
     with _editing(path, key) as document:
-        if _lookup(document.data, keys) is None:
+        before = _lookup(document.data, keys)
+        if before is None:
             raise ConfigError(f"{key} is not set in {path}")
         expected = deepcopy(document.data)
         del _parent(document, expected, keys)[keys[-1]]
-        _store(document, key, _without(document, keys), expected)
+        text = _without(document, keys)
+        with recording(keys, before, None):
+            _store(document, key, text, expected)
 
 
 def parse_value(text: str) -> object:
@@ -65,6 +81,21 @@ def parse_value(text: str) -> object:
     if len(table) > 1 or not isinstance(value, bool | int | float | str | list | dict):
         return text
     return text if isinstance(value, float) and not isfinite(value) else value
+
+
+def toml_text(value: object) -> str:
+    """Return a value as TOML has it in one line."""
+    text: str = _item(value).as_string()
+    return text
+
+
+def canonical(value: Any) -> Any:
+    """A form in which 1, 1.0 and true differ, nan equals nan, and a table that an unset emptied may be gone or not."""
+    if isinstance(value, dict):
+        return {key: form for key, item in value.items() if (form := canonical(item)) != {}}
+    if isinstance(value, list):
+        return [canonical(item) for item in value]
+    return type(value).__name__, repr(value)
 
 
 def _keys(key: str) -> tuple[str, ...]:
@@ -128,18 +159,9 @@ def _holds(text: str, expected: dict[str, Any]) -> bool:
     import tomllib
 
     try:
-        return bool(_canonical(tomllib.loads(text)) == _canonical(expected))
+        return bool(canonical(tomllib.loads(text)) == canonical(expected))
     except ValueError:
         return False
-
-
-def _canonical(value: Any) -> Any:
-    """A form in which 1, 1.0 and true differ, nan equals nan, and a table that an unset emptied may be gone or not."""
-    if isinstance(value, dict):
-        return {key: form for key, item in value.items() if (form := _canonical(item)) != {}}
-    if isinstance(value, list):
-        return [_canonical(item) for item in value]
-    return type(value).__name__, repr(value)
 
 
 def _lookup(data: dict[str, Any], keys: Sequence[str]) -> object:

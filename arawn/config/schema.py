@@ -302,7 +302,7 @@ KEYS = (
     Key(
         "health.slow_ms", "number", "Milliseconds above which a healthy backend is slow.", 500, default=2000.0, above=0
     ),
-    Key("log.file", "file", "The file it is written to, added at its end; left out, none.", "arawn.log"),
+    Key("log.file", "file", "The file it is added to, beside this one unless absolute; left out, none.", "arawn.log"),
     Key("log.content", "boolean", "Also write what was asked and answered.", True, default=False),
     Key("log.otel", "boolean", "Also tell OpenTelemetry; needs the extra otel.", True, default=False),
     Key(

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 from arawn.errors import UsageError
 from arawn.files import read_file, write_private
 from arawn.values import Value
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    Recording = Callable[[str, str | None, str | None], AbstractContextManager[None]]
+    """What the list is changed within; it is given the file, and its trusted hash before and after."""
+
 _LIMIT = 1 << 20
+
+
+def unrecorded(*_: object) -> AbstractContextManager[None]:
+    """Record nothing."""
+    return nullcontext()
 
 
 class Trust(Value):
@@ -31,17 +45,22 @@ class Trust(Value):
         """Say whether this content was trusted at this path."""
         return self.entries().get(_place(file)) == _digest(content)
 
-    def trust(self, file: str, content: bytes) -> None:
+    def trust(self, file: str, content: bytes, *, recording: Recording = unrecorded) -> None:
         """Trust this content at this path: what the user was shown, not what stands there by now."""
-        self._write({**self.entries(), _place(file): _digest(content)})
+        entries, place, digest = self.entries(), _place(file), _digest(content)
+        before = entries.get(place)
+        if before != digest:
+            with recording(place, before, digest):
+                self._write({**entries, place: digest})
 
-    def revoke(self, file: str) -> bool:
+    def revoke(self, file: str, *, recording: Recording = unrecorded) -> bool:
         """Trust the file no longer; says whether it was trusted."""
-        entries = self.entries()
-        known = entries.pop(_place(file), None) is not None
-        if known:
-            self._write(entries)
-        return known
+        entries, place = self.entries(), _place(file)
+        before = entries.pop(place, None)
+        if before is not None:
+            with recording(place, before, None):
+                self._write(entries)
+        return before is not None
 
     def _write(self, entries: dict[str, str]) -> None:
         text = json.dumps({"version": 1, "files": entries}, indent=1, sort_keys=True)

@@ -105,6 +105,7 @@ _MONEY = (
     )
     """,
     "CREATE INDEX permits_by_backend ON permits (backend, taken)",
+    "CREATE INDEX permits_held ON permits (backend) WHERE held = 1",
     """
     CREATE TABLE paces (
         backend TEXT PRIMARY KEY,
@@ -120,7 +121,11 @@ _MONEY = (
         backend TEXT PRIMARY KEY,
         failures INTEGER NOT NULL,
         failed REAL NOT NULL,
+        failed_before REAL,
         opened REAL,
+        seconds REAL NOT NULL,
+        probed REAL,
+        process INTEGER NOT NULL DEFAULT 0,
         reason TEXT NOT NULL
     ) WITHOUT ROWID
     """,
