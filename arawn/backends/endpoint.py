@@ -15,7 +15,7 @@ from arawn.errors import ConfigError, SecretError
 from arawn.values import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from urllib.parse import SplitResult
 
     from arawn.adapters.base import HttpCall
@@ -31,7 +31,8 @@ _URL_CHARACTERS = "/:@!$&'()*+,;=~%"
 class Endpoint(Value, kw_only=True):
     """One service. ``label`` is how errors call it; ``credential`` is asked once a request, as late as possible.
 
-    ``monotonic`` and ``now`` (seconds since 1970) tell the time.
+    ``monotonic`` and ``now`` (seconds since 1970) tell the time. ``observe`` is told the headers of every reply, their
+    names in lower case, before its body is read.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Endpoint(Value, kw_only=True):
     patience: Patience = Patience()
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
+    observe: Callable[[Mapping[str, str]], None] | None = None
 
     def clocks(self) -> Clocks:
         """Start the clocks of one call."""
@@ -63,7 +65,14 @@ class Endpoint(Value, kw_only=True):
         headers = self._headers(call, None if secret is None else secret.reveal())
         peer = Peer(self.name, self.label, self.base_url)
         outgoing = Outgoing(peer=peer, method=call.method, url=self._url(call), headers=headers, body=call.body)
-        return await self.transport.send(outgoing, clocks)
+        reply = await self.transport.send(outgoing, clocks)
+        if self.observe is not None:
+            try:
+                self.observe(reply.headers)
+            except BaseException:
+                await reply.aclose()
+                raise
+        return reply
 
     def describe(self, call: HttpCall, *, keyed: bool = True) -> str:
         """Return the call as it would be sent, to be read: the key is neither looked up nor shown."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from arawn.errors import BudgetError
 from arawn.money import money, stored, usd
 from arawn.store.budgets import due_alerts, standing
+from arawn.store.processes import alive
 from arawn.values import Value, replace
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ class Ledger:
     def _sweep(self, connection: Connection) -> None:
         for row, day, backend, floor, process, expires in connection.execute(_PENDING).fetchall():
             left = expires - self._monotonic()
-            if not (0 < left <= LEASE and (process == self._process() or _alive(process))):
+            if not (0 < left <= LEASE and (process == self._process() or alive(process))):
                 connection.execute(_ABANDON, [row])
                 _spend(connection, day, backend, floor or 0)
 
@@ -272,13 +273,3 @@ def _spend(connection: Connection, day: str, backend: str, amount: int) -> None:
 
 def _day(began: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(began))
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # it is there, and somebody else's
-    return True

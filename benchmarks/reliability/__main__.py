@@ -6,7 +6,21 @@ import argparse
 import sys
 from importlib import import_module
 
-NAMES = ("splits", "cuts", "upstreams", "redirects", "clocks", "floods", "files", "writers")
+NAMES = (
+    "splits",
+    "cuts",
+    "upstreams",
+    "redirects",
+    "clocks",
+    "floods",
+    "files",
+    "writers",
+    "answers",
+    "budget",
+    "ledger",
+    "herd",
+    "limits",
+)
 
 
 def main() -> None:
