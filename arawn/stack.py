@@ -15,6 +15,7 @@ from arawn.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from decimal import Decimal
 
     from arawn.backends.base import Backend, Embedder
     from arawn.catalog import ModelFacts
@@ -131,8 +132,6 @@ class Stack:
 
     def tariff(self, place: Place) -> Tariff:
         """Return what a model costs."""
-        from decimal import Decimal
-
         from arawn.middleware.budget import LONGEST_CALL, Tariff
 
         table = place.table
@@ -141,7 +140,7 @@ class Stack:
             backend=table.name,
             model=place.model,
             facts=place.facts,
-            hourly_rate=None if rate is None else Decimal(str(rate)),
+            hourly_rate=None if rate is None else _exact(rate),
             longest=self.total(table) or LONGEST_CALL,
         )
 
@@ -257,16 +256,21 @@ def limits_of(settings: Settings) -> tuple[Limit, ...]:
     table = settings.value("budget")
     if not table:
         return ()
-    from decimal import Decimal
-
     from arawn.store.budgets import Limit
 
     scopes = {"": table, **table.get("backends", {})}
     return tuple(
-        Limit(scope, Decimal(str(own["limit"])), own.get("period", "month"))
+        Limit(scope, _exact(own["limit"]), own.get("period", "month"))
         for scope, own in scopes.items()
         if "limit" in own
     )
+
+
+def _exact(amount: float) -> Decimal:
+    """Return a number of the configuration as it is written there."""
+    from decimal import Decimal
+
+    return Decimal(str(amount))
 
 
 def _moved(request: ChatRequest, first: Place, other: Place) -> ChatRequest:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from arawn.secrets import Secret, mask
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -14,6 +12,7 @@ if TYPE_CHECKING:
     from arawn.journal import Journal
     from arawn.messages import ChatRequest, Response
     from arawn.otel import OpenTelemetry
+    from arawn.secrets import Secret
     from arawn.store.calls import Call
     from arawn.telemetry import Attempt
 
@@ -95,6 +94,8 @@ class Watch:
 
 def _in_tables(settings: Settings) -> Iterator[Secret]:
     """Yield what opens a door in the headers and parameters that the tables of backends add: a server may repeat it."""
+    from arawn.secrets import Secret, mask
+
     for name in settings.backend_names:
         for table in ("headers", "query"):
             for key, value in (settings.value(f'backends."{name}".{table}') or {}).items():
