@@ -30,6 +30,7 @@ def delta(text="", finish_reason=None, answer_id="a1"):
 
 USAGE = event(id="a1", model="m-1", choices=[], usage={"prompt_tokens": 7, "completion_tokens": 2})
 DONE = b"data: [DONE]\n\n"
+HALF = [head(headers=CHUNKED), chunked(delta("Half an answer\n\n"), end=False)]
 STREAM = [delta("Good "), delta("day"), delta(finish_reason="stop"), USAGE, DONE]
 WHOLE = json.dumps(
     {"id": "a1", "model": "m-1", "choices": [{"message": {"content": "Good day"}, "finish_reason": "stop"}]}
@@ -65,3 +66,6 @@ def asking(url, request=ASK, *, adapter=OpenAIChatAdapter, quirks=None, **fields
 
 def streamed(*parts, content_type="text/event-stream"):
     return [head(content_type=content_type, headers=CHUNKED), chunked(*parts)]
+
+
+GOOD_DAY = streamed(delta("Good day"), delta(finish_reason="stop"), USAGE, DONE)

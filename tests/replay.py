@@ -88,6 +88,13 @@ def recordings(wanted: Callable[[dict[str, Any]], bool]) -> list[Any]:
     return [pytest.param(Recording(root / line["dir"]), id=line["dir"]) for line in lines if wanted(line)]
 
 
+def one(name: str) -> Recording:
+    """Return the recording in the folder of this name."""
+    (case,) = recordings(lambda line: line["dir"] == name)
+    recording: Recording = case.values[0]
+    return recording
+
+
 def events_of(parser: StreamParser, pieces: Iterable[bytes]) -> list[StreamEvent]:
     """Read a whole stream."""
     events: list[StreamEvent] = []

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ARAWN = [sys.executable, "-m", "arawn"]
+ECHO = '[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmode = "echo"\n'
+"""A configuration that answers with the question."""
 
 
 class Home:

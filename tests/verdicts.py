@@ -53,10 +53,10 @@ KINDS: tuple[tuple[str, type[ArawnError]], ...] = (
 )
 
 
-def adapter_for(recording: Recording) -> Any:
+def adapter_for(recording: Recording, quirks: Quirks | None = None) -> Any:
     """Return the adapter of the recording's protocol; errors of other endpoints have the OpenAI shape, or any."""
     module, name = ADAPTERS.get(recording.api, ADAPTERS["openai-chat"])
-    return getattr(import_module(module), name)("here", Quirks())
+    return getattr(import_module(module), name)("here", quirks or Quirks())
 
 
 def kind_of(recording: Recording) -> type[ArawnError]:

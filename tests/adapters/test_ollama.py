@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from wires import OLLAMA, WEATHER
 
 from arawn.adapters.base import Quirks
-from arawn.adapters.ollama import OllamaAdapter
-from arawn.errors import (
-    ProtocolError,
-    RequestError,
-)
+from arawn.errors import ProtocolError, RequestError
 from arawn.messages import (
     ChatRequest,
     Image,
@@ -25,31 +22,18 @@ from arawn.messages import (
     Role,
     Text,
     Thinking,
-    Tool,
     ToolCall,
     ToolChoice,
     ToolResult,
 )
 from arawn.values import replace
 
-ADAPTER = OllamaAdapter("local", Quirks())
+ADAPTER, sent, notices = OLLAMA.adapter(), OLLAMA.sent, OLLAMA.notices
 HELLO = ChatRequest("qwen3:4b", (LLMMessage("user", "Hello"),))
-WEATHER = Tool("weather", "Tells it", {"type": "object", "properties": {"city": {"type": "string"}}})
-
-
-def sent(request: ChatRequest, quirks: Quirks | None = None) -> dict:
-    """The body of a request, and nothing else."""
-    return json.loads(OllamaAdapter("local", quirks or Quirks()).render_chat(request).body)
 
 
 def sent_messages(*messages: Message) -> list:
     return sent(replace(HELLO, messages=messages))["messages"]
-
-
-def notices(request: ChatRequest, quirks: Quirks | None = None) -> list[str]:
-    call = OllamaAdapter("local", quirks or Quirks()).render_chat(request)
-    assert {notice.kind for notice in call.notices} <= {"dropped"}
-    return [notice.text for notice in call.notices]
 
 
 def test_a_plain_question_forbids_to_drop_old_messages():
@@ -246,7 +230,7 @@ def test_what_another_backend_made_is_left_out_with_one_notice_where_it_was_seal
 
 def test_paths_headers_and_query_are_quirks():
     quirks = Quirks(chat_path="/x", models_path="/y", headers={"a": "b"}, query={"v": "1"})
-    adapter = OllamaAdapter("local", quirks)
+    adapter = OLLAMA.adapter(quirks)
 
     call = adapter.render_chat(HELLO)
 

@@ -8,19 +8,13 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wires import OLLAMA, json_with
 
-from arawn.adapters.base import Quirks
-from arawn.adapters.ollama import OllamaAdapter
 from arawn.errors import ArawnError, ProtocolError
 
-ADAPTER = OllamaAdapter("local", Quirks())
+ADAPTER, read = OLLAMA.adapter(), OLLAMA.read
 LINE = b'{"model":"m1","message":{"role":"assistant","content":"a"},"done":false}\n'
 DONE = b'{"model":"m1","message":{"role":"assistant","content":""},"done":true}\n'
-
-
-def read(data: bytes) -> list:
-    parser = ADAPTER.stream_parser()
-    return [*parser.feed(data), *parser.close()]
 
 
 def test_r31_a_strange_line_is_a_protocol_error_with_its_number():
@@ -68,19 +62,7 @@ def test_r31_no_bytes_raise_anything_but_our_errors(noise):
         ADAPTER.parse_chat(noise)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["content", "thinking", "tool_calls", "function", "name", "arguments", "id"])
-            | st.text(max_size=3),
-            inner,
-            max_size=5,
-        )
-    ),
-    max_leaves=8,
-)
+JSON = json_with("content", "thinking", "tool_calls", "function", "name", "arguments", "id")
 
 
 @given(st.dictionaries(st.sampled_from(["model", "message", "done", "done_reason", "error", "eval_count"]), JSON))

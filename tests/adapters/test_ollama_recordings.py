@@ -7,24 +7,18 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from replay import cut, events_of, needs_recordings, one_by_one, recordings, response_of
+from replay import cut, events_of, needs_recordings, one, one_by_one, recordings, response_of
+from wires import OLLAMA
 
-from arawn.adapters.base import Quirks
-from arawn.adapters.ollama import OllamaAdapter
 from arawn.errors import ModelNotAvailableError, StreamInterruptedError
 from arawn.messages import Usage
 
-ADAPTER = OllamaAdapter("local", Quirks())
+ADAPTER = OLLAMA.adapter()
 ANSWERS = recordings(lambda case: case["api"] == "ollama-chat" and case["status"] == 200)
 STREAMS = [case for case in ANSWERS if case.values[0].stream]
 WHOLE = [case for case in ANSWERS if not case.values[0].stream]
 
 pytestmark = needs_recordings
-
-
-def one(name: str):
-    (case,) = recordings(lambda line: line["dir"] == name)
-    return case.values[0]
 
 
 def understood(events: list) -> dict:

@@ -5,30 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from wires import OLLAMA
 
-from arawn.adapters.base import Quirks
-from arawn.adapters.ollama import OllamaAdapter
-from arawn.errors import (
-    ContextLengthError,
-    ModelNotAvailableError,
-    ProtocolError,
-    ServerError,
-    StreamInterruptedError,
-)
-from arawn.events import (
-    Finished,
-    ReasoningDelta,
-    Started,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallStarted,
-)
-from arawn.messages import (
-    FinishReason,
-    Usage,
-)
+from arawn.errors import ContextLengthError, ModelNotAvailableError, ProtocolError, ServerError, StreamInterruptedError
+from arawn.events import Finished, ReasoningDelta, Started, TextDelta, ToolCallDelta, ToolCallStarted
+from arawn.messages import FinishReason, Usage
 
-ADAPTER = OllamaAdapter("local", Quirks())
+ADAPTER, read = OLLAMA.adapter(), OLLAMA.read
 
 
 def line(message: dict | None = None, **more: object) -> dict:
@@ -38,13 +21,6 @@ def line(message: dict | None = None, **more: object) -> dict:
 
 def ndjson(*lines: dict) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-
-
-def read(data: bytes, *, size: int = 0) -> list:
-    """Events of a whole stream that came in pieces of ``size`` bytes (0: at once)."""
-    parser = ADAPTER.stream_parser()
-    pieces = [data[at : at + size] for at in range(0, len(data), size)] if size else [data]
-    return [event for piece in pieces for event in parser.feed(piece)] + list(parser.close())
 
 
 DONE = line(done=True, done_reason="stop", prompt_eval_count=13, eval_count=4, total_duration=9)

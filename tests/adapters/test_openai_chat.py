@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from openai_talk import ADAPTER, HELLO, body_of, notices, rendered, sent
+from wires import WEATHER
 
 from arawn.adapters.base import Quirks
 from arawn.adapters.openai_chat import OpenAIChatAdapter
@@ -35,7 +36,6 @@ from arawn.messages import (
 )
 
 PIXEL = Image(b"\x89PNG", "image/png")
-WEATHER = Tool("weather", "Tells the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
 
 
 def test_the_smallest_request_holds_nothing_that_was_not_asked_for() -> None:
@@ -82,7 +82,7 @@ def test_everything_that_can_be_asked_for_is_written() -> None:
                 "type": "function",
                 "function": {
                     "name": "weather",
-                    "description": "Tells the weather.",
+                    "description": "Tells it",
                     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
                 },
             },

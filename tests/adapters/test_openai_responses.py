@@ -6,13 +6,10 @@ import json
 from decimal import Decimal
 
 import pytest
+from wires import RESPONSES, WEATHER
 
 from arawn.adapters.base import Quirks
-from arawn.adapters.openai_responses import OpenAIResponsesAdapter
-from arawn.errors import (
-    ProtocolError,
-    RequestError,
-)
+from arawn.errors import ProtocolError, RequestError
 from arawn.messages import (
     ChatRequest,
     Image,
@@ -33,25 +30,13 @@ from arawn.messages import (
 )
 from arawn.values import replace
 
-ADAPTER = OpenAIResponsesAdapter("oai", Quirks())
+ADAPTER, sent, notices = RESPONSES.adapter(), RESPONSES.sent, RESPONSES.notices
 HELLO = ChatRequest("m1", (LLMMessage("user", "Hello"),))
 ENCRYPTED = {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "gAAAA="}
-WEATHER = Tool("weather", "Tells it", {"type": "object", "properties": {"city": {"type": "string"}}})
-
-
-def sent(request: ChatRequest, quirks: Quirks | None = None) -> dict:
-    """The body of a request, and nothing else."""
-    return json.loads(OpenAIResponsesAdapter("oai", quirks or Quirks()).render_chat(request).body)
 
 
 def sent_items(*messages: Message) -> list:
     return sent(replace(HELLO, messages=messages))["input"]
-
-
-def notices(request: ChatRequest, quirks: Quirks | None = None) -> list[str]:
-    call = OpenAIResponsesAdapter("oai", quirks or Quirks()).render_chat(request)
-    assert {notice.kind for notice in call.notices} <= {"dropped"}
-    return [notice.text for notice in call.notices]
 
 
 def test_a_plain_question_is_sent_without_the_servers_memory():
@@ -288,7 +273,7 @@ def test_paths_headers_and_query_are_quirks():
     quirks = Quirks(
         chat_path="/x/{model}/responses", models_path="/y", headers={"a": "b"}, query={"v": "1"}, max_tokens_key="limit"
     )
-    adapter = OpenAIResponsesAdapter("oai", quirks)
+    adapter = RESPONSES.adapter(quirks)
 
     call = adapter.render_chat(replace(HELLO, model="org/m 1", max_tokens=3))
 

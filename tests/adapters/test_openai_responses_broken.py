@@ -8,23 +8,17 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wires import RESPONSES, json_with
 
-from arawn.adapters.base import Quirks
-from arawn.adapters.openai_responses import OpenAIResponsesAdapter
 from arawn.errors import ArawnError, ProtocolError
 from arawn.events import TextDelta
 
-ADAPTER = OpenAIResponsesAdapter("oai", Quirks())
+ADAPTER, read = RESPONSES.adapter(), RESPONSES.read
 CREATED = {"type": "response.created", "response": {"id": "resp_1", "model": "m1"}}
 
 
 def sse(*events: dict) -> bytes:
     return b"".join(f"data: {json.dumps(event)}\n\n".encode() for event in events)
-
-
-def read(data: bytes) -> list:
-    parser = ADAPTER.stream_parser()
-    return [*parser.feed(data), *parser.close()]
 
 
 def test_r31_a_deep_recursion_or_a_strange_value_is_a_protocol_error_with_the_number_of_its_event():
@@ -65,21 +59,7 @@ def test_r31_no_bytes_raise_anything_but_our_errors(noise, kind):
         ADAPTER.parse_chat(noise)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(
-                ["type", "delta", "text", "item", "content", "summary", "response", "status", "error", "usage"]
-            )
-            | st.text(max_size=3),
-            inner,
-            max_size=5,
-        )
-    ),
-    max_leaves=8,
-)
+JSON = json_with("type", "delta", "text", "item", "content", "summary", "response", "status", "error", "usage")
 KINDS = [
     "response.created",
     "response.output_text.delta",

@@ -7,10 +7,9 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from replay import cut, events_of, needs_recordings, one_by_one, recordings, response_of
+from replay import cut, events_of, needs_recordings, one, one_by_one, recordings, response_of
+from wires import RESPONSES
 
-from arawn.adapters.base import Quirks
-from arawn.adapters.openai_responses import OpenAIResponsesAdapter
 from arawn.errors import ContextLengthError, ModelNotAvailableError, QuotaExceededError, StreamInterruptedError
 from arawn.messages import (
     ChatRequest,
@@ -25,7 +24,7 @@ from arawn.messages import (
     ToolResult,
 )
 
-ADAPTER = OpenAIResponsesAdapter("oai", Quirks())
+ADAPTER = RESPONSES.adapter()
 ANSWERS = recordings(lambda case: case["api"] == "openai-responses" and case["status"] == 200)
 STREAMS = [case for case in ANSWERS if case.values[0].stream and "error" not in case.values[0].expected]
 WHOLE = [case for case in ANSWERS if not case.values[0].stream]
@@ -36,11 +35,6 @@ FAILURES = {
 }
 
 pytestmark = needs_recordings
-
-
-def one(name: str):
-    (case,) = recordings(lambda line: line["dir"] == name)
-    return case.values[0]
 
 
 def understood(events: list) -> dict:

@@ -6,15 +6,10 @@ import json
 from decimal import Decimal
 
 import pytest
+from wires import RESPONSES
 
 from arawn.adapters.base import Quirks
-from arawn.adapters.openai_responses import OpenAIResponsesAdapter
-from arawn.errors import (
-    ProtocolError,
-    QuotaExceededError,
-    ServerError,
-    StreamInterruptedError,
-)
+from arawn.errors import ProtocolError, QuotaExceededError, ServerError, StreamInterruptedError
 from arawn.events import (
     Finished,
     ProviderItemDone,
@@ -26,25 +21,14 @@ from arawn.events import (
     ToolCallDelta,
     ToolCallStarted,
 )
-from arawn.messages import (
-    ChatRequest,
-    FinishReason,
-    Usage,
-)
+from arawn.messages import ChatRequest, FinishReason, Usage
 
-ADAPTER = OpenAIResponsesAdapter("oai", Quirks())
+ADAPTER, read = RESPONSES.adapter(), RESPONSES.read
 ENCRYPTED = {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "gAAAA="}
 
 
 def sse(*events: dict) -> bytes:
     return b"".join(f"event: {event.get('type')}\ndata: {json.dumps(event)}\n\n".encode() for event in events)
-
-
-def read(data: bytes, *, size: int = 0, quirks: Quirks | None = None) -> list:
-    """Events of a whole stream that came in pieces of ``size`` bytes (0: at once)."""
-    parser = OpenAIResponsesAdapter("oai", quirks or Quirks()).stream_parser()
-    pieces = [data[at : at + size] for at in range(0, len(data), size)] if size else [data]
-    return [event for piece in pieces for event in parser.feed(piece)] + list(parser.close())
 
 
 CREATED = {

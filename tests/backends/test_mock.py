@@ -1,22 +1,18 @@
-"""The mock backend: its script, its failures, its pace, and the examples of docs/mock.md."""
+"""The mock backend: its script, its echo, its pace, and what it remembers."""
 
 from __future__ import annotations
 
-import json
-import re
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mocking import Clock, answer, asked, events_of
 
-from arawn import MessageMatcher, MockBackend, MockResponse, errors
-from arawn.backends.blocking import iterate, run
-from arawn.backends.mock import DIMENSIONS, ERROR_KINDS, from_table
-from arawn.errors import ArawnError, BackendError, ConfigError, ServerError, StreamInterruptedError
+from arawn import MessageMatcher, MockBackend, MockResponse
+from arawn.backends.blocking import run
+from arawn.backends.mock import DIMENSIONS
 from arawn.events import Finished, ReasoningDelta, Started, TextDelta, ToolCallDelta, ToolCallStarted, collect
 from arawn.messages import (
     ChatRequest,
@@ -31,38 +27,7 @@ from arawn.messages import (
     Usage,
 )
 
-PAGE = Path(__file__).parents[2] / "docs" / "mock.md"
 ANY_TEXT = st.text(st.characters(exclude_categories=()))  # lone surrogates and control characters too
-BACKEND_KINDS = sorted(
-    {cls.kind for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, BackendError)} - {"error"}
-)
-
-
-def asked(text="Hello"):
-    return ChatRequest("tiny", (LLMMessage("system", "Be kind"), LLMMessage("user", text)))
-
-
-def answer(backend, request=None):
-    return run(collect(backend.stream(request or asked())))
-
-
-def events_of(backend):
-    return list(iterate(backend.stream(asked())))
-
-
-def blocks(language):
-    """Return the fenced examples of the page."""
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-
-
-class Clock:
-    """A sleep that never suspends and remembers how long it was asked for."""
-
-    def __init__(self):
-        self.waits = []
-
-    async def sleep(self, seconds):
-        self.waits.append(seconds)
 
 
 def test_it_answers_with_its_text_word_by_word():
@@ -234,16 +199,6 @@ def test_it_waits_for_nothing_unless_told_to():
     assert clock.waits == []
 
 
-def test_a_failure_may_take_its_time():
-    clock = Clock()
-    backend = MockBackend(sleep=clock.sleep).with_response(MockResponse.error("timeout").with_latency(2000))
-
-    with pytest.raises(ArawnError):
-        answer(backend)
-
-    assert clock.waits == [2.0]
-
-
 def test_on_an_event_loop_it_waits_without_a_sleep_of_ours():
     import asyncio
 
@@ -252,68 +207,6 @@ def test_on_an_event_loop_it_waits_without_a_sleep_of_ours():
     response = asyncio.run(collect(MockBackend().with_response(reply).stream(asked())))
 
     assert response.text == "one two"
-
-
-def test_it_can_fail_in_every_way_a_backend_can():
-    assert sorted(ERROR_KINDS) == BACKEND_KINDS
-
-
-@pytest.mark.parametrize("kind", ERROR_KINDS)
-def test_a_failure_is_of_its_kind_and_names_its_backend(kind):
-    backend = MockBackend("m").with_response(MockResponse.error(kind, text="some words"))
-
-    with pytest.raises(BackendError) as caught:
-        answer(backend)
-
-    assert caught.value.kind == kind
-    assert caught.value.backend == "m"
-    assert caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("kind", "line"),
-    [
-        ("authentication", 'Authentication failed for backend "m"'),
-        ("model", 'Model "tiny" not available'),
-        ("connection", "Cannot connect to mock at mock://m"),
-    ],
-)
-def test_the_fixed_first_lines_are_those_of_real_backends(kind, line):
-    with pytest.raises(BackendError) as caught:
-        answer(MockBackend("m").with_response(MockResponse.error(kind)))
-
-    assert caught.value.message == line
-
-
-def test_an_error_in_words_is_a_server_that_says_them():
-    with pytest.raises(ServerError, match="API rate limit exceeded"):
-        answer(MockBackend().with_response(MockResponse.error("API rate limit exceeded")))
-
-
-def test_failures_come_in_order_like_other_replies():
-    backend = MockBackend().with_response(MockResponse.error("overloaded")).with_response(MockResponse.text("back"))
-
-    with pytest.raises(ServerError):
-        answer(backend)
-
-    assert answer(backend).text == "back"
-
-
-def test_an_interrupted_answer_sends_half_of_its_text():
-    backend = MockBackend("m").with_response(MockResponse.error("interrupted", text="one two three four"))
-    seen = []
-
-    with pytest.raises(StreamInterruptedError):
-        seen.extend(iterate(backend.stream(asked())))
-
-    assert seen == [Started("m", "tiny", "mock-1"), TextDelta("one "), TextDelta("two "), TextDelta("t")]
-
-
-def test_an_interruption_without_a_text_has_nothing_to_keep():
-    with pytest.raises(StreamInterruptedError) as caught:
-        answer(MockBackend().with_response(MockResponse.error("interrupted")))
-
-    assert caught.value.partial is None
 
 
 def test_it_lists_its_one_model():
@@ -340,127 +233,3 @@ def test_importing_it_brings_no_event_loop():
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
-
-
-def table(text):
-    return tomllib.loads(text)["backends"]["m"]
-
-
-def test_a_table_scripts_all_there_is():
-    clock = Clock()
-    backend = from_table(
-        "m",
-        table("""
-            [backends.m]
-            adapter = "mock"
-            model = "tiny"
-            mode = "echo"
-            [[backends.m.replies]]
-            match = "(?i)weather"
-            tool_call = { name = "weather", arguments = { city = "Bern" } }
-            [[backends.m.replies]]
-            text = "Hello there"
-            reasoning = "Hm"
-            latency_ms = 200
-            tokens_per_second = 50.0
-            finish_reason = "length"
-            [[backends.m.replies]]
-            error = "interrupted"
-            text = "half of it"
-        """),
-        sleep=clock.sleep,
-    )
-
-    called = answer(backend, asked("Weather?"))
-    greeted = answer(backend)
-    with pytest.raises(StreamInterruptedError) as caught:
-        answer(backend)
-
-    assert [(call.name, json.loads(call.arguments)) for call in called.tool_calls] == [("weather", {"city": "Bern"})]
-    assert (greeted.reasoning, greeted.text, greeted.finish_reason) == ("Hm", "Hello there", FinishReason.LENGTH)
-    assert clock.waits == [0.2, 0.02, 0.02]
-    assert caught.value.partial.text == "half "
-    assert [card.id for card in run(backend.models())] == ["tiny"]
-
-
-def test_a_table_in_echo_mode_echoes():
-    assert answer(from_table("m", table('[backends.m]\nmode = "echo"')), asked("back to me")).text == "back to me"
-
-
-@pytest.mark.parametrize("kind", ERROR_KINDS)
-def test_a_table_can_name_every_failure(kind):
-    with pytest.raises(BackendError) as caught:
-        answer(from_table("m", {"replies": [{"error": kind}]}))
-
-    assert caught.value.kind == kind
-
-
-@pytest.mark.parametrize(
-    ("reply", "line"),
-    [
-        ({}, "replies[1]: expected one of text, tool_call, error; found none of them"),
-        ("hi", "replies[1]: expected a table with text, tool_call or error"),
-        (
-            {"text": "a", "tool_call": {"name": "b"}},
-            "replies[1]: expected one of text, tool_call, error; found text and tool_call",
-        ),
-        ({"text": "a", "error": "server"}, "replies[1]: expected one of text, tool_call, error; found text and error"),
-        ({"text": 7}, "replies[1].text: expected text, found 7"),
-        ({"error": "ratelimit"}, "replies[1].error: 'ratelimit' is not known; expected one of authentication, "),
-        ({"error": ["server"]}, "replies[1].error: ['server'] is not known; expected one of authentication, "),
-        ({"tool_call": "search"}, "replies[1].tool_call: expected a table like {name = "),
-        ({"tool_call": {"arguments": {}}}, "replies[1].tool_call: expected a table like {name = "),
-        ({"tool_call": {"name": "a", "arguments": "b"}}, "replies[1].tool_call: expected a table like {name = "),
-        ({"text": "a", "match": "("}, "replies[1].match: '(' is no regular expression: "),
-        ({"text": "a", "match": 1}, "replies[1].match: expected a regular expression, found 1"),
-        ({"text": "a", "reasoning": 1}, "replies[1].reasoning: expected text, found 1"),
-        ({"text": "a", "latency_ms": -1}, "replies[1].latency_ms: expected a number from 0 up, found -1"),
-        ({"text": "a", "latency_ms": True}, "replies[1].latency_ms: expected a number from 0 up, found True"),
-        ({"text": "a", "tokens_per_second": "9"}, "replies[1].tokens_per_second: expected a number from 0 up, found"),
-        ({"text": "a", "latency_ms": float("nan")}, "replies[1].latency_ms: expected a number from 0 up, found nan"),
-        (
-            {"text": "a", "finish_reason": "done"},
-            "replies[1].finish_reason: 'done' is not known; expected one of stop,",
-        ),
-    ],
-)
-def test_a_bad_reply_is_named_with_what_was_expected(reply, line):
-    with pytest.raises(ConfigError) as caught:
-        from_table("m", {"replies": [{"text": "fine"}, reply]})
-
-    assert caught.value.message.startswith(f"backends.m.{line}")
-    assert "\n" not in caught.value.message
-
-
-def test_arguments_json_cannot_hold_are_refused():
-    replies = table("[[backends.m.replies]]\ntool_call = { name = 'a', arguments = { day = 2026-01-01 } }")
-
-    with pytest.raises(
-        ConfigError, match=r"^backends\.m\.replies\[0\]\.tool_call: expected arguments that JSON can hold"
-    ):
-        from_table("m", replies)
-
-
-def test_a_mode_that_does_not_exist_is_named():
-    with pytest.raises(ConfigError, match=r"^backends\.m\.mode: 'ecco' is no mode of the mock; expected \"echo\"$"):
-        from_table("m", {"mode": "ecco"})
-
-
-@pytest.mark.parametrize("index", range(len(blocks("toml"))))
-def test_the_toml_examples_of_the_page_load(index):
-    tables = tomllib.loads(blocks("toml")[index])["backends"]
-
-    for name, content in tables.items():
-        assert content["adapter"] == "mock"
-        assert from_table(name, content).name == name
-
-
-@pytest.mark.parametrize("index", range(len(blocks("python"))))
-def test_the_python_examples_of_the_page_run(index):
-    done = subprocess.run([sys.executable, "-c", blocks("python")[index]], capture_output=True, text=True)
-
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_the_page_names_every_failure():
-    assert [kind for kind in ERROR_KINDS if f"`{kind}`" not in PAGE.read_text(encoding="utf-8")] == []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from editing import CONFIG
 
 from arawn.config import sources
 from arawn.config.sources import load, project_trust
@@ -62,3 +63,11 @@ class Home:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setattr(sources, "SYSTEM_FILE", str(tmp_path / "etc" / "config.toml"))
     return Home(tmp_path)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The configuration file of ``editing``."""
+    file = tmp_path / "config.toml"
+    file.write_text(CONFIG)
+    return file

@@ -9,8 +9,8 @@ from base64 import b64encode
 import pytest
 from asking import STREAM, WHOLE, streamed
 from loopback import Loopback, answer
+from running import ECHO
 
-ECHO = '[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmode = "echo"\n'
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
 

@@ -13,8 +13,8 @@ from contextlib import closing
 import pytest
 from asking import DONE, STREAM, delta, streamed
 from loopback import CHUNKED, Loopback, Pause, Stall, chunked, head
+from running import ECHO
 
-ECHO = '[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmode = "echo"\n'
 FAILING = ECHO + '[backends.f]\nadapter = "mock"\n[[backends.f.replies]]\nerror = "quota"\n'
 PIECES = [head(headers=CHUNKED), chunked(delta("Good "), delta("da"), end=False)]
 

@@ -12,11 +12,11 @@ import pytest
 from asking import DONE, USAGE, delta, streamed
 from chatting import CTRL_C, CTRL_D, PROMPT, Person, kept
 from loopback import CHUNKED, Fin, Loopback, Stall, chunked, head
+from running import ECHO
 
 END = [delta(finish_reason="stop"), USAGE, DONE]
 GOOD_DAY = streamed(delta("Good "), delta("day"), *END)
 BEGUN = [head(headers=CHUNKED), chunked(delta("Half an "), delta("answer"), end=False)]
-ECHO = '[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmode = "echo"\n'
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 

@@ -11,19 +11,17 @@ import termios
 import time
 
 import pytest
-from asking import DONE, USAGE, delta, streamed
+from asking import DONE, HALF, USAGE, delta
 from chatting import CTRL_C, CTRL_D, CTRL_Z, PATIENCE, PROMPT, Person, kept
 from loopback import CHUNKED, Loopback, Pause, Stall, chunked, head
 from running import ARAWN
 
-GOOD_DAY = streamed(delta("Good day"), delta(finish_reason="stop"), USAGE, DONE)
-BEGUN = [head(headers=CHUNKED), chunked(delta("Half an answer\n\n"), end=False)]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.fixture
 def server(home):
-    with Loopback([*BEGUN, Stall()]) as server:
+    with Loopback([*HALF, Stall()]) as server:
         home.serve(server.url)
         yield server
 
@@ -137,7 +135,7 @@ def test_r51_a_terminal_that_is_gone_ends_it_and_what_came_is_kept(home, server,
 
 @pytest.mark.parametrize("answering", [False, True], ids=["at the prompt", "in an answer"])
 def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back(home, answering):
-    slow = [*BEGUN, Pause(1), chunked(delta("the other half"), delta(finish_reason="stop"), USAGE, DONE)]
+    slow = [*HALF, Pause(1), chunked(delta("the other half"), delta(finish_reason="stop"), USAGE, DONE)]
     with (
         Loopback(slow) as server,
         Person(

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from asking import DONE, USAGE, delta, streamed
+from asking import GOOD_DAY, HALF
 from chatting import CTRL_C, CTRL_D, ESC, PROMPT, Person
-from loopback import CHUNKED, Loopback, Stall, chunked, head
+from loopback import Loopback, Stall
+from running import ECHO
 
-GOOD_DAY = streamed(delta("Good day"), delta(finish_reason="stop"), USAGE, DONE)
-BEGUN = [head(headers=CHUNKED), chunked(delta("Half an answer\n\n"), end=False)]
-ECHO = '[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmode = "echo"\n'
 PASTED = "\x1b[200~def f():\r    return 1\r\x1b[201~"
 
 
@@ -102,7 +100,7 @@ def test_ctrl_d_leaves_only_from_an_empty_line(person):
 
 
 def test_what_is_typed_while_an_answer_comes_waits_for_the_next_prompt(home):
-    with Loopback([*BEGUN, Stall()], GOOD_DAY) as server:
+    with Loopback([*HALF, Stall()], GOOD_DAY) as server:
         home.serve(server.url)
         with Person(home) as person:
             person.sees(PROMPT)

@@ -125,7 +125,8 @@ def test_backends_are_shown_with_what_is_known_of_each(home):
     assert [line[:7].split()[:2] for line in run.out.splitlines() if " here " in line] == [["*", "here"]]
     here, dead = rows["here"], rows["dead"]
     assert list(here) == [
-        *("name", "label", "adapter", "base_url", "model", "key", "default", "ok", "latency_ms", "models", "error")
+        *("name", "label", "adapter", "base_url", "model", "key", "default", "ok", "latency_ms", "models"),
+        *("slow", "reachable", "authenticated", "error"),
     ]
     assert (here["ok"], here["models"], here["default"], here["key"]) == (True, 2, True, "none")
     assert (dead["ok"], dead["error"]["kind"]) == (False, "connection")

@@ -7,8 +7,8 @@ import re
 import time
 
 import pytest
+from running import ECHO
 
-ECHO = '[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmode = "echo"\n'
 HOSTILE = "\x1b]0;owned\x07\x1b[2Jrm -rf \u202etxt.exe <script>alert(1)</script> | `x`"
 
 

@@ -16,12 +16,11 @@ import pexpect
 import pytest
 from asking import DONE, delta
 from loopback import CHUNKED, Loopback, Pause, Stall, chunked, head
-from running import ARAWN
+from running import ARAWN, ECHO
 
 STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 BEGUN = [head(headers=CHUNKED), chunked(delta("Good "), delta("da"), end=False)]
 SILENT = [*BEGUN, Stall()]
-ECHO = '[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmode = "echo"\n'
 
 
 @contextmanager
