@@ -11,22 +11,29 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+from arawn import batch
 from arawn.assembly import Engine
+from arawn.batch import JOBS
 from arawn.config.sources import load
 from arawn.errors import ArawnError, ConfigError, UsageError
 from arawn.events import TextDelta, collect
 from arawn.messages import ChatRequest, Message, Role, Text
-from arawn.values import Value
+from arawn.store.reports import Reports
+from arawn.values import Value, replace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
     from arawn.backends.base import Backend
+    from arawn.batch import Answer, Questions
     from arawn.catalog import ModelFacts
     from arawn.config.roles import Choice, RoleName
     from arawn.config.settings import Settings
     from arawn.events import Events
     from arawn.messages import Response, Tool
+    from arawn.store.budgets import Standing
+    from arawn.store.calls import Call
+    from arawn.store.reports import By, Report
 
 Said: TypeAlias = Message | Mapping[str, str]
 """A message, or ``{"role": "system" | "user" | "assistant", "content": text}``."""
@@ -36,7 +43,8 @@ _PLAIN_ROLES = (Role.SYSTEM, Role.USER, Role.ASSISTANT)
 class LLMConfig(Value):
     """What a program may set instead of a configuration file; None leaves it to the files and the environment.
 
-    ``timeout`` is in seconds. ``api_key`` is a key or a reference to one.
+    ``timeout`` is in seconds. ``api_key`` is a key or a reference to one. ``fallback`` names who answers where the
+    backend cannot, ``cache`` whether answers are kept.
     """
 
     _unshown = ("api_key",)
@@ -48,13 +56,15 @@ class LLMConfig(Value):
     timeout: float | None = None
     max_tokens: int | None = None
     temperature: float | None = None
+    fallback: Sequence[str] | None = None
+    cache: bool | None = None
 
 
 class Client:
     """One backend and model for one role, in one event loop. Close it by ``aclose`` or ``async with``.
 
     Raises ConfigError when no backend can serve the role; to find that out it may look, for a moment, for a server on
-    this machine. Every call may raise any BackendError.
+    this machine. Every call may raise any BackendError, and BudgetError, and is written into the user's ledger.
     """
 
     def __init__(
@@ -150,6 +160,22 @@ class Client:
             choice = _choose(self._settings, self.backend, None, "embeddings")
         return (await self._engine.embedder(choice).embed(texts)).vectors
 
+    def batch(self, requests: Questions[ChatRequest], *, jobs: int = JOBS) -> AsyncGenerator[Answer[ChatRequest], None]:
+        """Answer many requests, ``jobs`` at a time, as they finish; see ``arawn.batch``. Close it by ``aclosing``."""
+        return batch.run(self, requests, jobs=jobs)
+
+    def usage(self, by: By = "backend", since: float = 0.0) -> Report:
+        """Return what all calls took since a time (seconds since the epoch), and cost, in groups; see ``Totals``."""
+        return Reports(self._engine.database).totals(by, since)
+
+    def recent_calls(self, count: int = 20) -> tuple[Call, ...]:
+        """Return the newest calls in the ledger, the newest first."""
+        return Reports(self._engine.database).recent(count)
+
+    def budgets(self) -> tuple[Standing, ...]:
+        """Return how the budgets stand, that of all backends first."""
+        return self._engine.budgets()
+
     def model_info(self) -> ModelFacts | None:
         """Return what is known of the model: windows, prices, capabilities; None where nothing is."""
         return self._engine.facts(self.backend, self.model)
@@ -212,7 +238,8 @@ class Client:
         place = choice.backend, choice.model
         if place not in self._backends:
             self._backends[place] = self._engine.backend(choice)
-        return self._backends[place].stream(self._engine.complete(request, choice))
+        caller = replace(request.caller, role=self._role)
+        return self._backends[place].stream(self._engine.complete(replace(request, caller=caller), choice))
 
     def _tier(self, name: str | None) -> Choice:
         """Return what a name means: what the settings say it does, else a model of this client's backend."""
@@ -252,6 +279,8 @@ def _overrides(config: LLMConfig, backend: str) -> dict[str, Any]:
         "llm.timeout": config.timeout,
         "llm.max_tokens": config.max_tokens,
         "llm.temperature": config.temperature,
+        "llm.fallback": None if config.fallback is None else list(config.fallback),
+        "cache.enabled": config.cache,
     }
     return {key: value for key, value in given.items() if value is not None}
 

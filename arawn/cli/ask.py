@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from arawn.assembly import Engine
-from arawn.cli import answer
+from arawn.cli import answer, overrides
 from arawn.cli.prompt import read_prompt
 from arawn.cli.recording import Recording
 from arawn.cli.signals import Interrupted
@@ -58,11 +58,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     shape.add_argument("-x", "--extract", action="store_true", help="print only the first code block of the answer")
     shape.add_argument("--no-stream", action="store_true", help="print the answer at once, when it is complete")
     add("-o", "--output", metavar="FILE", help="write the answer to FILE, whole or not at all")
+    add(
+        "--usage", action="store_true", help="after the answer, tell on stderr what it took: tokens, cost, time, budget"
+    )
     add("--strict", action="store_true", help="exit 10 when the answer was cut at its limit, filtered or refused")
     guard = parser.add_mutually_exclusive_group()
     guard.add_argument("--plain", action="store_true", help="show control characters as visible text also into a pipe")
     guard.add_argument("--raw", action="store_true", help="write the answer's bytes unchanged also to a terminal")
     add("--dry-run", action="store_true", help="print the request that would be sent, without its key")
+    add("--each", action="store_true", help="ask each line of standard input by itself, the words before it")
+    add("--jobs", type=positive_int, metavar="N", help="how many lines of --each to ask at a time (4)")
 
 
 def add_request_arguments(parser: ArgumentParser) -> None:
@@ -70,6 +75,12 @@ def add_request_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("words", nargs="*", metavar="PROMPT", help="the question; - for standard input alone")
     add("-f", "--file", action="append", default=[], metavar="FILE", help="add a text file or an image; repeatable")
+    add_model_arguments(parser)
+
+
+def add_model_arguments(parser: ArgumentParser) -> None:
+    """Declare what a request says besides what is asked."""
+    add = parser.add_argument
     add("--system", metavar="TEXT", help="the system prompt")
     add("--max-tokens", type=positive_int, metavar="N", help="the longest answer, in tokens")
     add("--temperature", type=temperature, metavar="T", help="0 to 2; how freely words are chosen")
@@ -77,10 +88,15 @@ def add_request_arguments(parser: ArgumentParser) -> None:
         "--think", choices=get_args(Effort), metavar="EFFORT", help="how much to reason: " + ", ".join(get_args(Effort))
     )
     add("--timeout", type=positive_float, metavar="SECONDS", help="the longest the whole call may take")
+    overrides.add_arguments(parser)
 
 
 def run(context: Context) -> int:
     """Ask, print, and return the exit code."""
+    if context.arguments.each or context.arguments.jobs is not None:
+        from arawn.cli import each
+
+        return each.run(context)
     if context.arguments.dry_run:
         engine, choice, request, message, recording, _ = _prepared(context)
         context.output.data(engine.describe(recording.preview(engine, choice, request, message), choice))
@@ -97,6 +113,10 @@ def run(context: Context) -> int:
         _keep(context, complete=False)
         raise
     printer.end(record)
+    if context.arguments.usage:
+        from arawn.cli import usage_line
+
+        usage_line.tell(context, record)
     if record.error is not None:
         context.output.error(record.error)
     _keep(context, complete=record.error is None or isinstance(record.error, NotSavedError))
@@ -129,7 +149,7 @@ def _prepared(context: Context) -> _Call:
 
         schema = AnswerSchema(arguments.schema)
     recording = Recording(context)
-    engine = Engine.blocking(context.settings, total_timeout=arguments.timeout)
+    engine = Engine.blocking(context.settings, total_timeout=arguments.timeout, database=context.database)
     choice = context.choose(engine, usual=recording.usual)
     request = replace(make_request(arguments), stream=not arguments.no_stream)
     if schema is not None:
@@ -181,8 +201,8 @@ def _keep(context: Context, *, complete: bool) -> None:
         context.output.note(kept)
 
 
-def judge_end(context: Context, response: Response) -> None:
-    """Tell any end that is not a natural one; under --strict it is an error."""
+def judge_end(context: Context, response: Response, where: str = "") -> None:
+    """Tell any end that is not a natural one, and ``where`` it was; under --strict it is an error."""
     if response.finish_reason in _NATURAL_ENDS:
         return
     told = {
@@ -196,7 +216,7 @@ def judge_end(context: Context, response: Response) -> None:
         raise IncompleteAnswerError(
             text, hints=["raise --max-tokens"] * (response.finish_reason is FinishReason.LENGTH)
         )
-    context.output.warning(text)
+    context.output.warning(where + text)
 
 
 def positive_int(text: str) -> int:
