@@ -327,8 +327,8 @@ class Engine:
         from arawn.backends.mock import from_table
 
         script = {"mode": table.mode, "model": table.model, "replies": table.replies}
-        sleep = _limited(self._sleep, self.stack.total(table), table)
-        return from_table(table.name, {key: value for key, value in script.items() if value}, sleep=sleep)
+        given = {key: value for key, value in script.items() if value}
+        return from_table(table.name, given, sleep=self._sleep, total=self.stack.total(table))
 
     def _running(self, table: BackendSettings) -> str | None:
         """Return a model of a local server; None when no server is there."""
@@ -350,28 +350,6 @@ def bindings_of(settings: Settings) -> Bindings:
     from arawn.folders import config_folder
 
     return Bindings(f"{config_folder(settings.environ)}/secrets.json")
-
-
-def _limited(
-    sleep: Callable[[float], Awaitable[None]], total: float | None, table: BackendSettings
-) -> Callable[[float], Awaitable[None]]:
-    """Return a sleep that ends with a timeout when ``total`` seconds from now are over."""
-    if total is None:
-        return sleep
-    from time import monotonic
-
-    from arawn.errors import BackendTimeoutError
-
-    deadline = monotonic() + total
-
-    async def limited(seconds: float) -> None:
-        left = deadline - monotonic()
-        await sleep(max(0.0, min(seconds, left)))
-        if seconds > left:
-            message = f"{table.label} was not done after {total:g} s (clock: total)"
-            raise BackendTimeoutError(message, clock="total", backend=table.name)
-
-    return limited
 
 
 def _load(where: str) -> Any:

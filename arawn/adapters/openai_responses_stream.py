@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from arawn.adapters.failures import stream_failure
 from arawn.adapters.framing import SseDecoder
-from arawn.adapters.openai_usage import cost_of
+from arawn.adapters.openai_usage import charged
 from arawn.adapters.payload import count_of, malformed, object_of, objects_of, parse_body, parse_object, text_of
 from arawn.errors import ProtocolError, StreamInterruptedError
 from arawn.events import (
@@ -275,9 +275,9 @@ def _usage(fields: Mapping[str, Any], quirks: Quirks) -> Usage | None:
     usage = Usage(
         input_tokens=count_of(fields, "input_tokens"),
         output_tokens=count_of(fields, "output_tokens") + beside,
-        cache_read_tokens=count_of(details, "cached_tokens"),
+        cache_read_tokens=min(count_of(details, "cached_tokens"), count_of(fields, "input_tokens")),
         cache_write_tokens=count_of(details, "cache_write_tokens"),
         reasoning_tokens=reasoning,
-        cost=cost_of(fields.get("cost")),
+        cost=charged(fields),
     )
     return usage if usage.total_tokens else None

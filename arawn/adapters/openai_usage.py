@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from arawn.messages import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from decimal import Decimal
 
 _MOST = 10**12  # more tokens, or dollars, than any answer has: a broken number
@@ -40,7 +41,7 @@ def parse_usage(raw: Any, *, output_includes_reasoning: bool = True) -> Usage | 
         cache_read_tokens=min(cached, prompt),
         cache_write_tokens=min(written, prompt - min(cached, prompt)),
         reasoning_tokens=min(reasoning or beside, output),
-        cost=cost_of(raw.get("cost")),
+        cost=charged(raw),
     )
 
 
@@ -56,9 +57,25 @@ def _count(holder: Any, key: str) -> int | None:
     return value if type(value) is int and 0 <= value < _MOST else None
 
 
-def cost_of(value: Any) -> Decimal | None:
-    """Return the dollars a service says it charged; None for what is no amount."""
-    if type(value) not in (int, float) or not 0 <= value < _MOST:
+def charged(usage: Mapping[str, Any]) -> Decimal | None:
+    """Return the dollars a service says a call cost, None where it does not.
+
+    OpenRouter tells credits as ``cost``, and what the user's own key at a provider was charged beside it
+    (openrouter.ai/docs/use-cases/usage-accounting); xAI tells ticks of 10⁻¹⁰ dollars (docs.x.ai).
+    """
+    ticks = _amount(usage.get("cost_in_usd_ticks"), _MOST * 10**10)
+    if ticks is not None:
+        return ticks.scaleb(-10)
+    cost, details = _amount(usage.get("cost")), usage.get("cost_details")
+    if cost is None or usage.get("is_byok") is not True:
+        return cost
+    upstream = _amount(details.get("upstream_inference_cost")) if isinstance(details, dict) else None
+    return None if upstream is None else cost + upstream
+
+
+def _amount(value: Any, most: int = _MOST) -> Decimal | None:
+    """Return a number exactly; None for what is no amount."""
+    if type(value) not in (int, float) or not 0 <= value < most:
         return None
     from decimal import Decimal
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from arawn.backends.tally import size_of
+from arawn.backends.waiting import Waiting, loop_sleep
 from arawn.errors import BackendTimeoutError, ConfigError, ConnectionFailedError, StreamInterruptedError
 from arawn.events import (
     Finished,
@@ -31,13 +32,13 @@ from arawn.messages import (
 from arawn.values import Value, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from arawn.backends.waiting import Sleep
     from arawn.errors import ArawnError
     from arawn.events import Events, StreamEvent
     from arawn.messages import ChatRequest
 
-    Sleep = Callable[[float], Awaitable[None]]
 
 DIMENSIONS = 16
 _WORDS = re.compile(r"\S+\s*|\s+")
@@ -57,12 +58,6 @@ _ANSWERED = {  # the status and the code of the error answer a provider would gi
 _INTERRUPTED = "interrupted"
 ERROR_KINDS = (*_ANSWERED, "connection", "timeout", _INTERRUPTED)
 """What ``error`` may name: every kind of failure a backend can meet."""
-
-
-async def _loop_sleep(seconds: float) -> None:
-    import asyncio
-
-    await asyncio.sleep(seconds)
 
 
 class MessageMatcher(Value):
@@ -163,13 +158,17 @@ class MockBackend:
     """A backend that plays a script and remembers what it was asked.
 
     Pattern replies are looked at first, in their order; then the others are used up one by one, and the last repeats.
-    ``sleep`` waits for so many seconds; the one given must suit the way the coroutines are run.
+    ``sleep`` waits for so many seconds; the one given must suit the way the coroutines are run. ``total`` is how many
+    seconds of waiting a call may take, None for any.
     """
 
-    def __init__(self, name: str = "mock", *, model: str = "mock", sleep: Sleep = _loop_sleep) -> None:
+    def __init__(
+        self, name: str = "mock", *, model: str = "mock", sleep: Sleep = loop_sleep, total: float | None = None
+    ) -> None:
         self.name = name
         self._model = model
         self._sleep = sleep
+        self._total = total
         self._echoes = False
         self._rules: list[tuple[MessageMatcher, MockResponse]] = []
         self._sequence: list[MockResponse] = []
@@ -178,9 +177,11 @@ class MockBackend:
         self._tools: list[str] = []
 
     @classmethod
-    def echo(cls, name: str = "mock", *, model: str = "mock", sleep: Sleep = _loop_sleep) -> Self:
+    def echo(
+        cls, name: str = "mock", *, model: str = "mock", sleep: Sleep = loop_sleep, total: float | None = None
+    ) -> Self:
         """Make one that answers with the last user message where its script has no reply."""
-        backend = cls(name, model=model, sleep=sleep)
+        backend = cls(name, model=model, sleep=sleep, total=total)
         backend._echoes = True
         return backend
 
@@ -213,8 +214,9 @@ class MockBackend:
         self._requests.append(request)
         started = Started(self.name, request.model, f"mock-{self.call_count}")
         reply = self._reply_to(request)
+        waiting = Waiting(self.name, self._sleep, self._total)
         if reply.latency_ms > 0:
-            await self._sleep(reply.latency_ms / 1000)
+            await waiting.sleep(reply.latency_ms / 1000)
         if reply.failure and reply.failure != _INTERRUPTED:
             raise self._failure(reply.failure, request.model)
         if reply.call is not None:
@@ -223,7 +225,7 @@ class MockBackend:
         yield started
         for position, event in enumerate(deltas):
             if position and reply.tokens_per_second > 0:
-                await self._sleep(1 / reply.tokens_per_second)
+                await waiting.sleep(1 / reply.tokens_per_second)
             yield event
         if reply.failure:
             raise StreamInterruptedError(
@@ -271,13 +273,15 @@ class MockBackend:
         return read_failure(status, {}, body, backend=self.name, model=model)
 
 
-def from_table(name: str, table: Mapping[str, Any], *, sleep: Sleep = _loop_sleep) -> MockBackend:
+def from_table(
+    name: str, table: Mapping[str, Any], *, sleep: Sleep = loop_sleep, total: float | None = None
+) -> MockBackend:
     """Make the backend of a ``[backends.NAME]`` table. Raises ConfigError that names the key and what was expected."""
     mode = table.get("mode")
     if mode not in (None, "echo"):
         raise ConfigError(f'backends.{name}.mode: {mode!r} is no mode of the mock; expected "echo"')
     make = MockBackend.echo if mode else MockBackend
-    backend = make(name, model=table.get("model") or "mock", sleep=sleep)
+    backend = make(name, model=table.get("model") or "mock", sleep=sleep, total=total)
     for index, row in enumerate(table.get("replies", ())):
         reply = _Reply(f"backends.{name}.replies[{index}]", row)
         if "match" in row:

@@ -296,3 +296,19 @@ def test_r31_a_broken_number_is_left_out(bad: Any) -> None:
 @pytest.mark.parametrize("bad", [-1, True, "7", None, 1e300])
 def test_r31_a_broken_cost_is_none(bad: Any) -> None:
     assert usage_of(counted(cost=bad)) == Usage(100, 10)
+
+
+def test_a_charge_in_ticks_is_told_in_dollars() -> None:
+    assert usage_of(counted(cost_in_usd_ticks=10_742_000)) == Usage(100, 10, cost=Decimal("0.0010742"))
+    assert usage_of(counted(cost_in_usd_ticks=-1)) == Usage(100, 10)
+
+
+def test_what_the_users_own_key_was_charged_comes_on_top() -> None:
+    details = {"upstream_inference_cost": 0.5}
+    assert usage_of(counted(cost=0.02, is_byok=True, cost_details=details)) == Usage(100, 10, cost=Decimal("0.52"))
+    assert usage_of(counted(cost=0.02, is_byok=False, cost_details=details)) == Usage(100, 10, cost=Decimal("0.02"))
+
+
+@pytest.mark.parametrize("details", [None, {}, [], {"upstream_inference_cost": None}])
+def test_a_charge_of_the_users_own_key_that_is_not_told_is_not_known(details: Any) -> None:
+    assert usage_of(counted(cost=0, is_byok=True, cost_details=details)) == Usage(100, 10)

@@ -114,7 +114,7 @@ def test_a_failure_stands_in_its_place_and_stops_nobody(home):
     assert '== broke/mock\nError: No quota left at backend "broke"' in run.out
     assert "== m/mock\nhi\n" in run.out
     assert "== down/mock\nError: Cannot connect" in run.out
-    assert [line.split()[-1] for line in run.out.splitlines()[-3:]] == ["quota", "-", "connection"]
+    assert [line.split()[-1] for line in run.out.splitlines()[-3:]] == ["quota", "$0.000000", "connection"]
 
 
 def test_the_exit_code_is_that_of_the_first_failure(home):
