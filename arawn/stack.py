@@ -48,7 +48,10 @@ class Place(NamedTuple):
 
 
 class Stack:
-    """What all backends of an engine share, and how one gets its middleware. ``sleep`` suits the engine."""
+    """What all backends of an engine share, and how one gets its middleware. ``sleep`` suits the engine.
+
+    ``last_call`` is the call that ended last, as the ledger has it.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class Stack:
         watch: Watch,
     ) -> None:
         self.watch = watch
+        self.last_call: Call | None = None
         self._settings = settings
         self._database = database
         self._sleep = sleep
@@ -189,8 +193,17 @@ class Stack:
 
     @cached_property
     def _observe(self) -> Observe:
-        """Return who is told of calls, of whom there may be none; what they lack is said before the first call."""
-        return self.watch.observe if self.watch.observers else _unseen
+        """Return who is told of calls; what the log or OpenTelemetry lack is said before the first one."""
+        told = self.watch.observe if self.watch.observers else None
+
+        def observe(
+            call: Call, request: ChatRequest | None, response: Response | None, error: BaseException | None
+        ) -> None:
+            self.last_call = call
+            if told is not None:
+                told(call, request, response, error)
+
+        return observe
 
     @property
     def _bounds(self) -> dict[str, Any]:
@@ -290,10 +303,6 @@ def _estimate(request: ChatRequest) -> int:
     from arawn.estimates import tokens
 
     return tokens(request.messages) + (request.max_tokens or _USUAL_OUTPUT)
-
-
-def _unseen(call: Call, request: ChatRequest | None, response: Response | None, error: BaseException | None) -> None:
-    """Look at nothing."""
 
 
 def _random() -> float:

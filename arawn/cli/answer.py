@@ -18,6 +18,7 @@ from arawn.events import (
     ToolCallDelta,
     ToolCallStarted,
 )
+from arawn.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from arawn.errors import ArawnError
     from arawn.events import StreamEvent
     from arawn.messages import Response, Usage
+    from arawn.store.calls import Call
 
 
 class Printer(Protocol):
@@ -49,6 +51,7 @@ class Record:
         self.exit_code = 0
         self.cost: Decimal | None = None
         self.first_token_ms: float | None = None
+        self._settled: Usage | None = None
         self._builder = ResponseBuilder()
         self._began = time.monotonic()
 
@@ -63,10 +66,16 @@ class Record:
         if self.first_token_ms is None and isinstance(event, Delta):
             self.first_token_ms = self._elapsed_ms()
 
+    def settle(self, call: Call | None) -> None:
+        """Take over what the ledger says of an answer that broke off: its provider told nothing of what it took."""
+        if call is not None and call.outcome == "interrupted":
+            self._settled = replace(call.usage, cost=call.cost)
+
     @property
     def response(self) -> Response:
         """The answer as far as it came."""
-        return self._builder.response()
+        response = self._builder.response()
+        return response if self._settled is None else replace(response, usage=self._settled)
 
     def summary(self) -> dict[str, Any]:
         """Return the object ``ask --json`` prints; its keys are promised to scripts."""

@@ -131,6 +131,7 @@ def _ask(context: Context, record: answer.Record, printer: answer.Printer) -> No
         engine.run(_show(recording.answer(engine, choice, request, message), record, printer))
     finally:
         engine.close()
+        record.settle(engine.stack.last_call)
         record.cost = engine.cost(record.response, choice)
     judge_end(context, record.response)
     if schema is not None:

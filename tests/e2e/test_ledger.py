@@ -110,6 +110,21 @@ def test_r50_an_answer_whose_process_was_killed_is_an_estimate_once_somebody_loo
     assert (outcome, counted, asked > 0, cost > 0) == ("abandoned", "estimated", True, True)
 
 
+def test_r50_what_an_interrupted_answer_took_is_told_as_the_ledger_has_it(home):
+    with Loopback([head(headers=CHUNKED), chunked(delta("Good "), delta("da"), end=False), Fin()]) as server:
+        home.serve(server.url, PRICES)
+        run = home.run("ask", "hi", "--json", "--usage")
+    [(asked, said, cost)] = rows(home, "input_tokens, output_tokens, cost")
+    told = json.loads(run.out)
+    assert (told["usage"]["input_tokens"], told["usage"]["output_tokens"], told["usage"]["estimated"]) == (
+        asked,
+        said,
+        True,
+    )
+    assert told["cost"] == float(usd(cost))
+    assert f"~{asked} in · ~{said} out" in run.err
+
+
 def test_a_reader_who_leaves_is_in_the_ledger(home):
     many = [delta(f"word {number} ") for number in range(20_000)]
     with Loopback(streamed(*many, delta(finish_reason="stop"), DONE)) as server:
