@@ -15,8 +15,9 @@ from arawn import batch
 from arawn.assembly import Engine
 from arawn.batch import JOBS
 from arawn.config.sources import load
-from arawn.errors import ArawnError, ConfigError, UsageError
+from arawn.errors import ConfigError, UsageError
 from arawn.events import TextDelta, collect
+from arawn.health import check
 from arawn.messages import ChatRequest, Message, Role, Text
 from arawn.store.reports import Reports
 from arawn.values import Value, replace
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from arawn.config.roles import Choice, RoleName
     from arawn.config.settings import Settings
     from arawn.events import Events
+    from arawn.health import Health
     from arawn.messages import Response, Tool
     from arawn.store.budgets import Standing
     from arawn.store.calls import Call
@@ -194,13 +196,13 @@ class Client:
         """Whether answers come as events: on every backend they do."""
         return True
 
+    async def health(self) -> Health:
+        """Return how the backend is: reachable, with a key that counts, how fast; who falls back hears of it too."""
+        return await check(self._engine, self.backend)
+
     async def health_check(self) -> bool:
         """Whether the backend can be reached and takes the key."""
-        try:
-            await self.get_available_models()
-        except ArawnError:
-            return False
-        return True
+        return (await self.health()).error is None
 
     async def get_available_models(self) -> list[str]:
         """Return the ids of the models the backend has."""

@@ -9,6 +9,7 @@ from arawn.adapters.failures import not_the_protocol
 from arawn.backends.tally import Tally
 from arawn.errors import BackendTimeoutError, ProtocolError, StreamInterruptedError
 from arawn.events import Finished
+from arawn.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _STREAMED = ("text/event-stream", "application/x-ndjson", "application/jsonl")
 _WHOLE = ("application/json",)
+_PAGE = "text/html"
 _FAILURE_READ = 64 << 10
 _SHOWN = 2048
 
@@ -69,6 +71,22 @@ class HttpBackend:
         body = await _json_of(reply)
         for event in self._adapter.parse_chat(body):
             yield event
+
+    async def probe(self, path: str) -> None:
+        """Ask for a path, which may have a query, with the key. Any success will do, but for a web page."""
+        from urllib.parse import parse_qsl
+
+        call = self._adapter.render_models()
+        path, _, query = path.partition("?")
+        call = replace(call, path=path, query={**call.query, **dict(parse_qsl(query))})
+        reply = await self._endpoint.send(call, self._endpoint.clocks())
+        try:
+            await _accept(reply, self._adapter, self._endpoint, "")
+            if reply.content_type == _PAGE:
+                raise _foreign(reply, await reply.beginning(_SHOWN))
+            await reply.read()
+        finally:
+            await reply.aclose()
 
 
 class HttpEmbedder:

@@ -1,8 +1,9 @@
 """Show which backends are configured and reachable: endpoint, key, latency, models.
 
-Each is checked in the cheapest way it offers, by asking for its list of models, all at the same time. Shown are those
-you configured, those whose key is set, and local servers that answer; --all shows every one. "check NAME" checks one
-and exits with its failure.
+Each is checked in the cheapest way it offers, by its health_path or its list of models, all at the same time. Shown
+are those you configured, those whose key is set, and local servers that answer; --all shows every one. "check NAME"
+checks one and exits with its failure. --watch checks again and again, until Ctrl-C: a table on a terminal, one JSON
+object a check into anything else.
 """
 
 from __future__ import annotations
@@ -14,22 +15,25 @@ from urllib.parse import urlsplit
 from arawn.assembly import Engine
 from arawn.backends.proxies import is_loopback
 from arawn.cli.answer import error_fields
-from arawn.cli.health import PATIENCE, check
+from arawn.cli.ask import positive_float
 from arawn.cli.output import Styled
 from arawn.cli.signals import Interrupted
 from arawn.cli.tables import plain, table
 from arawn.config.roles import IN_PROCESS
 from arawn.errors import ConnectionFailedError, UsageError
+from arawn.health import PATIENCE, check
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Callable
 
     from arawn.cli.context import Context
-    from arawn.cli.health import Health
     from arawn.cli.tables import Cell
     from arawn.config.settings import BackendSettings, Settings
+    from arawn.health import Health
 
+INTERVAL = 5.0
+"""Seconds from one check of a watched backend to the next."""
 HEADER = ("", "backend", "model", "endpoint", "key", "health")
 
 
@@ -39,17 +43,23 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("backend_name", nargs="?", metavar="NAME", help="the backend to check")
     parser.add_argument("--all", action="store_true", help="show every backend, configured or not")
     parser.add_argument("--offline", action="store_true", help="ask nobody, show only what is configured")
-    parser.add_argument("--json", action="store_true", help="print a JSON array")
+    parser.add_argument("--watch", action="store_true", help="check again and again, until Ctrl-C")
+    parser.add_argument(
+        "--interval", type=positive_float, metavar="SECONDS", help=f"how long from check to check ({INTERVAL:g})"
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON array; with --watch, an object a check")
 
 
 def run(context: Context) -> int:
     """Check and show."""
     arguments = context.arguments
+    if arguments.watch:
+        return _watch(context)
+    if arguments.interval is not None:
+        raise UsageError("--interval needs --watch")
     if arguments.action == "check":
         return _check_one(context)
-    settings = context.settings
-    whole = [name for name, table in settings.tree["backends"].items() if "adapter" in table]
-    names = [name for name in whole if arguments.all or _worth_asking(settings, name)]
+    settings, names = context.settings, _names(context)
     found = dict.fromkeys(names) if arguments.offline else _check_all(context, names)
     shown = [name for name in names if arguments.all or _worth_showing(settings, name, found[name])]
     if arguments.json:
@@ -62,13 +72,43 @@ def run(context: Context) -> int:
     return 0
 
 
-def _check_one(context: Context) -> int:
-    name = context.arguments.backend_name or context.option("backend") or context.settings.llm.backend
+def _names(context: Context) -> list[str]:
+    """Return the backends to ask."""
+    settings = context.settings
+    whole = [name for name, table in settings.tree["backends"].items() if "adapter" in table]
+    return [name for name in whole if context.arguments.all or _worth_asking(settings, name)]
+
+
+def _watch(context: Context) -> int:
+    from arawn.cli.watch import watch
+
+    arguments, settings = context.arguments, context.settings
+    if arguments.offline:
+        raise UsageError("--watch asks, --offline asks nobody: give one of them")
+    one = arguments.action == "check"
+    names = [_name(context)] if one else _names(context)
+    for name in names:
+        context.caution(settings.backend(name))
+
+    def is_shown(name: str, health: Health) -> bool:
+        return one or arguments.all or _worth_showing(settings, name, health)
+
+    return watch(context, names, interval=arguments.interval or INTERVAL, is_shown=is_shown)
+
+
+def _name(context: Context) -> str:
+    name: str | None = context.arguments.backend_name or context.option("backend") or context.settings.llm.backend
     if not name:
         raise UsageError("which backend?", hints=["arawn backends check NAME"])
+    return name
+
+
+def _check_one(context: Context) -> int:
+    name = _name(context)
     context.caution(context.settings.backend(name))
     engine = Engine.blocking(context.settings)
     health = engine.run(check(engine, name))
+    engine.close()
     if context.arguments.json:
         context.output.data(json.dumps(_fields(context.settings, name, health)))
     if health.error is not None:
@@ -76,7 +116,7 @@ def _check_one(context: Context) -> int:
     if not context.arguments.json:
         address = context.settings.backend(name).base_url
         where = f"at {address}" if address else "in this process"
-        context.output.line(Styled("ok", "good"), f" {name} {where}: {health}")
+        context.output.line(_verdict(health), f" {name} {where}: {health}")
     return 0
 
 
@@ -160,9 +200,14 @@ def _state(health: Health | None) -> Cell:
     if health is None:
         return Styled("…", "dim")
     if health.error is None:
-        return Styled(f"ok  {health}", "good")
+        verdict = _verdict(health)
+        return verdict._replace(text=f"{verdict.text}  {health}")
     reason = f"{health.error.message}: {health.error.hints[0]}" if health.error.hints else health.error.message
     return Styled(reason, "error")
+
+
+def _verdict(health: Health) -> Styled:
+    return Styled(health.state, "warning" if health.slow else "good")
 
 
 def _key(backend: BackendSettings) -> str:
@@ -184,5 +229,8 @@ def _fields(settings: Settings, name: str, health: Health | None) -> dict[str, A
         "ok": None if health is None else health.error is None,
         "latency_ms": None if health is None else health.latency_ms,
         "models": None if health is None else health.models,
+        "slow": None if health is None else health.slow,
+        "reachable": None if health is None else health.reachable,
+        "authenticated": None if health is None else health.authenticated,
         "error": None if health is None or health.error is None else error_fields(health.error),
     }

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from arawn import __version__
 from arawn.assembly import Engine, bindings_of
 from arawn.backends.proxies import proxy_for, without_password
-from arawn.cli.health import check
 from arawn.cli.output import Styled
 from arawn.errors import ArawnError
+from arawn.health import check
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

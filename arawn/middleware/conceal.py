@@ -37,6 +37,11 @@ class Conceal:
         with _concealing(self._secrets):
             return await self._inner.models()
 
+    async def probe(self, path: str) -> None:
+        """Ask for a path as the inner backend does."""
+        with _concealing(self._secrets):
+            await self._inner.probe(path)
+
 
 class ConcealEmbedder:
     """An embedder around another."""
