@@ -94,6 +94,8 @@ def put(context: Context, key: str, text: str) -> None:
             hints=[f"keep it in the keyring: arawn secrets set {name}", "or name where it is: '$env:VARIABLE'"],
         )
     value = text if known is not None and known.kind not in _NOT_TEXT else parse_value(text)
+    if known is not None and known.kind == "strings" and isinstance(value, str):
+        value = [word.strip() for word in value.split(",") if word.strip()]
     for problem in value_problems(_nested(split_key(key), value), lambda _: "command line"):
         if problem.warning:
             raise UsageError(f"{key}: {problem.message}", hints=["arawn config schema lists every key"])

@@ -235,3 +235,9 @@ def test_no_action_and_an_unknown_one_are_wrong_uses(home):
         assert (run.code, run.out) == (2, ""), words
     assert "did you mean --origin?" in run.err
     assert "try: arawn config show --help" in run.err
+
+
+@pytest.mark.parametrize("typed", ["groq,ollama", "groq, ollama", '["groq", "ollama"]'])
+def test_several_names_are_set_with_commas_or_as_toml(home, typed):
+    assert home.run("config", "set", "llm.fallback", typed).code == 0
+    assert home.run("config", "get", "llm.fallback").out == '["groq", "ollama"]\n'
