@@ -79,10 +79,12 @@ class BackendError(ArawnError):
 
     ``status`` is the HTTP status, ``retry_after`` the seconds the server asked us to wait, ``should_retry`` its
     explicit ``x-should-retry`` word, ``code`` the provider's own name for the failure, ``request_id`` its id.
-    ``reached`` says whether the request may have arrived there: then it may be paid.
+    ``reached`` says whether the request may have arrived there, ``refused`` that it was answered with a refusal: only
+    what arrived and was not refused may have to be paid.
     """
 
     reached: bool = True
+    refused: bool = False
 
     def __init__(
         self,
@@ -108,6 +110,7 @@ class BackendError(ArawnError):
 class AuthenticationError(BackendError):
     """The key is missing or was refused (401)."""
 
+    refused = True
     kind = "authentication"
     exit_code = 4
     http_status = 401
@@ -136,6 +139,7 @@ class ConnectionFailedError(BackendError):
 class RateLimitError(BackendError):
     """Too many requests or tokens (429)."""
 
+    refused = True
     kind = "rate_limit"
     exit_code = 6
     http_status = 429
@@ -152,6 +156,7 @@ class QuotaExceededError(RateLimitError):
 class ServerError(BackendError):
     """The backend failed (408, 409 and 5xx)."""
 
+    refused = True
     kind = "server"
     exit_code = 7
     http_status = 502
@@ -176,6 +181,7 @@ class ProtocolError(BackendError):
 class RequestError(BackendError):
     """The request was refused as it stands (400, 404, 413, 422)."""
 
+    refused = True
     kind = "request"
     exit_code = 8
     http_status = 400

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from running import Home, Run
 
 QUESTIONS, ANSWERS = "questions.jsonl", "answers.jsonl"
+PRICED = '[models."m-1"]\ninput_price = 1.0\noutput_price = 2.0\n'
+COST = 10 * 1e-6 + 5 * 2e-6
+"""What one of its answers costs at these prices."""
 
 
 def write(home: Home, lines: Iterable[Any]) -> None:
@@ -38,3 +41,13 @@ def records(home: Home) -> list[dict[str, Any]]:
 def texts(home: Home) -> list[str]:
     """What was answered, in the order of the file."""
     return [record["text"] for record in records(home)]
+
+
+def numbered(count: int) -> list[str]:
+    """So many questions."""
+    return [f"q{n}" for n in range(count)]
+
+
+def answers_to(prompts: Iterable[str]) -> list[str]:
+    """What the server answers to them."""
+    return [f"re: {prompt}" for prompt in prompts]

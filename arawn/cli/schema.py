@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from arawn.cli.answer import json_text
 from arawn.errors import IncompleteAnswerError, UsageError
 from arawn.files import read_file
+from arawn.schemas import Elsewhere, check_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,20 +36,6 @@ class AnswerSchema:
             raise IncompleteAnswerError("the answer is not JSON", hints=[hint]) from None
 
 
-class _Offline(dict[str, Any]):
-    """Where the library looks for a way to fetch what a $ref points to, by scheme: for each there is a refusal."""
-
-    def __contains__(self, scheme: object) -> bool:
-        return True
-
-    def __missing__(self, scheme: str) -> Callable[[str], NoReturn]:
-        return _refuse
-
-
-def _refuse(address: str) -> NoReturn:
-    raise UsageError(f"--schema: $ref to {address}: nothing is fetched", hints=["put what it names under $defs"])
-
-
 def _parsed(given: str) -> dict[str, Any]:
     written = given if given.lstrip().startswith("{") else read_file(given, _LIMIT).decode("utf-8-sig", "replace")
     try:
@@ -61,12 +48,9 @@ def _parsed(given: str) -> dict[str, Any]:
 
 
 def _compiled(definition: dict[str, Any]) -> Callable[[Any], Any]:
-    import fastjsonschema
-
     try:
-        validate: Callable[[Any], Any] = fastjsonschema.compile(definition, handlers=_Offline(), use_default=False)
-    except UsageError:
-        raise
+        return check_of(definition)
+    except Elsewhere as error:
+        raise UsageError(f"--schema: {error}", hints=["put what it names under $defs"]) from None
     except Exception as error:  # noqa: BLE001 -- what is no schema fails there in many ways
         raise UsageError(f"--schema: not a JSON Schema: {error}") from None
-    return validate

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from arawn.errors import ConfigError, NotSavedError
 from arawn.events import (
@@ -22,6 +22,7 @@ from arawn.events import (
     TextDelta,
 )
 from arawn.messages import FinishReason, Usage
+from arawn.schemas import check_of
 from arawn.values import replace
 
 if TYPE_CHECKING:
@@ -177,23 +178,11 @@ def _fits(output: OutputFormat, text: str) -> bool:
         return False
     if output.schema is None:
         return isinstance(value, dict)
-    import fastjsonschema
-
     try:
-        fastjsonschema.compile(dict(output.schema), handlers=_Offline(), use_default=False)(value)
+        check_of(output.schema)(value)
     except Exception:  # noqa: BLE001 -- what is no schema fails there in many ways
         return False
     return True
-
-
-class _Offline(dict[str, Any]):
-    """Where the library looks for a way to fetch what a $ref points to, by scheme: for each there is a refusal."""
-
-    def __contains__(self, scheme: object) -> bool:
-        return True
-
-    def __missing__(self, scheme: str) -> Callable[[str], NoReturn]:
-        return _refuse
 
 
 def _refuse(what: str) -> NoReturn:

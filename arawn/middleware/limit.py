@@ -10,15 +10,12 @@ from arawn.adapters.rate_limits import parse_pace
 from arawn.backends.base import Backend, Embedder
 from arawn.errors import (
     ArawnError,
-    AuthenticationError,
     BackendError,
     ConfigError,
     NotSavedError,
     OverloadedError,
     QuotaExceededError,
     RateLimitError,
-    RequestError,
-    ServerError,
 )
 from arawn.events import Delta, Finished, Notice
 from arawn.store.limits import LONGEST_PACE, Permit
@@ -41,7 +38,6 @@ SPREAD = 1.0
 WORTH_TELLING = 1.0
 """Seconds of waiting the user should know of."""
 _ANSWER_SHARE = 4  # an answer is expected to take a quarter of a minute's tokens at most, however long it may be
-_REFUSED = (AuthenticationError, RateLimitError, RequestError, ServerError)
 
 
 def observing(limits: Limits, backend: str, tell: Callable[..., None]) -> Callable[[Mapping[str, str]], None]:
@@ -265,7 +261,7 @@ class _Kept:
 
 
 def _took_nothing(error: ArawnError) -> bool:
-    return not isinstance(error, BackendError) or isinstance(error, _REFUSED) or not error.reached
+    return not isinstance(error, BackendError) or error.refused or not error.reached
 
 
 def _limit(wait: Wait, rules: _Rules) -> str:

@@ -10,17 +10,7 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
-from arawn.errors import (
-    ArawnError,
-    AuthenticationError,
-    BackendError,
-    BudgetError,
-    ConfigError,
-    NotSavedError,
-    RateLimitError,
-    RequestError,
-    ServerError,
-)
+from arawn.errors import ArawnError, BackendError, BudgetError, ConfigError, NotSavedError
 from arawn.estimates import most_input, tokens, tokens_of_texts
 from arawn.events import Delta, Finished, Notice, ResponseBuilder
 from arawn.messages import Caller, Usage
@@ -42,7 +32,6 @@ if TYPE_CHECKING:
 RESERVED_FOR = 60.0
 """Seconds to wait for the reservations of other calls, before a budget they fill counts as reached."""
 _LOOK_AGAIN = 0.25
-_REFUSED = (AuthenticationError, RateLimitError, RequestError, ServerError)
 
 
 class Observe(Protocol):
@@ -289,7 +278,7 @@ def _outcome(error: BaseException, *, came: bool) -> Outcome:
         return "rejected"
     if not (isinstance(error, BackendError) and error.reached):
         return "unreached"
-    return "rejected" if isinstance(error, _REFUSED) else "interrupted"
+    return "rejected" if error.refused else "interrupted"
 
 
 def _counted(outcome: Outcome, usage: Usage) -> Counted:

@@ -325,7 +325,7 @@ def test_a_client_of_the_mock_needs_nothing(home):
 
 
 def test_the_example_of_the_page_runs(home):
-    page = (Path(__file__).parent.parent / "docs" / "batch.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "batch.md").read_text(encoding="utf-8")
     [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     with (home / "config.toml").open("a") as file:
         file.write('[llm]\nbackend = "mock"\n')

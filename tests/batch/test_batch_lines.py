@@ -283,6 +283,6 @@ def test_a_huge_line_is_asked_and_one_beyond_all_reason_is_refused_without_being
 
 
 def test_the_page_names_every_key():
-    page = (Path(__file__).parent.parent / "docs" / "batch.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "batch.md").read_text(encoding="utf-8")
     openai = {"max_completion_tokens", "reasoning_effort", "response_format", "parallel_tool_calls"}
     assert [key for key in KEYS if f"`{key}`" not in page and key not in openai] == []

@@ -12,33 +12,9 @@ import time
 
 import pexpect
 import pytest
-from answering import Answering, echoed
-from batching import ANSWERS, QUESTIONS, batch, records, texts, write
-from running import ARAWN, Home
-
-PRICED = '[models."m-1"]\ninput_price = 1.0\noutput_price = 2.0\n'
-COST = 10 * 1e-6 + 5 * 2e-6
-
-
-@pytest.fixture
-def home(tmp_path):
-    return Home(tmp_path)
-
-
-@pytest.fixture
-def server(home):
-    with Answering() as server:
-        home.serve(server.url)
-        yield server
-
-
-def numbered(count):
-    return [f"q{n}" for n in range(count)]
-
-
-def answers_to(prompts):
-    return [f"re: {prompt}" for prompt in prompts]
-
+from answering import echoed
+from batching import ANSWERS, COST, PRICED, QUESTIONS, answers_to, batch, numbered, records, texts, write
+from running import ARAWN
 
 # ---- stopped ----
 

@@ -10,20 +10,8 @@ import threading
 import time
 
 import pytest
-from answering import Answering, echoed, together
-from running import ARAWN, Home
-
-
-@pytest.fixture
-def home(tmp_path):
-    return Home(tmp_path)
-
-
-@pytest.fixture
-def server(home):
-    with Answering() as server:
-        home.serve(server.url)
-        yield server
+from answering import echoed, together
+from running import ARAWN
 
 
 def each(home, lines, *words, **options):

@@ -1,0 +1,19 @@
+"""A home that asks a server which answers what it was asked."""
+
+from __future__ import annotations
+
+import pytest
+from answering import Answering
+from running import Home
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def server(home):
+    with Answering() as server:
+        home.serve(server.url)
+        yield server
