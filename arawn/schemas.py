@@ -1,8 +1,10 @@
-"""JSON Schemas made into checks. Nothing they point to is ever fetched."""
+"""JSON Schemas made into checks. Nothing they point to is ever fetched. Who needs one imports this late."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
+
+import fastjsonschema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,8 +20,6 @@ class Elsewhere(ValueError):  # noqa: N818 -- it says where a schema points to
 
 def check_of(definition: Mapping[str, Any]) -> Callable[[Any], Any]:
     """Return what raises for a value that does not fit a schema. What is no schema raises in many ways; Elsewhere."""
-    import fastjsonschema
-
     check: Callable[[Any], Any] = fastjsonschema.compile(dict(definition), handlers=_Offline(), use_default=False)
     return check
 

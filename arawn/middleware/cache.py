@@ -22,7 +22,6 @@ from arawn.events import (
     TextDelta,
 )
 from arawn.messages import FinishReason, Usage
-from arawn.schemas import check_of
 from arawn.values import replace
 
 if TYPE_CHECKING:
@@ -178,6 +177,8 @@ def _fits(output: OutputFormat, text: str) -> bool:
         return False
     if output.schema is None:
         return isinstance(value, dict)
+    from arawn.schemas import check_of
+
     try:
         check_of(output.schema)(value)
     except Exception:  # noqa: BLE001 -- what is no schema fails there in many ways
