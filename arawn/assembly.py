@@ -297,7 +297,8 @@ class Engine:
             environ=self.settings.environ,
             bindings=bindings_of(self.settings),
         )
-        self._secrets.append(secret)
+        if secret not in self._secrets:
+            self._secrets.append(secret)
         return secret
 
     def _patience(self, table: BackendSettings) -> Patience:

@@ -162,7 +162,7 @@ def test_r54_ask_connects_to_its_backend_and_nowhere_else(watched, home):
 def test_r53_importing_all_of_arawn_writes_nothing_and_opens_nothing(tmp_path):
     script = (
         "import sys, importlib\n"
-        "import platformdirs, tomlkit, httpcore, rich, keyring\n"
+        "import platformdirs, tomlkit, h11, rich, keyring\n"
         "def watch(event, arguments):\n"
         "    writes = event == 'open' and isinstance(arguments[1], str) and set(arguments[1]) & set('wax+')\n"
         "    if writes or event.startswith(('socket.', 'subprocess.', 'os.mkdir', 'os.remove', 'os.rename')):\n"
@@ -196,7 +196,7 @@ def test_r53_the_core_is_few_distributions_and_pure_python_where_nothing_can_be_
     pure = ["--only-binary=:all:", "--implementation", "py", "--abi", "none", "--platform", "any"]
     found = resolved(*pure, "--python-version", "3.11", "--target", str(tmp_path))
     assert found is not None
-    assert {"httpcore", "rich", "tomlkit"} <= {name.lower() for name in found}
+    assert {"h11", "rich", "tomlkit"} <= {name.lower() for name in found}
     assert {file for file in found.values() if not file.endswith("-none-any.whl")} == set()
     assert len(found) + 1 <= 20
 

@@ -1,43 +1,35 @@
-"""Network connections that ask the clocks of the request how long they may wait.
-
-They stand around an engine's own connections and have the same methods. Where the engine hands in a timeout it is the
-Clocks of the request; only during the handshake with a SOCKS proxy it hands in none, and then those count with which
-the connection was opened.
-"""
-
-# ruff: noqa: ASYNC109 -- the engine calls these methods by these names
+"""Blocking connections: their ``async`` methods never suspend, and wait no longer than the clocks of the call allow."""
 
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from arawn.backends.links import PART, Broken, is_readable
 
 if TYPE_CHECKING:
     import ssl
 
     from arawn.backends.clocks import Clocks
+    from arawn.backends.nested import Nested
 
-_PART = 64 << 10
 
-
-class BlockingNetwork:
-    """Opens blocking connections; after an exception of the kinds ``unreachable`` it tries the next address."""
-
-    def __init__(self, inner: Any, unreachable: tuple[type[Exception], ...]) -> None:
-        self._inner = inner
-        self._unreachable = unreachable
-
-    def connect_tcp(self, host: str, port: int, timeout: Clocks, **_: object) -> BlockingStream:
-        """Connect within the time of the clocks, shared among the addresses of the host."""
-        addresses = _looked_up(host, port, timeout)
-        failure: Exception = OSError("the name has no address")
-        for tried, address in enumerate(addresses):
-            share = timeout.remaining() / (len(addresses) - tried)  # a silent address leaves time for the next
-            try:
-                return BlockingStream(self._inner.connect_tcp(address, port, share), timeout)
-            except self._unreachable as error:
-                failure = error
-        raise failure
+async def connect(host: str, port: int, clocks: Clocks) -> BlockingLink:
+    """Connect within the time of the clocks, shared among the addresses of the host."""
+    addresses = _looked_up(host, port, clocks)
+    failure: OSError = OSError("the name has no address")
+    for tried, address in enumerate(addresses):
+        share = clocks.remaining() / (len(addresses) - tried)  # a silent address leaves time for the next
+        try:
+            found = socket.create_connection((address, port), share)
+        except OSError as error:
+            failure = error
+            continue
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return BlockingLink(found)
+    if isinstance(failure, TimeoutError):
+        raise clocks.expired()
+    raise failure
 
 
 def _looked_up(host: str, port: int, clocks: Clocks) -> list[str]:
@@ -65,68 +57,60 @@ def _looked_up(host: str, port: int, clocks: Clocks) -> list[str]:
             raise clocks.expired()
 
 
-class BlockingStream:
-    """One blocking connection."""
+class BlockingLink:
+    """One blocking connection; see Link."""
 
-    def __init__(self, inner: Any, clocks: Clocks) -> None:
-        self._inner = inner
-        self._opened_with = clocks
-        self.get_extra_info = inner.get_extra_info
-        self.close = inner.close
+    def __init__(self, opened: socket.socket) -> None:
+        self._socket: socket.socket | Nested = opened
 
-    def read(self, max_bytes: int, timeout: Clocks | None = None) -> bytes:
+    async def read(self, clocks: Clocks) -> bytes:
         """Wait for bytes; none mean the end."""
-        clocks = timeout or self._opened_with
-        data: bytes = self._inner.read(max_bytes, clocks.remaining())
+        self._socket.settimeout(clocks.remaining())
+        try:
+            data = self._socket.recv(PART)
+        except TimeoutError:
+            raise clocks.expired() from None
+        except OSError as error:
+            raise Broken(error) from None
         clocks.heard()
         return data
 
-    def write(self, buffer: bytes, timeout: Clocks | None = None) -> None:
+    async def write(self, data: bytes, clocks: Clocks) -> None:
         """Send all, part by part."""
-        clocks = timeout or self._opened_with
-        for start in range(0, len(buffer), _PART):
-            self._inner.write(buffer[start : start + _PART], clocks.remaining())
+        for start in range(0, len(data), PART):
+            self._socket.settimeout(clocks.remaining())
+            try:
+                self._socket.sendall(data[start : start + PART])
+            except TimeoutError:
+                raise clocks.expired() from None
+            except OSError:
+                return
             clocks.sent()
 
-    def start_tls(self, ssl_context: ssl.SSLContext, server_hostname: str, timeout: Clocks) -> BlockingStream:
-        """Shake hands, and return the secured connection."""
-        return BlockingStream(self._inner.start_tls(ssl_context, server_hostname, timeout.remaining()), timeout)
+    async def secure(self, trust: ssl.SSLContext, host: str, clocks: Clocks) -> None:
+        """Speak TLS from now on."""
+        self._socket.settimeout(clocks.remaining())
+        try:
+            self._socket = _secured(self._socket, trust, host)
+        except TimeoutError:
+            raise clocks.expired() from None
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+    def is_spent(self) -> bool:
+        """Say whether there are bytes that nobody asked for, or the end."""
+        descriptor = self._socket.fileno()
+        return descriptor < 0 or is_readable(descriptor)
 
 
-class AsyncNetwork:
-    """Opens connections on asyncio."""
+def _secured(below: socket.socket | Nested, trust: ssl.SSLContext, host: str) -> socket.socket | Nested:
+    from ssl import SSLSocket
 
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
+    if isinstance(below, SSLSocket):
+        from arawn.backends.nested import Nested
 
-    async def connect_tcp(self, host: str, port: int, timeout: Clocks, **_: object) -> AsyncStream:
-        """Connect within the time of the clocks."""
-        return AsyncStream(await self._inner.connect_tcp(host, port, timeout.remaining()), timeout)
-
-
-class AsyncStream:
-    """One connection on asyncio."""
-
-    def __init__(self, inner: Any, clocks: Clocks) -> None:
-        self._inner = inner
-        self._opened_with = clocks
-        self.get_extra_info = inner.get_extra_info
-        self.aclose = inner.aclose
-
-    async def read(self, max_bytes: int, timeout: Clocks | None = None) -> bytes:
-        """Wait for bytes; none mean the end."""
-        clocks = timeout or self._opened_with
-        data: bytes = await self._inner.read(max_bytes, clocks.remaining())
-        clocks.heard()
-        return data
-
-    async def write(self, buffer: bytes, timeout: Clocks | None = None) -> None:
-        """Send all, part by part."""
-        clocks = timeout or self._opened_with
-        for start in range(0, len(buffer), _PART):
-            await self._inner.write(buffer[start : start + _PART], clocks.remaining())
-            clocks.sent()
-
-    async def start_tls(self, ssl_context: ssl.SSLContext, server_hostname: str, timeout: Clocks) -> AsyncStream:
-        """Shake hands, and return the secured connection."""
-        return AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, timeout.remaining()), timeout)
+        return Nested(below, trust, host)
+    assert isinstance(below, socket.socket), "no way leads through three layers of TLS"
+    return trust.wrap_socket(below, server_hostname=host)

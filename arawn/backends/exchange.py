@@ -55,7 +55,7 @@ class Reply:
         self.status = status
         self.headers = dict(headers)
         self._chunks = chunks
-        self._close = close
+        self._close: Callable[[], Awaitable[None]] | None = close
 
     @property
     def content_type(self) -> str:
@@ -96,4 +96,6 @@ class Reply:
     async def aclose(self) -> None:
         """Give the connection back, or drop it where something of the body is unread."""
         await self._chunks.aclose()
-        await self._close()
+        close, self._close = self._close, None
+        if close is not None:  # a second time, the connection may be at work for somebody else
+            await close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 import ssl
+import threading
 
 import pytest
 import trustme
@@ -111,6 +113,60 @@ def test_https_goes_through_a_tunnel_and_the_proxy_sees_no_header_of_ours(engine
     assert [it.target for it in server.requests] == ["/v1"]
 
 
+@pytest.fixture
+def authority(tmp_path):
+    """An authority whose certificates are trusted, in a file beside it."""
+    made = trustme.CA()
+    made.cert_pem.write_to_path(tmp_path / "ca.pem")
+    return made
+
+
+def speaking_tls_as(authority, *names):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names).configure_cert(context)
+    return context
+
+
+@BOTH_ENGINES
+def test_a_proxy_reached_by_https_forwards_http(engine, authority, tmp_path):
+    with Loopback([answer(b"{}")], tls=speaking_tls_as(authority, "127.0.0.1")) as proxy:
+        route = Route({"HTTP_PROXY": proxy.url}, ca_bundle=str(tmp_path / "ca.pem"))
+        assert engine.play(lambda transport: fetched(transport, "http://far.example/v1?a=1"), route) == (200, b"{}")
+    assert [it.target for it in proxy.requests] == ["http://far.example/v1?a=1"]
+
+
+@BOTH_ENGINES
+def test_a_proxy_reached_by_https_tunnels_https(engine, authority, tmp_path):
+    body = b"[" + b"1, " * 50_000 + b"1]"
+    with (
+        Loopback([answer(body)], tls=speaking_tls_as(authority, "far.example")) as server,
+        Loopback([head(content_type=""), Tunnel(server.port)], tls=speaking_tls_as(authority, "127.0.0.1")) as proxy,
+    ):
+        route = Route({"HTTPS_PROXY": f"https://user:pass@127.0.0.1:{proxy.port}"}, ca_bundle=str(tmp_path / "ca.pem"))
+
+        async def story(transport):
+            return [await fetched(transport, "https://far.example/v1") for _ in range(2)]
+
+        assert engine.play(story, route) == [(200, body)] * 2
+    assert [(it.method, it.target) for it in proxy.requests] == [("CONNECT", "far.example:443")]
+    assert proxy.requests[0].headers["proxy-authorization"] == "Basic dXNlcjpwYXNz"
+    assert len(server.requests) == 2
+
+
+@BOTH_ENGINES
+def test_r26_a_wrong_certificate_at_the_end_of_a_tunnel_is_refused(engine, authority, tmp_path):
+    with (
+        Loopback([answer(b"{}")], tls=speaking_tls_as(authority, "other.example")) as server,
+        Loopback([head(content_type=""), Tunnel(server.port)]) as proxy,
+    ):
+        route = Route({"HTTPS_PROXY": proxy.url}, ca_bundle=str(tmp_path / "ca.pem"))
+        with pytest.raises(ConnectionFailedError) as caught:
+            engine.play(lambda transport: fetched(transport, "https://far.example/v1"), route)
+        assert server.requests == []
+        proxy.idle()
+    assert "mismatch" in caught.value.hints[0]
+
+
 @BOTH_ENGINES
 def test_a_proxy_that_refuses_is_named_without_its_password(engine):
     with Loopback([answer(status=407)]) as proxy:
@@ -147,3 +203,66 @@ def test_a_socks_proxy_without_its_extra_is_one_clear_line(engine):
     with pytest.raises(ConfigError, match="needs the extra 'socks'") as caught:
         engine.play(lambda transport: fetched(transport, FAR), Route({"ALL_PROXY": "socks5://127.0.0.1:1"}))
     assert caught.value.hints == ("Install it: pip install 'arawn[socks]'",)
+
+
+# ---- SOCKS, in bytes of RFC 1928 and RFC 1929 ----
+
+
+class Socks:
+    """A SOCKS proxy that answers as it is told, then is the server itself; ``asked`` is what it was sent."""
+
+    def __init__(self, *replies):
+        self.asked = []
+        self._replies = replies
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._thread.join(5)
+        self._listener.close()
+
+    def _serve(self):
+        connection, _ = self._listener.accept()
+        with connection:
+            for reply in self._replies:
+                self.asked.append(connection.recv(4096))
+                connection.sendall(reply)
+            connection.recv(4096)
+
+
+CONNECTED = b"\5\0\0\1\x7f\0\0\1\0\x50"
+FAR_EXAMPLE = b"\5\1\0\3\x0bfar.example\0\x50"
+needs_socks = pytest.mark.skipif(importlib.util.find_spec("socksio") is None, reason="needs socksio")
+
+
+@needs_socks
+@BOTH_ENGINES
+def test_a_socks_proxy_resolves_the_name_and_is_told_who_asks(engine):
+    with Socks(b"\5\2", b"\1\0", CONNECTED, answer(b"{}")) as proxy:
+        route = Route({"ALL_PROXY": f"socks5h://us%40er:pass@127.0.0.1:{proxy.port}"})
+        assert engine.play(lambda transport: fetched(transport, "http://far.example/v1"), route) == (200, b"{}")
+    assert proxy.asked[:3] == [b"\5\1\2", b"\1\5us@er\4pass", FAR_EXAMPLE]
+    assert proxy.asked[3].startswith(b"GET /v1 HTTP/1.1\r\n")
+
+
+REFUSALS = {
+    "another login": ([b"\5\xff"], "log in"),
+    "no way": ([b"\5\0", b"\5\5\0\1\0\0\0\0\0\0"], "cannot connect"),
+    "no SOCKS": ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], "SOCKS 5"),
+}
+
+
+@needs_socks
+@BOTH_ENGINES
+@pytest.mark.parametrize(("replies", "hint"), REFUSALS.values(), ids=REFUSALS)
+def test_a_socks_proxy_that_refuses_says_why(engine, replies, hint):
+    with Socks(*replies) as proxy:
+        route = Route({"ALL_PROXY": f"socks5://127.0.0.1:{proxy.port}"})
+        with pytest.raises(ConnectionFailedError) as caught:
+            engine.play(lambda transport: fetched(transport, "http://far.example/v1"), route)
+    assert any(hint in each for each in caught.value.hints), caught.value.hints

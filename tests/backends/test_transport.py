@@ -8,11 +8,11 @@ import ssl
 import tracemalloc
 from contextlib import aclosing
 
-import httpcore
 import pytest
 from engines import BOTH_ENGINES, clocks, fetched, outgoing
-from loopback import CHUNKED, Fin, Flood, Loopback, Rst, answer, chunked, head
+from loopback import CHUNKED, Fin, Flood, Loopback, Pause, Rst, answer, chunked, head
 
+from arawn.backends.clocks import Expired
 from arawn.backends.exchange import Peer
 from arawn.backends.transport import _FOREIGN, MAX_HEADERS, failure_of
 from arawn.errors import (
@@ -71,7 +71,8 @@ def test_it_hands_in_status_headers_and_body(engine):
 
 @BOTH_ENGINES
 def test_it_yields_chunks_as_they_arrive(engine):
-    with Loopback([head(headers=CHUNKED), chunked(b"one", b"two", b"three")]) as server:
+    pieces = [step for part in (b"one", b"two", b"three") for step in (chunked(part, end=False), Pause(0.1))]
+    with Loopback([head(headers=CHUNKED), *pieces, chunked()]) as server:
 
         async def story(transport):
             reply = await transport.send(outgoing(server.url), clocks())
@@ -105,7 +106,7 @@ def test_it_drops_a_connection_whose_answer_was_left_unread(engine):
             for _ in range(2):
                 reply = await transport.send(outgoing(server.url), clocks())
                 async with aclosing(reply.chunks()) as chunks:
-                    assert await anext(chunks) == b"begun"
+                    assert (await anext(chunks)).startswith(b"begun")
                 await reply.aclose()
 
         engine.play(story)
@@ -324,21 +325,13 @@ def test_a_cap_met_exactly_is_no_error(engine):
 # ---- Our words for foreign errors ----
 
 
-def httpcore_errors():
-    return sorted(
-        (item for item in vars(httpcore).values() if isinstance(item, type) and issubclass(item, Exception)),
-        key=lambda cls: cls.__name__,
-    )
-
-
-@pytest.mark.parametrize("foreign", httpcore_errors(), ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("foreign", _FOREIGN, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("answering", [False, True], ids=["before the answer", "in the answer"])
-def test_no_exception_of_the_engine_is_without_our_words(foreign, answering):
-    assert issubclass(foreign, _FOREIGN)
-    error = failure_of(foreign("x"), PEER, clocks(), answering=answering)
+def test_no_exception_of_a_connection_is_without_our_words(foreign, answering):
+    error = failure_of(foreign("idle", 1.0) if foreign is Expired else foreign("x"), PEER, answering=answering)
     assert isinstance(error, ArawnError)
     assert error.message
-    if issubclass(foreign, httpcore.TimeoutException):
+    if foreign is Expired:
         assert isinstance(error, BackendTimeoutError)
     elif answering:
         assert isinstance(error, StreamInterruptedError)
@@ -346,7 +339,7 @@ def test_no_exception_of_the_engine_is_without_our_words(foreign, answering):
 
 @pytest.mark.parametrize("foreign", [OSError(5, "Input/output error"), ssl.SSLError(1, "odd"), UnicodeError("x")])
 def test_the_systems_exceptions_are_connection_failures(foreign):
-    assert isinstance(failure_of(foreign, PEER, clocks()), ConnectionFailedError)
+    assert isinstance(failure_of(foreign, PEER), ConnectionFailedError)
 
 
 @BOTH_ENGINES

@@ -15,7 +15,7 @@ from batching import ANSWERS, QUESTIONS, batch, content, numbered, records, text
 from running import ARAWN
 
 KILLS = 20
-LINES = 700
+LINES = 1400
 
 
 def complete(home):

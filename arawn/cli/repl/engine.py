@@ -30,6 +30,6 @@ class ChatEngine(Engine):
 
 def warm_up(engine: Engine, choice: Choice) -> None:
     """Load what the first answer needs, in a thread while the first message is typed."""
-    for name in ("arawn.cli.stream", "anyio._backends._asyncio"):  # the latter comes with the first connection
+    for name in ("arawn.cli.stream", "arawn.backends.looped"):  # the latter comes with the first connection
         import_module(name)
     engine.backend(choice)
