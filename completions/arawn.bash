@@ -53,12 +53,12 @@ _arawn() {
       continue
     fi
     case "$word" in
-      -b|--backend|-m|--model|--config|--env-file|-s|--session|--system|-f|--file|--max-tokens|--temperature|--think|--timeout|--schema|-o|--output|-n|--limit|--format|--turn|--days|--for|--allow-keyring|[\<\>]*) option="$word" ;;
+      -b|--backend|-m|--model|--config|--env-file|-s|--session|--system|-f|--file|--fallback|--max-tokens|--temperature|--think|--timeout|--schema|-o|--output|--jobs|-n|--limit|--format|--turn|--days|--for|--allow-keyring|--by|--recent|--since|--period|--interval|--action|[\<\>]*) option="$word" ;;
       --) options="" ;;
       -?*) ;;
       *)
         case "$place:$path $word" in
-          '0: chat'|'0: ask'|'0: compare'|'0: sessions'|'0:sessions list'|'0:sessions show'|'0:sessions search'|'0:sessions export'|'0:sessions rename'|'0:sessions delete'|'0:sessions branch'|'0:sessions purge'|'0: config'|'0:config show'|'0:config get'|'0:config set'|'0:config unset'|'0:config edit'|'0:config path'|'0:config init'|'0:config validate'|'0:config schema'|'0:config trust'|'0: secrets'|'0:secrets set'|'0:secrets allow'|'0:secrets delete'|'0:secrets list'|'0: backends'|'0: models'|'0: embed'|'0: doctor'|'0: completions') path="${path:+$path }$word" ;;
+          '0: chat'|'0: ask'|'0: compare'|'0: batch'|'0: sessions'|'0:sessions list'|'0:sessions show'|'0:sessions search'|'0:sessions export'|'0:sessions rename'|'0:sessions delete'|'0:sessions branch'|'0:sessions purge'|'0: config'|'0:config show'|'0:config get'|'0:config set'|'0:config unset'|'0:config edit'|'0:config path'|'0:config init'|'0:config validate'|'0:config schema'|'0:config trust'|'0: secrets'|'0:secrets set'|'0:secrets allow'|'0:secrets delete'|'0:secrets list'|'0: usage'|'0: budget'|'0:budget show'|'0:budget set'|'0:budget unset'|'0: cache'|'0:cache stats'|'0:cache clear'|'0: backends'|'0: models'|'0: embed'|'0: doctor'|'0: audit'|'0: completions') path="${path:+$path }$word" ;;
           *) place=$((place + 1)) ;;
         esac
         ;;
@@ -81,14 +81,18 @@ _arawn() {
       -m|--model) _arawn_ask models ;;
       --think) _arawn_offer none minimal low medium high xhigh max ;;
       --format) _arawn_offer markdown md json html ;;
+      --by) _arawn_offer backend model day session role ;;
+      --period) _arawn_offer day month total ;;
+      --action) _arawn_offer backend budget config secret trust ;;
     esac
   elif [[ -n $options && $cur == -* ]]; then
     _arawn_offer -h --help --config --env-file --no-project -q --quiet --debug
     case "$path" in
       "") _arawn_offer -b --backend -m --model -V --version ;;
-      "chat") _arawn_offer -b --backend -m --model -c --continue -s --session --private --system -f --file ;;
-      "ask") _arawn_offer -b --backend -m --model -f --file --system --max-tokens --temperature --think --timeout -c --continue -s --session --no-save --private --schema --json --jsonl -x --extract --no-stream -o --output --strict --plain --raw --dry-run ;;
-      "compare") _arawn_offer -f --file --system --max-tokens --temperature --think --timeout -b --backend -m --model --json ;;
+      "chat") _arawn_offer -b --backend -m --model -c --continue -s --session --private --system -f --file --cache --no-cache --fallback ;;
+      "ask") _arawn_offer -b --backend -m --model -f --file --system --max-tokens --temperature --think --timeout --cache --no-cache --fallback -c --continue -s --session --no-save --private --schema --json --jsonl -x --extract --no-stream -o --output --usage --strict --plain --raw --dry-run --each --jobs ;;
+      "compare") _arawn_offer -f --file --system --max-tokens --temperature --think --timeout --cache --no-cache --fallback -b --backend -m --model --json ;;
+      "batch") _arawn_offer -b --backend -m --model -o --output --jobs --system --max-tokens --temperature --think --timeout --cache --no-cache --fallback --json ;;
       "sessions") _arawn_offer -b --backend -m --model ;;
       "sessions list") _arawn_offer -b --backend -m --model --json -n --limit --all ;;
       "sessions show") _arawn_offer -b --backend -m --model --json ;;
@@ -114,15 +118,25 @@ _arawn() {
       "secrets allow") _arawn_offer -b --backend -m --model --for ;;
       "secrets delete") _arawn_offer -b --backend -m --model ;;
       "secrets list") _arawn_offer -b --backend -m --model --json ;;
-      "backends") _arawn_offer -b --backend -m --model --all --offline --json ;;
+      "usage") _arawn_offer --by --recent --since --json --csv -b --backend -m --model ;;
+      "budget") _arawn_offer -b --backend -m --model ;;
+      "budget show") _arawn_offer -m --model -b --backend --json ;;
+      "budget set") _arawn_offer -m --model -b --backend --period ;;
+      "budget unset") _arawn_offer -m --model -b --backend ;;
+      "cache") _arawn_offer -b --backend -m --model ;;
+      "cache stats") _arawn_offer -b --backend -m --model --json ;;
+      "cache clear") _arawn_offer -b --backend -m --model --json ;;
+      "backends") _arawn_offer -b --backend -m --model --all --offline --watch --interval --json ;;
       "models") _arawn_offer -b --backend -m --model --known --json ;;
       "embed") _arawn_offer -b --backend -m --model -f --file --lines --json ;;
       "doctor") _arawn_offer -b --backend -m --model ;;
+      "audit") _arawn_offer -b --backend -m --model --since --action -n --limit --json ;;
       "completions") _arawn_offer -b --backend -m --model --install ;;
     esac
   else
     case "$path:$place" in
-      ":0") _arawn_offer chat ask compare sessions config secrets backends models embed doctor completions ;;
+      ":0") _arawn_offer chat ask compare batch sessions config secrets usage budget cache backends models embed doctor audit completions ;;
+      "batch:0") compopt -o default 2>/dev/null ;;
       "sessions:0") _arawn_offer list show search export rename delete branch purge ;;
       "config:0") _arawn_offer show get set unset edit path init validate schema trust ;;
       "config show:0") _arawn_ask keys ;;
@@ -136,6 +150,8 @@ _arawn() {
       "secrets set:0") _arawn_ask secrets ;;
       "secrets allow:0") _arawn_ask secrets ;;
       "secrets delete:0") _arawn_ask secrets ;;
+      "budget:0") _arawn_offer show set unset ;;
+      "cache:0") _arawn_offer stats clear ;;
       "backends:0") _arawn_offer list check ;;
       "backends:1") _arawn_ask backends ;;
       "completions:0") _arawn_offer bash zsh fish powershell ;;

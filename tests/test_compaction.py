@@ -7,8 +7,8 @@ from arawn.backends.blocking import run
 from arawn.backends.mock import MockResponse
 from arawn.catalog import ModelFacts
 from arawn.compaction import room, surplus
-from arawn.estimates import IMAGE_TOKENS, tokens
 from arawn.errors import ContextLengthError
+from arawn.estimates import IMAGE_TOKENS, tokens
 from arawn.events import Notice
 from arawn.messages import (
     ChatRequest,

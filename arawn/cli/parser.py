@@ -18,13 +18,18 @@ COMMANDS = {
     "chat": "Talk, in a prompt that keeps the conversation",
     "ask": "Ask once; the answer goes to stdout",
     "compare": "Ask several backends the same, and see their answers side by side",
+    "batch": "Ask many questions from a file, and go on where it stopped",
     "sessions": "Look at kept conversations, search, export and delete them",
     "config": "Show, change and check the configuration",
     "secrets": "Keep API keys in the system's keyring",
+    "usage": "Show what calls took and cost",
+    "budget": "Show and set what may be spent",
+    "cache": "Show and clear the answers that are kept",
     "backends": "Show which backends are configured and reachable",
     "models": "List the models of a backend",
     "embed": "Turn texts into vectors",
     "doctor": "Find out why something does not work",
+    "audit": "Show who changed what: budgets, configuration, secrets, trust",
     "completions": "Print or install tab completion for a shell",
 }
 

@@ -49,7 +49,7 @@ def _text(cell: Cell) -> str:
 
 
 def _width(text: str) -> int:
-    return sum(_columns(character) for character in text)
+    return len(text) if text.isascii() else sum(_columns(character) for character in text)
 
 
 def _columns(character: str) -> int:

@@ -6,6 +6,7 @@ gives nothing back.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -85,8 +86,14 @@ class Budgets:
         self._now = now
 
     def standing(self, limits: Sequence[Limit]) -> tuple[Standing, ...]:
-        """Return how each limit stands now. Raises ConfigError when the store cannot be used."""
-        return tuple(standing(self._database.rows, limit, self._now()) for limit in limits)
+        """Return how each limit stands now; where nothing was ever called, no file is made to find that out.
+
+        Raises ConfigError when the store cannot be used.
+        """
+        now = self._now()
+        if os.path.exists(self._database.path):
+            return tuple(standing(self._database.rows, limit, now) for limit in limits)
+        return tuple(Standing(limit, limit.window(now), usd(0), usd(0)) for limit in limits)
 
 
 def standing(rows: Callable[..., list[tuple[int]]], limit: Limit, now: float) -> Standing:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from arawn.cli import figures
 from arawn.cli.answer import code_blocks
 from arawn.cli.repl import toolbar
 from arawn.cli.repl.attachments import Attachments, mentioned
@@ -16,6 +17,7 @@ from arawn.cli.repl.commands import COMMANDS, find
 from arawn.cli.repl.conversations import age
 from arawn.errors import UsageError
 from arawn.messages import Image, Text, Usage
+from arawn.money import money
 
 DOCS = Path(__file__).parents[2] / "docs" / "chat.md"
 PNG = b"\x89PNG\r\n\x1a\n0000"
@@ -25,7 +27,7 @@ PNG = b"\x89PNG\r\n\x1a\n0000"
     ("count", "shown"), [(0, "0"), (950, "950"), (1000, "1k"), (1234, "1.2k"), (45_678, "45k"), (1_340_000, "1.3M")]
 )
 def test_tokens_are_shown_in_few_characters(count, shown):
-    assert toolbar.tokens(count) == shown
+    assert figures.tokens(count) == shown
 
 
 @pytest.mark.parametrize(
@@ -33,17 +35,18 @@ def test_tokens_are_shown_in_few_characters(count, shown):
     [("0", "$0.00"), ("0.00001", "<$0.0001"), ("0.0003", "$0.0003"), ("0.12346", "$0.1235"), ("12.5", "$12.50")],
 )
 def test_small_costs_are_not_rounded_to_nothing(cost, shown):
-    assert toolbar.money(Decimal(cost)) == shown
+    assert money(Decimal(cost)) == shown
 
 
 def test_a_guess_is_marked():
-    assert toolbar.spent(Usage(10, 20, estimated=True), None) == ["~10 in", "~20 out"]
-    assert toolbar.spent(Usage(10, 20), Decimal("0.5")) == ["10 in", "20 out", "$0.5000"]
+    assert figures.spent(Usage(10, 20, estimated=True), None) == ["~10 in", "~20 out"]
+    assert figures.spent(Usage(10, 20), Decimal("0.5")) == ["10 in", "20 out", "$0.5000"]
+    assert figures.spent(Usage(10, 20, estimated=True), Decimal("0.5"))[-1] == "~$0.5000"
 
 
 def test_pace_is_told_only_where_there_was_one():
-    assert toolbar.pace(Usage(0, 100), 0.5, 2.5) == ["0.5 s to first", "50 tok/s"]
-    assert toolbar.pace(Usage(0, 100), 0.5, 0.51) == ["0.5 s to first"]
+    assert figures.pace(Usage(0, 100), 0.5, 2.5) == ["0.5 s to first", "50 tok/s"]
+    assert figures.pace(Usage(0, 100), 0.5, 0.51) == ["0.5 s to first"]
 
 
 def test_hints_give_way_and_then_the_line_is_cut():

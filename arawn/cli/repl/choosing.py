@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from arawn.cli import standing
 from arawn.cli.context import names_backend
 from arawn.cli.output import Styled
-from arawn.cli.repl import toolbar
 from arawn.cli.theme import THEMES
 from arawn.errors import UsageError
+from arawn.money import money
 from arawn.values import replace
 
 if TYPE_CHECKING:
@@ -82,8 +83,9 @@ def usage(chat: Chat, _words: str) -> None:
             ("turns", str(len(session.turns))),
             ("input", f"{used.input_tokens:,} tokens, {used.cache_read_tokens:,} of them from the cache"),
             ("output", f"{used.output_tokens:,} tokens, {used.reasoning_tokens:,} of them reasoning"),
-            ("cost", "not known" if session.cost is None else toolbar.money(session.cost)),
+            ("cost", "not known" if session.cost is None else money(session.cost)),
             ("context left", "not known" if left is None else f"about {left:,} tokens"),
+            *(("budget", standing.told(each)) for each in chat.budgets),
         ],
     )
     if used.estimated:

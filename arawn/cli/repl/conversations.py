@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from arawn.cli.repl import toolbar
 from arawn.cli.repl.choosing import switch_model
 from arawn.cli.repl.reply import Waiting
 from arawn.cli.tables import print_table
 from arawn.errors import UsageError
+from arawn.money import money
 from arawn.turns import first_line
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _store(chat: Chat) -> Sessions:
 
 
 def _row(info: SessionInfo, room: int) -> tuple[str, ...]:
-    cost = "" if info.cost is None else toolbar.money(info.cost)
+    cost = "" if info.cost is None else money(info.cost)
     title = f"{info.name}: {info.title}" if info.name else info.title
     title = title if len(title) <= room else f"{title[: room - 1]}…"
     return info.id, age(time.time() - info.updated), str(info.turns), title, f"{info.backend}/{info.model}", cost

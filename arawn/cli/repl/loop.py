@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from arawn import __version__
+from arawn.cli import figures, standing
 from arawn.cli.repl import commands, completion, toolbar
 from arawn.cli.repl.attachments import Attachments
 from arawn.cli.repl.attention import Attention, read
@@ -25,7 +26,6 @@ from arawn.errors import ArawnError, BackendError, ConfigError, NotSavedError
 from arawn.folders import data_folder
 from arawn.messages import ChatRequest, Usage
 from arawn.session import Session
-from arawn.store.database import Database
 from arawn.store.sessions import LAST, Sessions
 from arawn.turns import PARTIAL, first_line
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from arawn.cli.repl.attention import View
     from arawn.config.roles import Choice
     from arawn.events import Events
+    from arawn.store.budgets import Standing
     from arawn.store.records import Transcript
 
 _AFTER_PROMPT = 0.05
@@ -52,8 +53,8 @@ class Chat:
         self.output = context.output
         self.environ = context.environ
         self.settings = context.settings
-        self.engine = ChatEngine.asynchronous(self.settings)
-        self._database = Database.of_user(context.environ)
+        self._database = context.database
+        self.engine = ChatEngine.asynchronous(self.settings, database=self._database)
         self.sessions = None if arguments.private else Sessions(self._database)
         self._system: str = arguments.system or ""
         self._name: str = arguments.session or ""
@@ -77,6 +78,11 @@ class Chat:
         """What answers."""
         choice = self.session.choice
         return f"{choice.backend}/{choice.model}"
+
+    @property
+    def budgets(self) -> tuple[Standing, ...]:
+        """How the budgets stand that count for what answers. Raises ConfigError when the store cannot be used."""
+        return standing.standings(self.settings, self._database, self.session.choice.backend)
 
     def run(self) -> int:
         """Talk until the user leaves; return the exit code. A signal's Interrupted comes after all is in order."""
@@ -213,11 +219,13 @@ class Chat:
 
     def _status(self) -> list[str]:
         session = self.session
-        used = toolbar.spent(session.usage, session.cost) if session.turns else []
+        used = figures.spent(session.usage, session.cost) if session.turns else []
         left = session.context_left()
-        room = [] if left is None else [f"{toolbar.tokens(left)} left"]
+        room = [] if left is None else [f"{figures.tokens(left)} left"]
         files = [f"{len(self.attachments.described)} attached"] if self.attachments.described else []
-        return [self.who, *(["private"] if session.private else []), *used, *room, *files]
+        private = ["private"] if session.private else []
+        budget = standing.part(self.settings, self._database, session.choice.backend)
+        return toolbar.ordered(self.who, [*private, *used, *room], budget, files)
 
     def _show_last(self) -> None:
         turns = self.session.turns
@@ -242,7 +250,7 @@ class Chat:
             self._line("/retry asks again")
 
     def _line(self, *parts: str) -> None:
-        self.screen.note(toolbar.SEPARATOR.join(parts))
+        self.screen.note(figures.SEPARATOR.join(parts))
 
     def _editor(self) -> Editor:
         path = os.path.join(data_folder(self.environ), FILE) if self.sessions else ""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from arawn.cli import figures
+from arawn.cli.figures import SEPARATOR
 from arawn.cli.guard import one_line
 from arawn.cli.lines import Line, Span, width
 from arawn.cli.painter import Painter
-from arawn.cli.repl import toolbar
 from arawn.events import Finished, Notice, ReasoningDelta, RefusalDelta, TextDelta
 from arawn.messages import FinishReason
 
@@ -55,7 +56,7 @@ class Waiting:
         if columns <= self._width:  # a resize may have wrapped it: it stays where it is
             self._painter.leave()
         turning = _TURNING[int(seconds * 10) % len(_TURNING)]
-        text = toolbar.SEPARATOR.join((f"{turning} {one_line(self._what)}", f"{seconds:.1f} s", "Esc stops"))
+        text = SEPARATOR.join((f"{turning} {one_line(self._what)}", f"{seconds:.1f} s", "Esc stops"))
         text = text[: columns - 1]
         self._width = width(text)
         self._painter.update([], [Line((Span(text, self._screen.theme.reasoning),))], columns)
@@ -123,8 +124,8 @@ class Reply:
 
     def summary(self, usage: Usage, cost: Decimal | None) -> list[str]:
         """Return what it took and how fast it was, as the parts of a line."""
-        pace = toolbar.pace(usage, self._first, self._last - self._began) if self.came else []
-        return [*toolbar.spent(usage, cost), *pace]
+        pace = figures.pace(usage, self._first, self._last - self._began) if self.came else []
+        return [*figures.spent(usage, cost), *pace]
 
     def _come(self) -> None:
         self._last = self._monotonic()
