@@ -94,7 +94,8 @@ def test_what_a_killed_process_held_is_free_for_the_others(tmp_path):
     for process in dead:
         process.send_signal(signal.SIGKILL)
     found = said([waiting])
-    said(dead)
+    for process in dead:
+        process.communicate()
     assert len(found["ended"]) == 1
 
 

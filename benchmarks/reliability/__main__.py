@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from importlib import import_module
 
@@ -31,6 +32,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(NAMES):
         parser.error(f"no row {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, also by children
     wrong = 0
     for name in arguments.names or NAMES:
         score = import_module(f"benchmarks.reliability.{name}").score(arguments.times)
