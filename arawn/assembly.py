@@ -14,7 +14,7 @@ from arawn.values import replace
 from arawn.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
     from decimal import Decimal
 
     from arawn.adapters.base import Adapter, EmbeddingAdapter, Quirks
@@ -72,6 +72,7 @@ class Engine:
         self._make_transport = transport
         self._sleep = sleep
         self._transports: dict[str, Transport] = {}
+        self._backends: dict[tuple[str, str, bool], Backend] = {}
 
     @classmethod
     def blocking(
@@ -140,9 +141,18 @@ class Engine:
             ),
         )
 
-    def backend(self, choice: Choice) -> Backend:
-        """Return the backend of a choice with its middleware; raises ConfigError for a fallback that is not there."""
-        places = [self._place(choice), *self._others(choice)]
+    def backend(self, choice: Choice, *, alone: bool = False) -> Backend:
+        """Return the backend of a choice with its middleware, always the same: a scripted one goes on where it was.
+
+        ``alone`` lets nobody answer in its place. Raises ConfigError for a fallback that is not there.
+        """
+        key = choice.backend, choice.model, alone
+        if key not in self._backends:
+            self._backends[key] = self._composed(choice, [] if alone else self._others(choice))
+        return self._backends[key]
+
+    def _composed(self, choice: Choice, others: Sequence[Place]) -> Backend:
+        places = [self._place(choice), *others]
         hurried = len(places) > 1
 
         def make(place: Place) -> Callable[[], Backend]:

@@ -25,7 +25,6 @@ from arawn.values import Value, replace
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
-    from arawn.backends.base import Backend
     from arawn.batch import Answer, Questions
     from arawn.catalog import ModelFacts
     from arawn.config.roles import Choice, RoleName
@@ -81,7 +80,6 @@ class Client:
         self._role = role
         self._choice = _choose(self._settings, backend, model, role)
         self._engine = Engine.asynchronous(self._settings)
-        self._backends: dict[tuple[str, str], Backend] = {}
 
     @property
     def backend(self) -> str:
@@ -236,12 +234,9 @@ class Client:
                     yield event.text
 
     def _stream(self, request: ChatRequest, choice: Choice) -> Events:
-        """Answer by the choice's backend, which is kept: a scripted one goes on where it was."""
-        place = choice.backend, choice.model
-        if place not in self._backends:
-            self._backends[place] = self._engine.backend(choice)
-        caller = replace(request.caller, role=self._role)
-        return self._backends[place].stream(self._engine.complete(replace(request, caller=caller), choice))
+        """Answer by the choice's backend."""
+        asked = replace(request, caller=replace(request.caller, role=self._role))
+        return self._engine.backend(choice).stream(self._engine.complete(asked, choice))
 
     def _tier(self, name: str | None) -> Choice:
         """Return what a name means: what the settings say it does, else a model of this client's backend."""

@@ -91,7 +91,7 @@ _arawn() {
       "") _arawn_offer -b --backend -m --model -V --version ;;
       "chat") _arawn_offer -b --backend -m --model -c --continue -s --session --private --system -f --file --cache --no-cache --fallback ;;
       "ask") _arawn_offer -b --backend -m --model -f --file --system --max-tokens --temperature --think --timeout --cache --no-cache --fallback -c --continue -s --session --no-save --private --schema --json --jsonl -x --extract --no-stream -o --output --usage --strict --plain --raw --dry-run --each --jobs ;;
-      "compare") _arawn_offer -f --file --system --max-tokens --temperature --think --timeout --cache --no-cache --fallback -b --backend -m --model --json ;;
+      "compare") _arawn_offer -f --file --system --max-tokens --temperature --think --timeout --cache --no-cache -b --backend -m --model --json ;;
       "batch") _arawn_offer -b --backend -m --model -o --output --jobs --system --max-tokens --temperature --think --timeout --cache --no-cache --fallback --json ;;
       "sessions") _arawn_offer -b --backend -m --model ;;
       "sessions list") _arawn_offer -b --backend -m --model --json -n --limit --all ;;

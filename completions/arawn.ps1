@@ -44,7 +44,7 @@ Register-ArgumentCompleter -Native -CommandName arawn -ScriptBlock {
             '' { '-b', '--backend', '-m', '--model', '-V', '--version' }
             'chat' { '-b', '--backend', '-m', '--model', '-c', '--continue', '-s', '--session', '--private', '--system', '-f', '--file', '--cache', '--no-cache', '--fallback' }
             'ask' { '-b', '--backend', '-m', '--model', '-f', '--file', '--system', '--max-tokens', '--temperature', '--think', '--timeout', '--cache', '--no-cache', '--fallback', '-c', '--continue', '-s', '--session', '--no-save', '--private', '--schema', '--json', '--jsonl', '-x', '--extract', '--no-stream', '-o', '--output', '--usage', '--strict', '--plain', '--raw', '--dry-run', '--each', '--jobs' }
-            'compare' { '-f', '--file', '--system', '--max-tokens', '--temperature', '--think', '--timeout', '--cache', '--no-cache', '--fallback', '-b', '--backend', '-m', '--model', '--json' }
+            'compare' { '-f', '--file', '--system', '--max-tokens', '--temperature', '--think', '--timeout', '--cache', '--no-cache', '-b', '--backend', '-m', '--model', '--json' }
             'batch' { '-b', '--backend', '-m', '--model', '-o', '--output', '--jobs', '--system', '--max-tokens', '--temperature', '--think', '--timeout', '--cache', '--no-cache', '--fallback', '--json' }
             'sessions' { '-b', '--backend', '-m', '--model' }
             'sessions list' { '-b', '--backend', '-m', '--model', '--json', '-n', '--limit', '--all' }

@@ -44,6 +44,7 @@ class _Call(NamedTuple):
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what ``ask`` takes."""
     add_request_arguments(parser)
+    overrides.add_arguments(parser)
     add = parser.add_argument
     which = parser.add_mutually_exclusive_group()
     which.add_argument("-c", "--continue", dest="go_on", action="store_true", help="go on with the newest session")
@@ -88,7 +89,6 @@ def add_model_arguments(parser: ArgumentParser) -> None:
         "--think", choices=get_args(Effort), metavar="EFFORT", help="how much to reason: " + ", ".join(get_args(Effort))
     )
     add("--timeout", type=positive_float, metavar="SECONDS", help="the longest the whole call may take")
-    overrides.add_arguments(parser)
 
 
 def run(context: Context) -> int:

@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.assembly import Engine
-from arawn.cli import signals
+from arawn.cli import overrides, signals
 from arawn.cli.answer_file import AnswerFile, Key
 from arawn.cli.answered import Answered, Told, at_line
 from arawn.cli.ask import add_model_arguments, make_request, positive_int
@@ -53,6 +53,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("-o", "--output", metavar="FILE", required=True, help="where the answers go, and where they went before")
     add("--jobs", type=positive_int, default=_JOBS, metavar="N", help=f"how many to ask at a time ({_JOBS})")
     add_model_arguments(parser)
+    overrides.add_arguments(parser)
     add("--json", action="store_true", help="print the summary as a JSON object")
 
 
@@ -109,18 +110,14 @@ class Routes:
         self._request = make_request(arguments)
         self._system = (Message(Role.SYSTEM, (Text(arguments.system),)),) if arguments.system else ()
         self._routes: dict[tuple[str | None, str | None], Route] = {}
-        self._backends: dict[tuple[str, str], Backend] = {}
 
     def to(self, asking: Asking) -> Route:
         """Return the way of a question. Raises ConfigError where nobody answers it."""
         backend, model = self._wanted(asking)
         if (backend, model) not in self._routes:
             choice = self._context.told(self._engine, self._engine.choose(backend, model))
-            place = choice.backend, choice.model
-            if place not in self._backends:
-                self._backends[place] = self._engine.backend(choice)
             settings = _settings(choice.backend, self.complete(ChatRequest("", ()), choice))
-            self._routes[backend, model] = Route(choice, self._backends[place], settings)
+            self._routes[backend, model] = Route(choice, self._engine.backend(choice), settings)
         return self._routes[backend, model]
 
     def _wanted(self, asking: Asking) -> tuple[str | None, str | None]:

@@ -50,7 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     setting = add("set", "set how much may be spent")
     setting.add_argument("amount", type=amount, metavar="AMOUNT", help="so many USD, like 20 or 0.50")
     setting.add_argument("--period", choices=get_args(Period), help="in which time; else as before, and at first month")
-    add("unset", "let be spent what is asked for")
+    add("unset", "remove a limit")
     parser.set_defaults(json=False)
 
 

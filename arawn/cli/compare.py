@@ -14,7 +14,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from arawn.assembly import Engine
-from arawn.cli import signals
+from arawn.cli import overrides, signals
 from arawn.cli.answer import Record
 from arawn.cli.ask import add_request_arguments, make_request
 from arawn.cli.context import names_backend
@@ -46,6 +46,7 @@ _REDRAWN = 0.2
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what ``compare`` takes."""
     add_request_arguments(parser)
+    overrides.add_arguments(parser, fallback=False)
     add = parser.add_argument
     add("-b", "--backend", action="append", metavar="NAME", help="a backend, backend/model or an alias; repeatable")
     add("-m", "--model", action="append", metavar="NAME", help="a model of each backend that names none; repeatable")
@@ -96,7 +97,8 @@ class Answering:
             return
         self._record.begin(self.choice.backend, self.choice.model)
         try:
-            async with aclosing(engine.backend(self.choice).stream(engine.complete(request, self.choice))) as events:
+            backend = engine.backend(self.choice, alone=True)
+            async with aclosing(backend.stream(engine.complete(request, self.choice))) as events:
                 async for event in events:
                     self._record.event(event)
                     if isinstance(event, Notice):

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare them, for a command that asks backends."""
+def add_arguments(parser: ArgumentParser, *, fallback: bool = True) -> None:
+    """Declare them, for a command that asks backends; without ``fallback`` for one that wants no other's answer."""
     cache = parser.add_mutually_exclusive_group()
     cache.add_argument(
         "--cache", action="store_true", default=None, help="answer again what was asked before, without asking anybody"
@@ -17,9 +17,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     cache.add_argument(
         "--no-cache", dest="cache", action="store_false", default=None, help="ask anew, and keep no answer for later"
     )
-    parser.add_argument(
-        "--fallback", metavar="NAMES", help="who answers where the backend cannot, as in llm.fallback: groq,ollama"
-    )
+    if fallback:
+        parser.add_argument(
+            "--fallback", metavar="NAMES", help="who answers where the backend cannot, as in llm.fallback: groq,ollama"
+        )
 
 
 def overrides(arguments: Namespace) -> dict[str, object]:

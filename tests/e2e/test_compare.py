@@ -230,3 +230,12 @@ def test_r5_a_hostile_answer_is_shown_not_obeyed(home, columns):
     assert "\x1b]0;" not in seen
     assert "\x1b[2Jred" not in seen
     assert "\x07" not in seen
+
+
+def test_nobody_answers_in_anothers_place(home):
+    config = home.path / "config.toml"
+    home.configure(config.read_text().replace("[llm]\n", '[llm]\nfallback = ["m"]\n', 1))
+    run = home.run("compare", "hi", "-b", "down", "-b", "m")
+    assert run.code == 5
+    assert "== down/mock\nError: Cannot connect" in run.out
+    assert home.run("ask", "hi", "-b", "down").out == "hi\n"

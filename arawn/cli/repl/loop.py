@@ -10,17 +10,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from arawn import __version__
+from arawn.assembly import Engine
 from arawn.cli import figures, standing
 from arawn.cli.repl import commands, completion, toolbar
 from arawn.cli.repl.attachments import Attachments
 from arawn.cli.repl.attention import Attention, read
 from arawn.cli.repl.editor import Editor
-from arawn.cli.repl.engine import ChatEngine, warm_up
 from arawn.cli.repl.history import FILE, TypedLines
 from arawn.cli.repl.names import Names
 from arawn.cli.repl.reply import Reply
 from arawn.cli.repl.screen import Screen
 from arawn.cli.repl.terminal import Terminal
+from arawn.cli.repl.warmth import warm_up
 from arawn.cli.signals import Interrupted, handed_to
 from arawn.errors import ArawnError, BackendError, ConfigError, NotSavedError
 from arawn.folders import data_folder
@@ -54,7 +55,7 @@ class Chat:
         self.environ = context.environ
         self.settings = context.settings
         self._database = context.database
-        self.engine = ChatEngine.asynchronous(self.settings, database=self._database)
+        self.engine = Engine.asynchronous(self.settings, database=self._database)
         self.sessions = None if arguments.private else Sessions(self._database)
         self._system: str = arguments.system or ""
         self._name: str = arguments.session or ""

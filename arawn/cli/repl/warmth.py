@@ -1,0 +1,17 @@
+"""What the first answer of a chat needs, loaded while its first message is typed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from arawn.assembly import Engine
+    from arawn.config.roles import Choice
+
+
+def warm_up(engine: Engine, choice: Choice) -> None:
+    """Load it, in a thread of its own."""
+    for name in ("arawn.cli.stream", "arawn.backends.looped"):  # the latter comes with the first connection
+        import_module(name)
+    engine.backend(choice)
