@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from arawn import catalog
 from arawn.errors import ConfigError
 from arawn.messages import Message, Role, Text, Thinking
-from arawn.stack import Place, Stack, limits_of
+from arawn.stack import Place, Stack, default_output, limits_of
 from arawn.store.database import Database
 from arawn.values import replace
 from arawn.watch import Watch
@@ -45,9 +45,6 @@ EMBEDDING_ADAPTERS = {
     "openai_chat": "arawn.adapters.embeddings:OpenAIEmbeddings",
     "openai_responses": "arawn.adapters.embeddings:OpenAIEmbeddings",
 }
-MOST_OUTPUT = 32_000
-"""Where a protocol insists on a limit and nobody set one, the model's own is sent, but not more than this."""
-
 PROBE = 3.0
 """Seconds a server on this machine has to show that it runs."""
 
@@ -326,10 +323,9 @@ class Engine:
         facts = self.facts(table.name, model) if model else None
         if facts is None:
             return table.quirks
-        most = None if facts.max_output is None else min(facts.max_output, MOST_OUTPUT)
         return replace(
             table.quirks,
-            default_max_tokens=most if table.quirks.default_max_tokens else None,
+            default_max_tokens=default_output(Place(table, model, facts)),
             sampling=table.quirks.sampling and facts.sampling,
             adaptive_thinking=facts.adaptive_thinking,
         )

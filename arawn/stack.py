@@ -36,6 +36,8 @@ PATIENCE = 600.0
 """Seconds a call waits for a rate limit at most, where nothing else limits it."""
 HURRY = 5.0
 """The same where somebody else could answer, and for a server's wish to be asked later."""
+MOST_OUTPUT = 32_000
+"""Where a protocol insists on a limit and nobody set one, the model's own is sent, but not more than this."""
 _USUAL_OUTPUT = 1_024
 
 
@@ -45,6 +47,14 @@ class Place(NamedTuple):
     table: BackendSettings
     model: str
     facts: ModelFacts | None
+
+
+def default_output(place: Place) -> int | None:
+    """Return the limit that is sent for an answer when none is set, where a protocol insists on one; else None."""
+    usual = place.table.quirks.default_max_tokens
+    if not usual or place.facts is None or place.facts.max_output is None:
+        return usual
+    return min(place.facts.max_output, MOST_OUTPUT)
 
 
 class Stack:
@@ -146,6 +156,7 @@ class Stack:
             facts=place.facts,
             hourly_rate=None if rate is None else _exact(rate),
             longest=self.total(table) or LONGEST_CALL,
+            default_output=default_output(place),
         )
 
     def total(self, table: BackendSettings) -> float | None:

@@ -25,7 +25,8 @@ LONGEST_CALL = 600.0
 class Tariff(Value, kw_only=True):
     """The prices of one model of one backend: by its tokens where they are known, else by the hour.
 
-    ``hourly_rate`` is in USD, ``longest`` the seconds a call may last.
+    ``hourly_rate`` is in USD, ``longest`` the seconds a call may last, ``default_output`` the tokens an answer may have
+    where the request does not say, but its protocol must.
     """
 
     backend: str
@@ -33,6 +34,7 @@ class Tariff(Value, kw_only=True):
     facts: ModelFacts | None = None
     hourly_rate: Decimal | None = None
     longest: float = LONGEST_CALL
+    default_output: int | None = None
 
     def cost(self, usage: Usage) -> Decimal | None:
         """Return what tokens cost in USD; None where no price of theirs is known, or time is what counts."""
@@ -51,7 +53,8 @@ class Tariff(Value, kw_only=True):
 
     def worst(self, request: ChatRequest, most_input: int) -> Worst | None:
         """Return what a request may cost at most; None where no price is known."""
-        longest = request.max_tokens or (self.facts and self.facts.max_output) or USUAL_OUTPUT
+        most = self.default_output or (self.facts and self.facts.max_output)
+        longest = request.max_tokens or most or USUAL_OUTPUT
         return self.worst_of(most_input, longest, fixed=request.max_tokens is not None)
 
     def worst_of(self, most_input: int, output: int, *, fixed: bool = True) -> Worst | None:
