@@ -96,8 +96,7 @@ class Meter:
         worst = self._tariff.worst(request, most_input(request)) if entry.limits else None
         for notice in await entry.open(worst):
             yield notice
-        if entry.opened.output is not None:
-            request = replace(request, max_tokens=entry.opened.output)
+        request = _held(request, worst, entry.opened)
         builder = ResponseBuilder(self.name, request.model)
         try:
             async with aclosing(self._inner.stream(request)) as events:
@@ -268,6 +267,15 @@ class _Entry:
                 limit=str(limit.amount),
             )
         return [Notice("budget", str(alert)) for alert in alerts]
+
+
+def _held(request: ChatRequest, worst: Worst | None, opened: Opened) -> ChatRequest:
+    """Return a request that can cost no more than was reserved: a limit nobody set could grow with the thinking."""
+    if opened.output is not None:
+        return replace(request, max_tokens=opened.output)
+    if worst is None or not worst.output or request.max_tokens is not None or request.thinking is None:
+        return request
+    return replace(request, max_tokens=worst.output)
 
 
 def _outcome(error: BaseException, *, came: bool) -> Outcome:

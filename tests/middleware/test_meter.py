@@ -14,11 +14,12 @@ from arawn.backends.mock import MockBackend, MockResponse
 from arawn.catalog import ModelFacts
 from arawn.errors import BudgetError, ServerError, StreamInterruptedError
 from arawn.events import Finished, Notice, TextDelta, collect
-from arawn.messages import Caller, ChatRequest, Message, Role, Text
+from arawn.messages import Caller, ChatRequest, Message, Role, Text, Thinking
 from arawn.middleware.budget import Tariff
 from arawn.middleware.meter import RESERVED_FOR, Books, Meter, MeterEmbedder
 from arawn.money import stored
 from arawn.store.calls import Call
+from arawn.values import replace
 
 PRICED = ModelFacts(backend="b", id="m-1", input_price=Decimal(1), output_price=Decimal(10), max_output=1_000)
 REQUEST = ChatRequest("m-1", (Message(Role.USER, (Text("a question of words"),)),), caller=Caller("llm", "s-1"))
@@ -162,6 +163,13 @@ def test_the_worst_case_is_the_models_longest_answer_unless_the_request_is_short
     assert at.backend.requests[0].max_tokens == 497  # what is left of it for an answer, at 10 USD a million
     with pytest.raises(BudgetError):
         at.hear(ChatRequest("m-1", REQUEST.messages, max_tokens=600))
+
+
+def test_an_answer_that_thinks_is_held_to_what_was_reserved(desk):
+    at = desk(limits=[limit("5")])
+    at.hear(replace(REQUEST, thinking=Thinking("high")))
+    at.hear(REQUEST)
+    assert [request.max_tokens for request in at.backend.requests] == [1_000, None]
 
 
 def test_it_waits_for_what_others_have_reserved_and_goes_on_when_they_are_done(desk):
