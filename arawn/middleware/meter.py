@@ -94,11 +94,13 @@ class Meter:
         """Answer as the inner backend does."""
         entry = _Entry(self._books, self._tariff, request.caller, tokens(request.messages))
         worst = self._tariff.worst(request, most_input(request)) if entry.limits else None
-        for notice in await entry.open(worst):
-            yield notice
+        told = await entry.open(worst)
         request = _held(request, worst, entry.opened)
         builder = ResponseBuilder(self.name, request.model)
         try:
+            for notice in told:
+                yield notice
+            entry.sent = True
             async with aclosing(self._inner.stream(request)) as events:
                 async for event in events:
                     builder.add(event)
@@ -129,6 +131,7 @@ class MeterEmbedder:
         asked = tokens_of_texts(texts)
         entry = _Entry(self._books, self._tariff, Caller("embeddings"), asked)
         await entry.open(self._tariff.worst_of(asked * 4 // 3 + 16, 0) if entry.limits else None)
+        entry.sent = True
         try:
             embeddings = await self._inner.embed(texts)
         except BaseException as error:
@@ -149,6 +152,7 @@ class _Entry:
         self.limits = books.limits_at(tariff.backend)
         self.opened = Opened()
         self.first: float | None = None
+        self.sent = False
         self._books = books
         self._tariff = tariff
         self._settled = False
@@ -196,7 +200,7 @@ class _Entry:
         if self._settled:
             return
         response = None if builder is None else builder.response()
-        outcome = _outcome(error, came=self.first is not None)
+        outcome = _outcome(error, came=self.first is not None) if self.sent else "unreached"
         usage = self.call.usage
         if response is not None and response.message.parts:
             usage = replace(usage, output_tokens=tokens([response.message]))

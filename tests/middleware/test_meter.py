@@ -165,6 +165,19 @@ def test_the_worst_case_is_the_models_longest_answer_unless_the_request_is_short
         at.hear(ChatRequest("m-1", REQUEST.messages, max_tokens=600))
 
 
+def test_a_reader_who_leaves_at_a_notice_pays_nothing_and_reserves_nothing(desk):
+    at = desk(limits=[limit("0.005")])
+
+    async def leave():
+        async with aclosing(at.meter.stream(REQUEST)) as events:
+            async for event in events:
+                assert isinstance(event, Notice)
+                break
+
+    run(leave())
+    assert at.rows("outcome, cost, reserved") == [("unreached", 0, 0)]
+
+
 def test_an_answer_that_thinks_is_held_to_what_was_reserved(desk):
     at = desk(limits=[limit("5")])
     at.hear(replace(REQUEST, thinking=Thinking("high")))
