@@ -76,6 +76,7 @@ def test_it_talks_on_the_real_engine_as_the_configuration_says(tmp_path, store):
     engine = Engine.blocking(settings)
 
     conversation = talk(Session(engine, engine.choose(), sessions=store), "hello", "again")
+    engine.close()
 
     assert texts(conversation.history) == ["hello", "hello", "again", "again"]
     assert (store.resolve("last").model, store.resolve("last").turns) == ("parrot", 2)
