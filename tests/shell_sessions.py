@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
 import pexpect
@@ -48,7 +49,7 @@ class Desk(Home):
         return [words for words in self.calls if words[:1] != ["__complete"]][-1]
 
 
-class Session:
+class Session(ABC):
     """A shell at its prompt, with the completion of arawn loaded by ``load``."""
 
     program = ""
@@ -79,15 +80,9 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.process.close(force=True)
 
+    @abstractmethod
     def offers(self, line: str) -> set[str]:
         """Return what is offered at the end of a line; values after ``--option=`` without that."""
-        self.process.send(f"{line}{LIST}{MARK}")
-        self.process.expect_exact("<marked>")
-        self.process.send(CLEAR)
-        return {word.rpartition("=")[2] for word in self.listed()}
-
-    def listed(self) -> list[str]:
-        raise NotImplementedError
 
     def run(self, line: str) -> list[str]:
         """Type a line, with Tabs in it, run it, and return the words arawn was called with."""
@@ -97,7 +92,21 @@ class Session:
         return self.desk.last_run()
 
 
-class Bash(Session):
+class Listing(Session):
+    """A shell that is asked by a key for its offers, and lists them."""
+
+    def offers(self, line: str) -> set[str]:
+        self.process.send(f"{line}{LIST}{MARK}")
+        self.process.expect_exact("<marked>")
+        self.process.send(CLEAR)
+        return {word.rpartition("=")[2] for word in self.listed()}
+
+    @abstractmethod
+    def listed(self) -> list[str]:
+        """Return what the shell listed just now; each shows it elsewhere."""
+
+
+class Bash(Listing):
     """The offers are what the completion hands to readline."""
 
     program, arguments = "bash", ("--norc", "--noprofile", "-i")
@@ -116,7 +125,7 @@ class Bash(Session):
         return (self.desk.work / "../offered").read_text().split()
 
 
-class Zsh(Session):
+class Zsh(Listing):
     """The offers are what the screen shows."""
 
     program, arguments = "zsh", ("-f", "-i")
