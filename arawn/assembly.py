@@ -153,11 +153,11 @@ class Engine:
         hurried = len(places) > 1
 
         def make(place: Place) -> Callable[[], Backend]:
-            return lambda: self.stack.around(self._bare(place.table, place.model), place, hurried=hurried)
+            return lambda: self.stack.around(self._bare(place), place, hurried=hurried)
 
         first = places[0]
         chosen = self.stack.one_of([(place, make(place)) for place in places]) if hurried else make(first)()
-        return self.stack.cached(chosen, first, self._quirks(first.table, first.model))
+        return self.stack.cached(chosen, first, self._quirks(first))
 
     def lister(self, name: str) -> ModelLister:
         """Return what knows the models of a backend. Raises ConfigError for one that has no list."""
@@ -168,7 +168,7 @@ class Engine:
             raise ConfigError(f'backend "{name}" has no list of models: it runs in this process')
         from arawn.middleware.conceal import Conceal
 
-        return Conceal(self._http(table, ""), self._secrets)
+        return Conceal(self._http(Place(table, "", None)), self._secrets)
 
     def embedder(self, choice: Choice) -> Embedder:
         """Return what makes the vectors of a choice. Raises ConfigError for a backend that makes none."""
@@ -210,7 +210,7 @@ class Engine:
         table = self.settings.backend(choice.backend)
         if table.adapter not in ADAPTERS:
             raise ConfigError(f'backend "{table.name}" sends nothing: it runs in this process')
-        return self._http(table, choice.model).describe(request, keyed=table.api_key is not None)
+        return self._http(self._place(choice)).describe(request, keyed=table.api_key is not None)
 
     def facts(self, backend: str, model: str) -> ModelFacts | None:
         """Return what is known of a model: the catalogue's facts under the user's own."""
@@ -252,7 +252,8 @@ class Engine:
         found.pop((choice.backend, choice.model), None)
         return list(found.values())
 
-    def _bare(self, table: BackendSettings, model: str) -> Backend:
+    def _bare(self, place: Place) -> Backend:
+        table = place.table
         if table.adapter == "mock":
             return self._mock(table)
         if table.adapter == "mlx":
@@ -261,12 +262,13 @@ class Engine:
             return MlxBackend(table.name)
         from arawn.middleware.conceal import Conceal
 
-        return Conceal(self._http(table, model), self._secrets)
+        return Conceal(self._http(place), self._secrets)
 
-    def _http(self, table: BackendSettings, model: str) -> HttpBackend:
+    def _http(self, place: Place) -> HttpBackend:
         from arawn.backends.http import HttpBackend
 
-        adapter: Adapter = _load(ADAPTERS[table.adapter])(table.name, self._quirks(table, model))
+        table = place.table
+        adapter: Adapter = _load(ADAPTERS[table.adapter])(table.name, self._quirks(place))
         return HttpBackend(self._endpoint(table), adapter)
 
     def _endpoint(self, table: BackendSettings) -> Endpoint:
@@ -319,13 +321,13 @@ class Engine:
             total=self.stack.total(table),
         )
 
-    def _quirks(self, table: BackendSettings, model: str) -> Quirks:
-        facts = self.facts(table.name, model) if model else None
+    def _quirks(self, place: Place) -> Quirks:
+        table, facts = place.table, place.facts
         if facts is None:
             return table.quirks
         return replace(
             table.quirks,
-            default_max_tokens=default_output(Place(table, model, facts)),
+            default_max_tokens=default_output(place),
             sampling=table.quirks.sampling and facts.sampling,
             adaptive_thinking=facts.adaptive_thinking,
         )

@@ -220,6 +220,17 @@ class Usage(Value):
         """Input and output together."""
         return self.input_tokens + self.output_tokens
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The tokens by their names."""
+        return {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cache_read_tokens": self.cache_read_tokens,
+            "cache_write_tokens": self.cache_write_tokens,
+            "reasoning_tokens": self.reasoning_tokens,
+        }
+
     @classmethod
     def estimate(cls, input_chars: int, output_chars: int) -> Usage:
         """Guess from lengths, at four characters a token, and say so."""

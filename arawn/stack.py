@@ -11,12 +11,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn import catalog
+from arawn.config.roles import IN_PROCESS
 from arawn.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from decimal import Decimal
 
+    from arawn.adapters.base import Quirks
     from arawn.backends.base import Backend, Embedder
     from arawn.catalog import ModelFacts
     from arawn.config.settings import BackendSettings, Settings
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from arawn.store.limits import Limits
     from arawn.watch import Watch
 
-IN_PROCESS = ("mock", "mlx")
 PATIENCE = 600.0
 """Seconds a call waits for a rate limit at most, where nothing else limits it."""
 HURRY = 5.0
@@ -118,7 +119,7 @@ class Stack:
 
         return Fallback([candidate(*each) for each in candidates], self.circuits, tell=self.tell)
 
-    def cached(self, inner: Backend, place: Place, quirks: Any) -> Backend:
+    def cached(self, inner: Backend, place: Place, quirks: Quirks) -> Backend:
         """Return a backend whose answers are kept, where the settings say so."""
         if not self._settings.value("cache.enabled"):
             return inner
@@ -233,6 +234,7 @@ class Stack:
             "quota": Quota(table.rpm, table.tpm, table.concurrent),
             "sleep": self._sleep,
             "longest": HURRY if hurried else self.total(table) or PATIENCE,
+            "random": _random,
             "tell": self.tell,
         }
 

@@ -139,13 +139,8 @@ def _failure(attempt: Attempt, *, content: bool) -> dict[str, Any]:
 
 
 def _costs(call: Call) -> dict[str, Any]:
-    usage = call.usage
     return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
+        **call.usage.counts,
         "counted": call.counted,
         "estimated": call.counted != "reported",
         "cost": None if call.cost is None else format(call.cost.normalize(), "f"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import aclosing
+from random import random
 
 from asking import ASK
 from limiting import Saying
@@ -65,6 +66,7 @@ def main(folder, *, calls=1, rpm=0, tpm=0, concurrent=0, tokens=0, window=1.0, s
             estimate=lambda _: int(tokens),
             longest=longest,
             tell=lambda *_, **__: None,
+            random=random,
         )
         for _ in range(int(calls)):
             try:

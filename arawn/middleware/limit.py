@@ -52,12 +52,6 @@ def observing(limits: Limits, backend: str, tell: Callable[..., None]) -> Callab
     return observe
 
 
-def _random() -> float:
-    from random import random  # only who waits needs it, and it takes milliseconds to load
-
-    return random()  # noqa: S311 -- it only spreads waits
-
-
 class _Rules(Value):
     """What every call of one backend is held to; see Limit."""
 
@@ -91,8 +85,8 @@ class _Limited(Generic[Inner]):
         estimate: Callable[[Any], int],
         longest: float,
         tell: Callable[..., None],
+        random: Callable[[], float],
         monotonic: Callable[[], float] = time.monotonic,
-        random: Callable[[], float] = _random,
     ) -> None:
         kept = _Kept(backend, tell)
         self._inner = inner

@@ -45,7 +45,7 @@ class Limit(Value):
 
     def window(self, now: float) -> str:
         """Return the name of the period that a time (seconds since the epoch) lies in: ``2026-11-21``, ``2026-11``."""
-        return "total" if self.period == "total" else _first_day(now)[: 10 if self.period == "day" else 7]
+        return "total" if self.period == "total" else day_of(now)[: 10 if self.period == "day" else 7]
 
 
 class Standing(Value):
@@ -122,5 +122,6 @@ def due_alerts(connection: Connection, standings: Sequence[Standing]) -> tuple[A
     return tuple(found)
 
 
-def _first_day(now: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(now))
+def day_of(moment: float) -> str:
+    """Return the day of UTC a time (seconds since the epoch) lies in."""
+    return time.strftime("%Y-%m-%d", time.gmtime(moment))

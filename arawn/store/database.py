@@ -89,7 +89,7 @@ class Database:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # a damaged file makes messages that are no text
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _not_written(self.path, error) from error
         finally:
             self.busy = False
@@ -104,7 +104,7 @@ class Database:
 
             try:
                 self._connection = self._current() or self._migrated()
-            except (sqlite3.Error, UnicodeDecodeError) as error:  # a damaged file makes messages that are no text
+            except (sqlite3.Error, UnicodeDecodeError) as error:
                 raise _unusable(self.path, error) from error
         return self._connection
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.errors import BudgetError
 from arawn.money import money, stored, usd
-from arawn.store.budgets import due_alerts, standing
+from arawn.store.budgets import day_of, due_alerts, standing
 from arawn.store.processes import alive
 from arawn.values import Value, replace
 
@@ -161,7 +161,9 @@ class Ledger:
                 connection.execute(_UPDATE, {**self._row(call, None), "id": opened.id})
             else:
                 connection.execute(_INSERT, self._row(call, None))
-            _spend(connection, _day(call.began), call.backend, (0 if call.cost is None else stored(call.cost)) - before)
+            _spend(
+                connection, day_of(call.began), call.backend, (0 if call.cost is None else stored(call.cost)) - before
+            )
             return call, due_alerts(connection, [self._standing(connection, limit) for limit in limits])
 
     def note(self, call: Call) -> None:
@@ -181,20 +183,16 @@ class Ledger:
         return connection.execute(_INSERT, self._row(call, worst)).lastrowid or 0
 
     def _row(self, call: Call, worst: Worst | None) -> dict[str, Any]:
-        usage, pending = call.usage, call.outcome == "pending"
+        pending = call.outcome == "pending"
         cost = None if call.cost is None else stored(call.cost)
         return {
-            "day": _day(call.began),
+            "day": day_of(call.began),
             "began": call.began,
             "session": call.session,
             "role": call.role,
             "backend": call.backend,
             "model": call.model,
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cache_read_tokens": usage.cache_read_tokens,
-            "cache_write_tokens": usage.cache_write_tokens,
-            "reasoning_tokens": usage.reasoning_tokens,
+            **call.usage.counts,
             "counted": call.counted,
             "cost": None if pending else cost,
             "latency_ms": call.latency_ms,
@@ -269,7 +267,3 @@ def _too_dear(worst: Worst, at: Standing) -> BudgetError:
 def _spend(connection: Connection, day: str, backend: str, amount: int) -> None:
     if amount:
         connection.execute(_SPEND, [day, backend, amount])
-
-
-def _day(began: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(began))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from arawn.errors import NotSavedError
 from arawn.messages import Usage
 from arawn.money import usd
+from arawn.store.budgets import day_of
 from arawn.store.calls import Call
 from arawn.store.ledger import Ledger
+from arawn.store.sessions import add_usage
 from arawn.values import Value, replace
 
 if TYPE_CHECKING:
@@ -152,6 +153,18 @@ class _Alike(NamedTuple):
     first: float | None
     firsts: int
 
+    @property
+    def usage(self) -> Usage:
+        """What they took."""
+        return Usage(
+            self.input_tokens,
+            self.output_tokens,
+            self.cache_read_tokens,
+            self.cache_write_tokens,
+            self.reasoning_tokens,
+            bool(self.guessed),
+        )
+
 
 class _Sums:
     """One group in the making."""
@@ -173,7 +186,7 @@ class _Sums:
             self._first += alike.first or 0.0
             self._firsts += alike.firsts
         if alike.outcome in _ANSWERED:
-            self._usage = _together(self._usage, alike)
+            self._usage = add_usage(self._usage, alike.usage)
             self._unpriced += alike.calls if alike.unpriced else 0
             self._priced += 0 if alike.unpriced else alike.calls
         if alike.outcome != "cached":
@@ -197,17 +210,6 @@ class _Sums:
         )
 
 
-def _together(usage: Usage, more: _Alike) -> Usage:
-    return Usage(
-        usage.input_tokens + more.input_tokens,
-        usage.output_tokens + more.output_tokens,
-        usage.cache_read_tokens + more.cache_read_tokens,
-        usage.cache_write_tokens + more.cache_write_tokens,
-        usage.reasoning_tokens + more.reasoning_tokens,
-        usage.estimated or bool(more.guessed),
-    )
-
-
 def _counted_as(outcome: str, *, failed: bool) -> tuple[str, ...]:
     match outcome:
         case "pending":
@@ -229,7 +231,7 @@ def _conditions(since: float, backend: str, model: str) -> tuple[str, list[objec
     values: list[object] = []
     if since > 0:
         conditions.append("day >= ? AND began >= ?")  # the day has an index
-        values += [time.strftime("%Y-%m-%d", time.gmtime(since)), since]
+        values += [day_of(since), since]
     if backend:
         conditions.append("backend = ?")
         values.append(backend)
