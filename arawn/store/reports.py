@@ -27,7 +27,7 @@ By: TypeAlias = Literal["backend", "model", "day", "session", "role"]
 
 _KEYS = {"backend": "backend", "model": "backend || '/' || model", "day": "day", "session": "session", "role": "role"}
 _SUMS = """
-    SELECT {key}, outcome, error <> '', counted <> 'reported', cost IS NULL, count(*), sum(cost),
+    SELECT {key}, outcome, error NOT IN ('', 'stopped'), counted <> 'reported', cost IS NULL, count(*), sum(cost),
         sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_write_tokens), sum(reasoning_tokens),
         sum(latency_ms), count(latency_ms), sum(first_token_ms), count(first_token_ms)
     FROM calls WHERE {conditions} GROUP BY 1, 2, 3, 4, 5

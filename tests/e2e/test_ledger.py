@@ -94,6 +94,8 @@ def test_r50_an_answer_stopped_by_a_signal_is_an_estimate(home, number):
     assert (outcome, error, said > 0, cost > 0) == ("interrupted", "stopped", True, True)
     shown = json.loads(home.run("sessions", "list", "--json").out)
     assert stored(usd(cost)) == cost
+    total = json.loads(home.run("usage", "--json").out)["total"]
+    assert (total["stopped"], total["failed"], total["error_rate"]) == (1, 0, 0.0)  # nobody is to blame
     assert shown[0]["cost"] == pytest.approx(float(usd(cost)))
 
 
