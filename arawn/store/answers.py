@@ -96,11 +96,12 @@ class Answers:
         One that is larger than all may be together is not kept. Raises NotSavedError when it cannot be written, and
         TypeError where an event holds what JSON cannot.
         """
-        written, now = dumps(events), float(self._now())
+        written = dumps(events)
         size = len(written) + _ROW
         if size > self._max_bytes:
             return
         with self._database.writing() as connection:
+            now = float(self._now())  # not before: what others write meanwhile would seem to be of the future
             self._expire(connection, now)
             checksum = _seal(key, now, written)
             connection.execute(_PUT, [key, now, now, backend, model, size, checksum, written])
