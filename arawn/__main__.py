@@ -21,7 +21,7 @@ def main() -> None:
 
     die_quietly()
     if argv[:1] == ["__complete"]:
-        from arawn.cli.complete import print_values
+        from arawn.cli.completion import print_values
 
         print_values(argv[1:])
         return

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from arawn import batch
-from arawn.assembly import Engine
-from arawn.batch import JOBS
+from arawn.batch import run as batch
+from arawn.batch.run import JOBS
 from arawn.config.sources import load
+from arawn.engine.assembly import Engine
+from arawn.engine.health import check
 from arawn.errors import ConfigError, UsageError
 from arawn.events import TextDelta, collect
-from arawn.health import check
 from arawn.messages import ChatRequest, Message, Role, Text
 from arawn.store.reports import Reports
 from arawn.values import Value, replace
@@ -25,13 +25,13 @@ from arawn.values import Value, replace
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
-    from arawn.batch import Answer, Questions
-    from arawn.catalog import ModelFacts
+    from arawn.batch.run import Answer, Questions
     from arawn.config.roles import Choice, RoleName
     from arawn.config.settings import Settings
+    from arawn.engine.health import Health
     from arawn.events import Events
-    from arawn.health import Health
     from arawn.messages import Response, Tool
+    from arawn.models.catalog import ModelFacts
     from arawn.store.budgets import Standing
     from arawn.store.calls import Call
     from arawn.store.reports import By, Report
@@ -161,7 +161,7 @@ class Client:
         return (await self._engine.embedder(choice).embed(texts)).vectors
 
     def batch(self, requests: Questions[ChatRequest], *, jobs: int = JOBS) -> AsyncGenerator[Answer[ChatRequest], None]:
-        """Answer many requests, ``jobs`` at a time, as they finish; see ``arawn.batch``. Close it by ``aclosing``."""
+        """Answer many requests, ``jobs`` at a time, as they finish; see ``batch.run``. Close it by ``aclosing``."""
         return batch.run(self, requests, jobs=jobs)
 
     def usage(self, by: By = "backend", since: float = 0.0) -> Report:

@@ -116,8 +116,8 @@ def main() -> None:
 async def _ask_all(calls: int, jobs: int) -> None:
     from asyncio import gather
 
-    from arawn.assembly import Engine
     from arawn.config.sources import load
+    from arawn.engine.assembly import Engine
     from arawn.messages import ChatRequest, Message, Role, Text
 
     engine = Engine.asynchronous(load(environ=os.environ, cwd=os.getcwd(), project=False))

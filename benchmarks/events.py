@@ -19,8 +19,8 @@ from benchmarks.report import Row
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from arawn.assembly import Engine
     from arawn.config.roles import Choice
+    from arawn.engine.assembly import Engine
     from benchmarks.peers import Peers
     from benchmarks.place import Place
 
@@ -39,8 +39,8 @@ def rows(place: Place, _peers: Peers) -> Iterator[Row]:
 
 def main() -> None:
     """Measure both in turns and print the medians."""
-    from arawn.assembly import Engine
     from arawn.config.sources import load
+    from arawn.engine.assembly import Engine
 
     engine = Engine.blocking(load(environ=os.environ, cwd=os.getcwd(), project=False))
     choice = engine.choose()
@@ -72,9 +72,9 @@ async def _events(engine: Engine, choice: Choice) -> int:
 
 
 async def _bytes(engine: Engine, choice: Choice) -> int:
-    from arawn.backends.clocks import Clocks, Patience
-    from arawn.backends.exchange import Outgoing, Peer
-    from arawn.backends.transport import BlockingTransport, Route
+    from arawn.network.deadlines import Clocks, Patience
+    from arawn.network.exchange import Outgoing, Peer
+    from arawn.network.transport import BlockingTransport, Route
 
     address = engine.settings.backend(choice.backend).base_url
     transport = BlockingTransport(Route({}))

@@ -60,15 +60,15 @@ def _answer() -> str:
 
 
 def _final_bytes() -> int:
-    from arawn.cli.markdown import render
-    from arawn.cli.theme import DEFAULT
+    from arawn.cli.render.markdown import render
+    from arawn.cli.render.theme import DEFAULT
 
     return len(render(_answer(), _SIZE[0], DEFAULT, colour=True).encode())
 
 
 def _stream(kind: str) -> None:
     from arawn.adapters.base import Quirks
-    from arawn.adapters.openai_chat import OpenAIChatAdapter
+    from arawn.adapters.openai.chat import OpenAIChatAdapter
     from arawn.events import TextDelta
 
     show, close = _live() if kind == "live" else _plain()
@@ -83,8 +83,8 @@ def _stream(kind: str) -> None:
 
 
 def _live() -> tuple[Callable[[str], None], Callable[[], None]]:
-    from arawn.cli.stream import LiveAnswer
-    from arawn.cli.theme import DEFAULT
+    from arawn.cli.render.stream import LiveAnswer
+    from arawn.cli.render.theme import DEFAULT
 
     answer = LiveAnswer(_write, size=lambda: _SIZE, mode="live", theme=DEFAULT, colour=True)
     return answer.text, answer.close

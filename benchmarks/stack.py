@@ -20,9 +20,9 @@ from benchmarks.report import Row
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from arawn.assembly import Engine
     from arawn.backends.base import Backend
     from arawn.config.roles import Choice
+    from arawn.engine.assembly import Engine
     from benchmarks.measure import Command
     from benchmarks.peers import Peers
     from benchmarks.place import Place
@@ -94,8 +94,8 @@ class _Cost(NamedTuple):
 
 def main() -> None:
     """Measure the stack and the bare backend in turns, and print a list a row: what, unit, goal, stack, bare."""
-    from arawn.assembly import Engine
     from arawn.config.sources import load
+    from arawn.engine.assembly import Engine
 
     engine = Engine.blocking(load(environ=os.environ, cwd=os.getcwd(), project=False))
     short, long = engine.choose("short"), engine.choose("long")
@@ -127,10 +127,10 @@ def main() -> None:
 def _bare(engine: Engine, choice: Choice) -> Backend:
     """Return the backend of a choice with nothing around it."""
     from arawn.adapters.base import Quirks
-    from arawn.adapters.openai_chat import OpenAIChatAdapter
-    from arawn.backends.endpoint import Endpoint
+    from arawn.adapters.openai.chat import OpenAIChatAdapter
     from arawn.backends.http import HttpBackend
-    from arawn.backends.transport import BlockingTransport, Route
+    from arawn.network.endpoint import Endpoint
+    from arawn.network.transport import BlockingTransport, Route
 
     endpoint = Endpoint(
         name=choice.backend,

@@ -3,7 +3,7 @@
 ``make generate`` runs it in the project's folder; tests hold each file in step with its source.
 """
 
-from arawn.cli.completions import script
+from arawn.cli.commands.completions import script
 from arawn.config.generate import main as write_configuration
 
 COMPLETIONS = {

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from booking import moment
+from support.ledger_rows import moment
 
-from arawn.cli import dates
+from arawn import dates
 from arawn.errors import UsageError
 
 NOW = moment("2026-11-21 13:45")

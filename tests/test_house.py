@@ -11,9 +11,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from asking import STREAM, streamed
-from loopback import Loopback
-from running import Home
+from support.http_backend import STREAM, streamed
+from support.loopback import Loopback
+from support.processes import Home
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = sorted((ROOT / "arawn").rglob("*.py"))
@@ -67,7 +67,7 @@ def test_ask_imports_only_what_a_plain_call_needs(home, words):
     with Loopback(streamed(*STREAM)) as server:
         home.configure(CONFIG.format(url=server.url))
         found = imported_by(home, "ask", *words, LOCAL_KEY="k")
-    assert "arawn.backends.transport" in found
+    assert "arawn.network.transport" in found
     assert heavy(found - {"sqlite3"}) == []  # what a call cost is always written down
     others = {f"arawn.adapters.{name}" for name in ("anthropic", "ollama", "openai_responses", "embeddings")}
     assert found & (others | {"arawn.backends.mock", "arawn.config.edit"}) == set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from arawn.adapters.base import path_for
-from arawn.adapters.openai_usage import parse_usage
+from arawn.adapters.openai.usage import parse_usage
 from arawn.adapters.payload import count_of, malformed, objects_of, parse_body, text_of
 from arawn.adapters.wire import Wire
 from arawn.messages import Embeddings, Usage

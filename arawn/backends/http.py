@@ -6,7 +6,7 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
 from arawn.adapters.failures import not_the_protocol
-from arawn.backends.tally import Tally
+from arawn.backends.usage_estimate import Tally
 from arawn.errors import BackendTimeoutError, ProtocolError, StreamInterruptedError
 from arawn.events import Finished
 from arawn.values import replace
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from arawn.adapters.base import Adapter, EmbeddingAdapter, HttpCall, StreamParser
-    from arawn.backends.clocks import Clocks
-    from arawn.backends.endpoint import Endpoint
-    from arawn.backends.exchange import Reply
     from arawn.errors import ArawnError
     from arawn.events import Events, StreamEvent
     from arawn.messages import ChatRequest, Embeddings, ModelCard
+    from arawn.network.deadlines import Clocks
+    from arawn.network.endpoint import Endpoint
+    from arawn.network.exchange import Reply
 
 _STREAMED = ("text/event-stream", "application/x-ndjson", "application/jsonl")
 _WHOLE = ("application/json",)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from arawn.backends.tally import size_of
+from arawn.backends.usage_estimate import size_of
 from arawn.backends.waiting import Waiting, loop_sleep
 from arawn.errors import BackendTimeoutError, ConfigError, ConnectionFailedError, StreamInterruptedError
 from arawn.events import (

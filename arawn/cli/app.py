@@ -77,7 +77,7 @@ def _nearest(command: str) -> list[str]:
 
 
 def _as_error(bug: Exception) -> ArawnError:
-    from arawn.secrets import mask
+    from arawn.secrets.references import mask
 
     error = ArawnError(
         f"this is a bug in arawn: {type(bug).__name__}: {mask(str(bug))}",

@@ -11,10 +11,10 @@ from arawn.cli.overrides import overrides
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from arawn.assembly import Engine
     from arawn.cli.output import Output
     from arawn.config.roles import Choice, RoleName
     from arawn.config.settings import BackendSettings, Settings
+    from arawn.engine.assembly import Engine
     from arawn.store.database import Database
 
 

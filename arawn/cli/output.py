@@ -172,6 +172,6 @@ def _traceback(error: BaseException) -> str:
     """Return where an error came from, with everything that looks like a key masked and nothing a terminal obeys."""
     import traceback
 
-    from arawn.secrets import mask
+    from arawn.secrets.references import mask
 
     return printable(mask("".join(traceback.format_exception(error))))

@@ -99,7 +99,7 @@ def global_options() -> Parser:
 
 def build(command: str) -> Parser:
     """Return the parser of one command."""
-    module = import_module(f"arawn.cli.{command}")
+    module = import_module(f"arawn.cli.commands.{command}")
     parser = Parser(
         prog=f"arawn {command}",
         description=module.__doc__,

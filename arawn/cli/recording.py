@@ -8,16 +8,16 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from arawn.errors import NotSavedError, UsageError
-from arawn.session import Session
+from arawn.session.session import Session
 from arawn.store.recorder import PAUSE
 from arawn.store.sessions import LAST, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from arawn.assembly import Engine
     from arawn.cli.context import Context
     from arawn.config.roles import Choice
+    from arawn.engine.assembly import Engine
     from arawn.events import Events
     from arawn.messages import ChatRequest, Message
     from arawn.store.records import Transcript

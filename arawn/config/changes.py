@@ -16,7 +16,7 @@ from arawn.config.schema import find
 from arawn.config.settings import KeyText
 from arawn.errors import ConfigError, NotSavedError, UsageError
 from arawn.files import read_file
-from arawn.secrets import mask
+from arawn.secrets.references import mask
 from arawn.store.audit import Change
 
 if TYPE_CHECKING:

@@ -288,7 +288,7 @@ def _withheld(table: Tree, own: Tree) -> str:
     address, mine = table.get("base_url", ""), own.get("base_url", "")
     if address == mine:
         return ""
-    from arawn.bindings import origin_of
+    from arawn.secrets.bindings import origin_of
 
     named, usual = origin_of(address), origin_of(mine) if mine else "no address of your own"
     return (

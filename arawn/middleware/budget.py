@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arawn import catalog
 from arawn.errors import BudgetError
 from arawn.messages import Usage
+from arawn.models import catalog
 from arawn.store.ledger import Worst
 from arawn.values import Value
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from arawn.catalog import ModelFacts
     from arawn.messages import ChatRequest
+    from arawn.models.catalog import ModelFacts
 
 USUAL_OUTPUT = 16_384
 """The longest answer, in tokens, of a model of which nobody says how long its answers can be."""

@@ -177,7 +177,7 @@ def _fits(output: OutputFormat, text: str) -> bool:
         return False
     if output.schema is None:
         return isinstance(value, dict)
-    from arawn.schemas import check_of
+    from arawn.answers.compile import check_of
 
     try:
         check_of(output.schema)(value)

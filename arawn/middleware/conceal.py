@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from arawn.backends.http import HttpBackend
     from arawn.events import Events
     from arawn.messages import ChatRequest, Embeddings, ModelCard
-    from arawn.secrets import Secret
+    from arawn.secrets.references import Secret
 
 
 class Conceal:

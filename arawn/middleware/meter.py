@@ -11,9 +11,9 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
 from arawn.errors import ArawnError, BackendError, BudgetError, ConfigError, NotSavedError
-from arawn.estimates import most_input, tokens, tokens_of_texts
 from arawn.events import Delta, Finished, Notice, ResponseBuilder
 from arawn.messages import Caller, Usage
+from arawn.models.estimates import most_input, tokens, tokens_of_texts
 from arawn.store.calls import Call
 from arawn.store.ledger import Opened, Reserved, Shift
 from arawn.values import replace

@@ -10,7 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from arawn.money import money, stored, usd
+from arawn.models.money import money, stored, usd
 from arawn.values import Value
 
 if TYPE_CHECKING:

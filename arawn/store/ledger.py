@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from arawn.errors import BudgetError
-from arawn.money import money, stored, usd
+from arawn.models.money import money, stored, usd
 from arawn.store.budgets import day_of, due_alerts, standing
 from arawn.store.processes import alive
 from arawn.values import Value, replace

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from arawn.errors import NotSavedError
 from arawn.messages import Usage
-from arawn.money import usd
+from arawn.models.money import usd
 from arawn.store.budgets import day_of
 from arawn.store.calls import Call
 from arawn.store.ledger import Ledger

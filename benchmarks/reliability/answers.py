@@ -14,8 +14,8 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from arawn.adapters.base import Quirks
-from arawn.backends.blocking import iterate
 from arawn.backends.mock import MockBackend
+from arawn.engine.blocking import iterate
 from arawn.errors import ConfigError, StreamInterruptedError
 from arawn.events import Finished, Notice, Started, TextDelta
 from arawn.messages import Caller, ChatRequest, FinishReason, Message, Role, Text, Usage
@@ -25,7 +25,7 @@ from arawn.store.answers import Answers
 from arawn.store.database import Database
 from benchmarks.reliability import recorded
 from benchmarks.reliability.score import Score
-from tests.replay import events_of
+from tests.support.recordings import events_of
 
 if TYPE_CHECKING:
     from arawn.events import Events, StreamEvent

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from benchmarks.reliability.score import Score
 from benchmarks.reliability.spoken import WHOLE
-from tests.loopback import Loopback
-from tests.running import Home
+from tests.support.loopback import Loopback
+from tests.support.processes import Home
 
 _PROCESSES = 64
 _CALLS = 20

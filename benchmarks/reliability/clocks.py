@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.reliability.score import Score
-from tests.loopback import CHUNKED, Drip, Loopback, Stall, chunked, head
-from tests.running import Home
+from tests.support.loopback import CHUNKED, Drip, Loopback, Stall, chunked, head
+from tests.support.processes import Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.loopback import Step
+    from tests.support.loopback import Step
 
 _SECONDS = 3.0
 _CONFIG = """\

@@ -12,22 +12,22 @@ from contextlib import aclosing
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from arawn.backends import blocking
-from arawn.backends.endpoint import Endpoint
 from arawn.backends.http import HttpBackend
-from arawn.backends.transport import BlockingTransport, Route
+from arawn.engine import blocking
 from arawn.errors import ArawnError, ConnectionFailedError, StreamInterruptedError
 from arawn.events import Finished, ResponseBuilder
 from arawn.messages import ChatRequest, Message, Role, Text
+from arawn.network.endpoint import Endpoint
+from arawn.network.transport import BlockingTransport, Route
 from benchmarks.reliability import recorded
 from benchmarks.reliability.score import Score
-from tests.loopback import CHUNKED, Fin, Loopback, Rst, chunked, head
-from tests.replay import promised
+from tests.support.loopback import CHUNKED, Fin, Loopback, Rst, chunked, head
+from tests.support.recordings import promised
 
 if TYPE_CHECKING:
-    from arawn.backends.transport import Transport
-    from tests.loopback import Step
-    from tests.replay import Recording
+    from arawn.network.transport import Transport
+    from tests.support.loopback import Step
+    from tests.support.recordings import Recording
 
 _ASK = ChatRequest("recorded", (Message(Role.USER, (Text("hi"),)),))
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from arawn.adapters.base import Quirks
 from arawn.adapters.ollama import OllamaAdapter
-from arawn.adapters.openai_chat import OpenAIChatAdapter
+from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.config import sources
 from arawn.config.decode import parse_or_problem
 from arawn.errors import ArawnError, ConfigError
 from arawn.events import Finished
 from benchmarks.reliability.score import Score
-from tests.replay import events_of
-from tests.running import Home
+from tests.support.processes import Home
+from tests.support.recordings import events_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

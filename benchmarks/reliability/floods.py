@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.reliability.score import Score
-from tests.loopback import Flood, Loopback, answer, head
-from tests.running import ARAWN, Home
+from tests.support.loopback import Flood, Loopback, answer, head
+from tests.support.processes import ARAWN, Home
 
 if TYPE_CHECKING:
-    from tests.loopback import Step
+    from tests.support.loopback import Step
 
 _MOST = 150  # MiB
 _CONFIG = """\

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.reliability.score import Score
-from tests.running import Home
+from tests.support.processes import Home
 
 _PROCESSES = 64
 _ECHO = '[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmode = "echo"\n'

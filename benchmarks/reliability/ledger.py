@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from benchmarks.reliability.score import Score
 from benchmarks.reliability.spoken import EVENTS, WHOLE, begun
-from tests.loopback import Fin, Loopback, Rst, Stall, answer
-from tests.running import Home
+from tests.support.loopback import Fin, Loopback, Rst, Stall, answer
+from tests.support.processes import Home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from subprocess import Popen
 
-    from tests.loopback import Step
+    from tests.support.loopback import Step
 
 _KEYS = '[models."m-1"]\ninput_price = 1\noutput_price = 2\n'
 _RETRIED = {"Retry-After": "0"}

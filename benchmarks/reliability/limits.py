@@ -14,9 +14,9 @@ from arawn.store.database import Database
 from arawn.store.limits import Limits, Permit, Quota
 from benchmarks.reliability.score import Score
 from benchmarks.reliability.spoken import WHOLE
-from tests.loopback import Loopback, answer
-from tests.running import Home
-from tests.stamped import Stamped
+from tests.support.loopback import Loopback, answer
+from tests.support.processes import Home
+from tests.support.request_times import Stamped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,14 @@ def score(_times: int) -> Score:
 
 def _seconds(score: Score, folder: str) -> None:
     """Share a window of a second: the permits' own times are exact."""
-    command = [sys.executable, str(_TESTS / "limited.py"), folder, f"calls={_CALLS}", f"rpm={_RPM}", "window=1"]
+    command = [
+        sys.executable,
+        str(_TESTS / "support" / "limited_process.py"),
+        folder,
+        f"calls={_CALLS}",
+        f"rpm={_RPM}",
+        "window=1",
+    ]
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_TESTS), str(_TESTS.parent)])}
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, text=True) for _ in range(_PROCESSES)]
     lines = [line.split() for each in started for line in each.communicate()[0].splitlines()]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from arawn.adapters.anthropic import AnthropicAdapter
+from arawn.adapters.anthropic.messages import AnthropicAdapter
 from arawn.adapters.base import Quirks
 from arawn.adapters.ollama import OllamaAdapter
-from arawn.adapters.openai_chat import OpenAIChatAdapter
-from arawn.adapters.openai_responses import OpenAIResponsesAdapter
-from tests.replay import recordings
+from arawn.adapters.openai.chat import OpenAIChatAdapter
+from arawn.adapters.openai.responses import OpenAIResponsesAdapter
+from tests.support.recordings import recordings
 
 if TYPE_CHECKING:
     from arawn.adapters.base import Adapter
-    from tests.replay import Recording
+    from tests.support.recordings import Recording
 
 _ADAPTERS: dict[str, Any] = {
     "anthropic-messages": AnthropicAdapter,

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.reliability.score import Score
-from tests.loopback import Loopback, answer
-from tests.running import Home
+from tests.support.loopback import Loopback, answer
+from tests.support.processes import Home
 
 _CANARY = "sk-canary-0123456789"
 _HEADERS = {"authorization": "Bearer ", "x-api-key": "", "api-key": "", "x-auth-token": "Token "}

@@ -12,7 +12,7 @@ from arawn.adapters.framing import SseDecoder
 from arawn.errors import ArawnError
 from benchmarks.reliability import recorded
 from benchmarks.reliability.score import Score
-from tests.replay import cut, events_of, normalised, promised
+from tests.support.recordings import cut, events_of, normalised, promised
 
 _PIECES = 30
 

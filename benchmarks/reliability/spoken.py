@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.loopback import CHUNKED, chunked, head
+from tests.support.loopback import CHUNKED, chunked, head
 
 
 def _event(**fields: object) -> bytes:

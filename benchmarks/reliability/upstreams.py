@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.reliability.score import Score
-from tests.loopback import CHUNKED, Fin, Loopback, Rst, Stall, answer, chunked, head
-from tests.running import Home
+from tests.support.loopback import CHUNKED, Fin, Loopback, Rst, Stall, answer, chunked, head
+from tests.support.processes import Home
 
 if TYPE_CHECKING:
-    from tests.loopback import Step
+    from tests.support.loopback import Step
 
 _SECONDS = 1
 _CONFIG = """\

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.reliability.score import Score
-from tests.running import Home
+from tests.support.processes import Home
 
 _WRITERS = 32
 _EACH = 50

@@ -5,9 +5,21 @@ import os
 from pathlib import Path
 
 import pytest
-from anthropic_answers import HELLO, adapter, block, end, gather, json_deltas, message_start, read, response, sse, text
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.anthropic_answers import (
+    HELLO,
+    adapter,
+    block,
+    end,
+    gather,
+    json_deltas,
+    message_start,
+    read,
+    response,
+    sse,
+    text,
+)
 
 from arawn.errors import ArawnError, OverloadedError, ProtocolError, StreamInterruptedError
 from arawn.events import Started, TextDelta, ToolCallDelta

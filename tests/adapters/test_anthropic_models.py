@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from arawn.adapters.anthropic import AnthropicAdapter
+from arawn.adapters.anthropic.messages import AnthropicAdapter
 from arawn.adapters.base import Quirks
 from arawn.errors import AuthenticationError, ProtocolError
 from arawn.messages import ModelCard

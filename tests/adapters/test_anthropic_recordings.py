@@ -6,9 +6,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from anthropic_answers import adapter, gather, read, response
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.anthropic_answers import adapter, gather, read, response
 
 from arawn.errors import (
     AuthenticationError,

@@ -4,9 +4,21 @@ import json
 from itertools import pairwise
 
 import pytest
-from anthropic_answers import HELLO, adapter, answer, block, end, json_deltas, message_start, read, response, sse, text
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.anthropic_answers import (
+    HELLO,
+    adapter,
+    answer,
+    block,
+    end,
+    json_deltas,
+    message_start,
+    read,
+    response,
+    sse,
+    text,
+)
 
 from arawn.events import (
     Finished,

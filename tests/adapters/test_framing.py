@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from replay import cut, needs_recordings, one_by_one
+from support.recordings import cut, needs_recordings, one_by_one
 
 from arawn.adapters.framing import MAX_EVENT, MAX_LINE, LineDecoder, SseDecoder, SseEvent
 from arawn.errors import ProtocolError

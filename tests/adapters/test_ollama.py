@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from wires import OLLAMA, WEATHER
+from support.protocols import OLLAMA, WEATHER
 
 from arawn.adapters.base import Quirks
 from arawn.errors import ProtocolError, RequestError

@@ -7,8 +7,8 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from replay import cut, events_of, needs_recordings, one, one_by_one, recordings, response_of
-from wires import OLLAMA
+from support.protocols import OLLAMA
+from support.recordings import cut, events_of, needs_recordings, one, one_by_one, recordings, response_of
 
 from arawn.errors import ModelNotAvailableError, StreamInterruptedError
 from arawn.messages import Usage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from wires import OLLAMA
+from support.protocols import OLLAMA
 
 from arawn.errors import ContextLengthError, ModelNotAvailableError, ProtocolError, ServerError, StreamInterruptedError
 from arawn.events import Finished, ReasoningDelta, Started, TextDelta, ToolCallDelta, ToolCallStarted

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from openai_talk import ADAPTER, HELLO, body_of, notices, rendered, sent
-from wires import WEATHER
+from support.openai_messages import ADAPTER, HELLO, body_of, notices, rendered, sent
+from support.protocols import WEATHER
 
 from arawn.adapters.base import Quirks
-from arawn.adapters.openai_chat import OpenAIChatAdapter
+from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.errors import (
     ProtocolError,
     RateLimitError,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openai_talk import ADAPTER, chunk, read, stream
-from replay import response_of
+from support.openai_messages import ADAPTER, chunk, read, stream
+from support.recordings import response_of
 
 from arawn.errors import (
     ArawnError,

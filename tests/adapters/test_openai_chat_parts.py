@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from openai_talk import ADAPTER, HELLO, chunk, notices, read, sent, stream
-from replay import response_of
+from support.openai_messages import ADAPTER, HELLO, chunk, notices, read, sent, stream
+from support.recordings import response_of
 
 from arawn.events import Finished, ToolCallDelta, ToolCallStarted
 from arawn.messages import (

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from replay import needs_recordings, recordings
+from support.recordings import needs_recordings, recordings
 
 from arawn.adapters.base import Quirks
-from arawn.adapters.openai_chat import OpenAIChatAdapter
+from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.messages import (
     ChatRequest,
     Image,
@@ -26,7 +26,7 @@ from arawn.messages import (
 )
 
 if TYPE_CHECKING:
-    from replay import Recording
+    from support.recordings import Recording
 
 
 def request_from(body: dict[str, Any]) -> tuple[ChatRequest, Quirks]:

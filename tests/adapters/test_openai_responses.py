@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from wires import RESPONSES, WEATHER
+from support.protocols import RESPONSES, WEATHER
 
 from arawn.adapters.base import Quirks
 from arawn.errors import ProtocolError, RequestError

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wires import RESPONSES, json_with
+from support.protocols import RESPONSES, json_with
 
 from arawn.errors import ArawnError, ProtocolError
 from arawn.events import TextDelta

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from wires import RESPONSES
+from support.protocols import RESPONSES
 
 from arawn.adapters.base import Quirks
 from arawn.errors import ProtocolError, QuotaExceededError, ServerError, StreamInterruptedError

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from replay import needs_recordings, recordings
+from support.recordings import needs_recordings, recordings
 
 from arawn.adapters.rate_limits import Allowance, Pace, parse_pace
 

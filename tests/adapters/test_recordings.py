@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from replay import cut, events_of, needs_recordings, one_by_one, promised, recordings
-from verdicts import adapter_for, check, kind_of
+from support.expected_answers import adapter_for, check, kind_of
+from support.recordings import cut, events_of, needs_recordings, one_by_one, promised, recordings
 
 from arawn.errors import ArawnError, BackendError, StreamInterruptedError
 from arawn.events import ResponseBuilder
@@ -19,7 +19,7 @@ from arawn.messages import FinishReason
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from replay import Recording
+    from support.recordings import Recording
 
     from arawn.adapters.base import StreamParser
     from arawn.events import StreamEvent

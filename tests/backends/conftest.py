@@ -6,7 +6,7 @@ import sys
 import textwrap
 
 import pytest
-from mlx_stand_in import PACKAGE, SAMPLING
+from support.mlx_stand_in import PACKAGE, SAMPLING
 
 
 @pytest.fixture

@@ -7,16 +7,15 @@ import socket
 from contextlib import aclosing
 
 import pytest
-from asking import ANSWER, ASK, DONE, STREAM, WHOLE, asking, endpoint, streamed
-from engines import BOTH_ENGINES
-from loopback import CHUNKED, Fin, Flood, Loopback, Pause, Rst, Stall, answer, chunked, head
+from support.http_backend import ANSWER, ASK, DONE, STREAM, WHOLE, asking, endpoint, streamed
+from support.loopback import CHUNKED, Fin, Flood, Loopback, Pause, Rst, Stall, answer, chunked, head
+from support.transports import BOTH_ENGINES
 
 from arawn import __version__
 from arawn.adapters.base import HttpCall, Quirks
 from arawn.adapters.embeddings import OpenAIEmbeddings
 from arawn.adapters.ollama import OllamaAdapter
-from arawn.adapters.openai_chat import OpenAIChatAdapter
-from arawn.backends.clocks import Patience
+from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.backends.http import HttpBackend, HttpEmbedder
 from arawn.errors import (
     AuthenticationError,
@@ -28,7 +27,8 @@ from arawn.errors import (
 )
 from arawn.events import Finished, Notice, Started, TextDelta
 from arawn.messages import ChatRequest, Usage
-from arawn.secrets import Secret
+from arawn.network.deadlines import Patience
+from arawn.secrets.references import Secret
 
 AUTH = [("Authorization", "Bearer "), ("x-api-key", ""), ("api-key", ""), ("X-Auth-Token", "Token ")]
 

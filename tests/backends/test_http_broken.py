@@ -5,14 +5,14 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
-from asking import ANSWER, STREAM, WHOLE, asking, streamed
-from engines import BOTH_ENGINES
-from loopback import CHUNKED, Drip, Fin, Flood, Loopback, Rst, answer, chunked, head
+from support.http_backend import ANSWER, STREAM, WHOLE, asking, streamed
+from support.loopback import CHUNKED, Drip, Fin, Flood, Loopback, Rst, answer, chunked, head
+from support.transports import BOTH_ENGINES
 
-from arawn.adapters.openai_chat import OpenAIChatAdapter
-from arawn.backends.clocks import Patience
+from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.errors import BackendTimeoutError, ConnectionFailedError, ProtocolError, StreamInterruptedError
 from arawn.events import Finished, TextDelta
+from arawn.network.deadlines import Patience
 
 AUTH = [("Authorization", "Bearer "), ("x-api-key", ""), ("api-key", ""), ("X-Auth-Token", "Token ")]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from mlx_stand_in import WEATHER, answer_to, called, events_of, request
+from support.mlx_stand_in import WEATHER, answer_to, called, events_of, request
 
-from arawn.backends.blocking import run
 from arawn.backends.mlx import MlxBackend
+from arawn.engine.blocking import run
 from arawn.events import Finished, Notice, Started, TextDelta, collect
 from arawn.messages import (
     ChatRequest,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from mlx_stand_in import answer_to, request
+from support.mlx_stand_in import answer_to, request
 
 from arawn.errors import ConfigError, ModelNotAvailableError, RequestError, ServerError, StreamInterruptedError
 

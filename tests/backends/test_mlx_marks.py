@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mlx_stand_in import WEATHER, answer_to, events_of, request
+from support.mlx_stand_in import WEATHER, answer_to, events_of, request
 
 from arawn.errors import ProtocolError
 from arawn.events import ReasoningDelta, TextDelta

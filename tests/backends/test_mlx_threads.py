@@ -6,10 +6,10 @@ import threading
 from contextlib import aclosing
 
 import pytest
-from mlx_stand_in import answer_to, called, request
+from support.mlx_stand_in import answer_to, called, request
 
-from arawn.backends.blocking import iterate
 from arawn.backends.mlx import MlxBackend
+from arawn.engine.blocking import iterate
 from arawn.events import TextDelta, collect
 
 

@@ -8,11 +8,11 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mocking import Clock, answer, asked, events_of
+from support.mock_backend import Clock, answer, asked, events_of
 
 from arawn import MessageMatcher, MockBackend, MockResponse
-from arawn.backends.blocking import run
 from arawn.backends.mock import DIMENSIONS
+from arawn.engine.blocking import run
 from arawn.events import Finished, ReasoningDelta, Started, TextDelta, ToolCallDelta, ToolCallStarted, collect
 from arawn.messages import (
     ChatRequest,

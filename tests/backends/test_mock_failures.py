@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from mocking import Clock, answer, asked
+from support.mock_backend import Clock, answer, asked
 
 from arawn import MockBackend, MockResponse, errors
-from arawn.backends.blocking import iterate
 from arawn.backends.mock import ERROR_KINDS
+from arawn.engine.blocking import iterate
 from arawn.errors import ArawnError, BackendError, ServerError, StreamInterruptedError
 from arawn.events import Started, TextDelta
 

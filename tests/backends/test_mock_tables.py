@@ -6,10 +6,10 @@ import json
 import tomllib
 
 import pytest
-from mocking import Clock, answer, asked
+from support.mock_backend import Clock, answer, asked
 
-from arawn.backends.blocking import run
 from arawn.backends.mock import ERROR_KINDS, from_table
+from arawn.engine.blocking import run
 from arawn.errors import BackendError, ConfigError, StreamInterruptedError
 from arawn.messages import FinishReason
 

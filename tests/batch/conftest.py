@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from answering import Answering
-from running import Home
+from support.answering_server import Answering
+from support.processes import Home
 
 
 @pytest.fixture

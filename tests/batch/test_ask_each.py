@@ -10,8 +10,8 @@ import threading
 import time
 
 import pytest
-from answering import echoed, together
-from running import ARAWN
+from support.answering_server import echoed, together
+from support.processes import ARAWN
 
 
 def each(home, lines, *words, **options):

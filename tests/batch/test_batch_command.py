@@ -10,8 +10,20 @@ import threading
 import time
 
 import pytest
-from answering import echoed, together
-from batching import ANSWERS, COST, PRICED, QUESTIONS, answers_to, batch, content, numbered, records, texts, write
+from support.answering_server import echoed, together
+from support.batch_runs import (
+    ANSWERS,
+    COST,
+    PRICED,
+    QUESTIONS,
+    answers_to,
+    batch,
+    content,
+    numbered,
+    records,
+    texts,
+    write,
+)
 
 # ---- what is written ----
 

@@ -12,9 +12,9 @@ import time
 
 import pexpect
 import pytest
-from answering import echoed
-from batching import ANSWERS, COST, PRICED, QUESTIONS, answers_to, batch, numbered, records, texts, write
-from running import ARAWN
+from support.answering_server import echoed
+from support.batch_runs import ANSWERS, COST, PRICED, QUESTIONS, answers_to, batch, numbered, records, texts, write
+from support.processes import ARAWN
 
 # ---- stopped ----
 

@@ -10,9 +10,9 @@ import sys
 import time
 
 import pytest
-from answering import echoed
-from batching import ANSWERS, QUESTIONS, batch, content, numbered, records, texts, write
-from running import ARAWN
+from support.answering_server import echoed
+from support.batch_runs import ANSWERS, QUESTIONS, batch, content, numbered, records, texts, write
+from support.processes import ARAWN
 
 KILLS = 20
 LINES = 1400

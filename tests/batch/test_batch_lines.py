@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
-from answering import Answering
-from batching import QUESTIONS, batch, content, records, texts, write
-from running import Home
+from support.answering_server import Answering
+from support.batch_runs import QUESTIONS, batch, content, records, texts, write
+from support.processes import Home
 
-from arawn.cli.questions import KEYS
+from arawn.batch.questions import KEYS
 
 SCHEMA = {"type": "object", "properties": {"rain": {"type": "boolean"}}, "required": ["rain"]}
 TOOL = {"type": "function", "function": {"name": "look", "description": "Look.", "parameters": SCHEMA}}

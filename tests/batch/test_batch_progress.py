@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from arawn.cli.output import Output
-from arawn.cli.progress import Progress, duration
+from arawn.cli.report.progress import Progress, duration
 from arawn.errors import ServerError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from calling import configure
+from support.python_api import configure
 
 KEPT = ("PATH", "SYSTEMROOT", "COVERAGE_PROCESS_START")
 

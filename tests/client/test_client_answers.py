@@ -6,8 +6,8 @@ import asyncio
 import json
 
 import pytest
-from calling import QUESTION, body_of, client_of, configure, mocked, streamed
-from loopback import Loopback
+from support.loopback import Loopback
+from support.python_api import QUESTION, body_of, client_of, configure, mocked, streamed
 
 import arawn
 from arawn import ChatRequest, Client, LLMMessage, Message, Role, Tool, collect, get_llm_client

@@ -6,8 +6,8 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from calling import QUESTION, body_of, client_of, configure, mocked, streamed
-from loopback import Loopback, answer
+from support.loopback import Loopback, answer
+from support.python_api import QUESTION, body_of, client_of, configure, mocked, streamed
 
 import arawn
 from arawn import Client, LLMConfig, get_llm_client

@@ -7,8 +7,8 @@ import json
 import re
 from contextlib import asynccontextmanager
 
-from calling import BEGUN, client_of, eventually, pieces, streamed
-from loopback import CHUNKED, Loopback, Pause, chunked, head
+from support.loopback import CHUNKED, Loopback, Pause, chunked, head
+from support.python_api import BEGUN, client_of, eventually, pieces, streamed
 
 from arawn import LLMConfig, get_llm_client
 

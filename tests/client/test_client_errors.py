@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from calling import BEGUN, REFUSED, client_of, eventually, mocked, pieces
-from loopback import CHUNKED, Loopback, answer, chunked, head
+from support.loopback import CHUNKED, Loopback, answer, chunked, head
+from support.python_api import BEGUN, REFUSED, client_of, eventually, mocked, pieces
 
 from arawn import get_llm_client
 from arawn.errors import AuthenticationError, BackendTimeoutError, ModelNotAvailableError, StreamInterruptedError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from calling import REFUSED, client_of
-from loopback import Loopback, answer
+from support.loopback import Loopback, answer
+from support.python_api import REFUSED, client_of
 
 from arawn import Client, LLMConfig, get_llm_client
 

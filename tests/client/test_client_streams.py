@@ -6,8 +6,8 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from calling import BEGUN, QUESTION, client_of, eventually, streamed
-from loopback import Loopback
+from support.loopback import Loopback
+from support.python_api import BEGUN, QUESTION, client_of, eventually, streamed
 
 from arawn import Client
 from arawn.events import Finished, Started, TextDelta

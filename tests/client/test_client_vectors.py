@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from calling import body_of, client_of, configure
-from loopback import Loopback, answer
+from support.loopback import Loopback, answer
+from support.python_api import body_of, client_of, configure
 
 from arawn import Client
 from arawn.errors import ConfigError

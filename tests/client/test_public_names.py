@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from calling import configure
+from support.python_api import configure
 
 import arawn
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from editing import CONFIG
+from support.config_file import CONFIG
 
 from arawn.config import sources
 from arawn.config.sources import load, project_trust

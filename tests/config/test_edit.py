@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from editing import CONFIG, change
+from support.config_file import CONFIG, change
 
 from arawn.config.edit import set_value, unset_value
 from arawn.errors import ConfigError, UsageError

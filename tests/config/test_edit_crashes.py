@@ -8,7 +8,7 @@ import sys
 import tomllib
 
 import pytest
-from editing import CONFIG
+from support.config_file import CONFIG
 
 KILLED_AT_EVERY_CALL = """
 import fcntl, os, sys, tomlkit, tomllib

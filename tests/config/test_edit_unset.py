@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from editing import CONFIG, change
+from support.config_file import CONFIG, change
 
 from arawn.config.edit import unset_value
 from arawn.errors import ConfigError

@@ -6,7 +6,6 @@ from typing import get_args
 
 import pytest
 
-from arawn import catalog
 from arawn.adapters.base import Quirks
 from arawn.backends.mock import ERROR_KINDS, from_table
 from arawn.config import schema
@@ -16,6 +15,7 @@ from arawn.config.schema import KEYS, find, key_tree
 from arawn.config.settings import BackendSettings, RoleSettings
 from arawn.config.sources import BUILT_IN, load
 from arawn.messages import Effort, FinishReason
+from arawn.models import catalog
 from arawn.values import as_dict, fields_of
 
 BACKEND_KEYS = {

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from running import Home
+from support.processes import Home
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,9 @@ import os
 from base64 import b64encode
 
 import pytest
-from asking import STREAM, WHOLE, streamed
-from loopback import Loopback, answer
-from running import ECHO
+from support.http_backend import STREAM, WHOLE, streamed
+from support.loopback import Loopback, answer
+from support.processes import ECHO
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 

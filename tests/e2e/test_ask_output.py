@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from asking import DONE, USAGE, delta, event, streamed
-from loopback import Loopback, Stall, chunked, head
+from support.http_backend import DONE, USAGE, delta, event, streamed
+from support.loopback import Loopback, Stall, chunked, head
 
 MOCK = '[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmax_retries = 0\n'
 CODE = "Here:\n```python\nprint('hi')\n```\nand\n```\nmore\n```\n"

@@ -11,9 +11,9 @@ import time
 from contextlib import closing
 
 import pytest
-from asking import DONE, STREAM, delta, streamed
-from loopback import CHUNKED, Loopback, Pause, Stall, chunked, head
-from running import ECHO
+from support.http_backend import DONE, STREAM, delta, streamed
+from support.loopback import CHUNKED, Loopback, Pause, Stall, chunked, head
+from support.processes import ECHO
 
 FAILING = ECHO + '[backends.f]\nadapter = "mock"\n[[backends.f.replies]]\nerror = "quota"\n'
 PIECES = [head(headers=CHUNKED), chunked(delta("Good "), delta("da"), end=False)]

@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from asking import STREAM, delta, streamed
-from filering import environ_of
-from loopback import Loopback, Stall, answer
+from support.file_keyring import environ_of
+from support.http_backend import STREAM, delta, streamed
+from support.loopback import Loopback, Stall, answer
 
 SOURCES = ("env", "keyring", "file", "literal")
 TOUCHLESS = [

@@ -9,10 +9,10 @@ import signal
 import stat
 
 import pytest
-from asking import DONE, USAGE, delta, streamed
-from chatting import CTRL_C, CTRL_D, PROMPT, Person, kept
-from loopback import CHUNKED, Fin, Loopback, Stall, chunked, head
-from running import ECHO
+from support.chat_terminal import CTRL_C, CTRL_D, PROMPT, Person, kept
+from support.http_backend import DONE, USAGE, delta, streamed
+from support.loopback import CHUNKED, Fin, Loopback, Stall, chunked, head
+from support.processes import ECHO
 
 END = [delta(finish_reason="stop"), USAGE, DONE]
 GOOD_DAY = streamed(delta("Good "), delta("day"), *END)

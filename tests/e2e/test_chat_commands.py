@@ -6,9 +6,9 @@ import json
 from base64 import b64encode
 
 import pytest
-from asking import DONE, USAGE, delta, streamed
-from chatting import CTRL_D, PROMPT, Person
-from loopback import Loopback
+from support.chat_terminal import CTRL_D, PROMPT, Person
+from support.http_backend import DONE, USAGE, delta, streamed
+from support.loopback import Loopback
 
 ANSWER = "Two ways:\n\n```python\nfirst()\n```\n\nor\n\n```\nsecond()\n```\n"
 REPLIES = streamed(delta(ANSWER), delta(finish_reason="stop"), USAGE, DONE)

@@ -11,10 +11,10 @@ import termios
 import time
 
 import pytest
-from asking import DONE, HALF, USAGE, delta
-from chatting import CTRL_C, CTRL_D, CTRL_Z, PATIENCE, PROMPT, Person, kept
-from loopback import CHUNKED, Loopback, Pause, Stall, chunked, head
-from running import ARAWN
+from support.chat_terminal import CTRL_C, CTRL_D, CTRL_Z, PATIENCE, PROMPT, Person, kept
+from support.http_backend import DONE, HALF, USAGE, delta
+from support.loopback import CHUNKED, Loopback, Pause, Stall, chunked, head
+from support.processes import ARAWN
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from asking import GOOD_DAY, HALF
-from chatting import CTRL_C, CTRL_D, ESC, PROMPT, Person
-from loopback import Loopback, Stall
-from running import ECHO
+from support.chat_terminal import CTRL_C, CTRL_D, ESC, PROMPT, Person
+from support.http_backend import GOOD_DAY, HALF
+from support.loopback import Loopback, Stall
+from support.processes import ECHO
 
 PASTED = "\x1b[200~def f():\r    return 1\r\x1b[201~"
 

@@ -10,10 +10,10 @@ from contextlib import closing
 
 import pexpect
 import pytest
-from asking import STREAM, streamed
-from filering import environ_of
-from loopback import Loopback, answer
-from running import ARAWN
+from support.file_keyring import environ_of
+from support.http_backend import STREAM, streamed
+from support.loopback import Loopback, answer
+from support.processes import ARAWN
 
 MODELS = answer(b'{"data": [{"id": "b-2"}, {"id": "a-1"}]}')
 KEY = "sk-0123456789-abcd"
@@ -83,7 +83,7 @@ def test_secrets_are_listed_by_name_and_place_and_deleted_by_name(home, ring):
         ["groq", "https://api.groq.com"],
     ]
     assert list(row) == ["name", "origins", "store", "created"]
-    assert (row["name"], row["origins"], row["store"]) == ("groq", ["https://api.groq.com"], "filering.FileRing")
+    assert (row["name"], row["origins"], row["store"]) == ("groq", ["https://api.groq.com"], "file_keyring.FileRing")
     assert home.run("secrets", "delete", "groq").out == 'deleted "groq"\n'
     assert json.loads(home.run("secrets", "list", "--json").out) == []
     gone = home.run("secrets", "delete", "groq")

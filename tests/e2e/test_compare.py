@@ -8,9 +8,9 @@ import signal
 
 import pexpect
 import pytest
-from asking import STREAM, delta, streamed
-from loopback import CHUNKED, Loopback, Stall, chunked, head
-from running import ARAWN
+from support.http_backend import STREAM, delta, streamed
+from support.loopback import CHUNKED, Loopback, Stall, chunked, head
+from support.processes import ARAWN
 
 CONFIG = """
 [llm]

@@ -8,7 +8,7 @@ import tomllib
 
 import jsonschema
 import pytest
-from loopback import Loopback
+from support.loopback import Loopback
 
 MINE = """\
 # My own words stay.

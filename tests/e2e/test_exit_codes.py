@@ -9,8 +9,8 @@ import socket
 from contextlib import closing
 
 import pytest
-from asking import DONE, STREAM, delta, streamed
-from loopback import Loopback, Stall, answer
+from support.http_backend import DONE, STREAM, delta, streamed
+from support.loopback import Loopback, Stall, answer
 
 MOCK = '[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmax_retries = 0\n'
 KINDS = {

@@ -10,9 +10,9 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from asking import STREAM, delta, streamed
-from ledgering import ask as rows
-from loopback import CHUNKED, Fin, Loopback, Pause, Rst, Stall, answer, chunked, head
+from support.http_backend import STREAM, delta, streamed
+from support.ledger_file import ask as rows
+from support.loopback import CHUNKED, Fin, Loopback, Pause, Rst, Stall, answer, chunked, head
 
 from arawn.store.database import Database
 

@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 import trustme
-from loopback import Loopback, Tunnel, answer, head
+from support.loopback import Loopback, Tunnel, answer, head
 
 ANTHROPIC = b"".join(
     b"event: %s\ndata: %s\n\n" % (event["type"].encode(), json.dumps(event).encode())

@@ -9,11 +9,11 @@ import time
 from contextlib import ExitStack
 
 import pytest
-from asking import DONE, STREAM, USAGE, delta, streamed
-from ledgering import ask
-from loopback import CHUNKED, Fin, Loopback, Rst, Stall, answer, chunked, head
+from support.http_backend import DONE, STREAM, USAGE, delta, streamed
+from support.ledger_file import ask
+from support.loopback import CHUNKED, Fin, Loopback, Rst, Stall, answer, chunked, head
 
-from arawn.money import stored, usd
+from arawn.models.money import stored, usd
 
 PRICES = '[models."m-1"]\ninput_price = 1\noutput_price = 2\n'
 AT_ONCE = {"Retry-After": "0"}

@@ -12,7 +12,7 @@ from e2e.upstream import NEEDED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from running import Home
+    from support.processes import Home
 
 pytestmark = NEEDED
 BOTH_PROTOCOLS = pytest.mark.parametrize("backend", ["chat", "messages"])

@@ -9,9 +9,9 @@ from base64 import b64encode
 from urllib.parse import quote
 
 import pytest
-from asking import DONE, STREAM, USAGE, delta, event, streamed
-from filering import environ_of
-from loopback import CHUNKED, Loopback, Stall, answer, chunked, head
+from support.file_keyring import environ_of
+from support.http_backend import DONE, STREAM, USAGE, delta, event, streamed
+from support.loopback import CHUNKED, Loopback, Stall, answer, chunked, head
 
 SOURCES = ("env", "keyring", "file", "literal")
 LOG = '[log]\nfile = "arawn.log"\n'

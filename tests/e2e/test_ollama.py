@@ -13,7 +13,7 @@ from e2e.upstream import NEEDED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from running import Home
+    from support.processes import Home
 
 pytestmark = NEEDED
 COLOUR = {

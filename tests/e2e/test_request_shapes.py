@@ -10,12 +10,12 @@ from typing import Any, get_args
 import pytest
 from e2e.upstream import NEEDED, python_with
 
-from arawn.adapters.anthropic import AnthropicAdapter
+from arawn.adapters.anthropic.messages import AnthropicAdapter
 from arawn.adapters.base import Quirks
 from arawn.adapters.embeddings import OllamaEmbeddings, OpenAIEmbeddings
 from arawn.adapters.ollama import OllamaAdapter
-from arawn.adapters.openai_chat import OpenAIChatAdapter
-from arawn.adapters.openai_responses import OpenAIResponsesAdapter
+from arawn.adapters.openai.chat import OpenAIChatAdapter
+from arawn.adapters.openai.responses import OpenAIResponsesAdapter
 from arawn.messages import (
     ChatRequest,
     Effort,

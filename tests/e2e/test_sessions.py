@@ -7,7 +7,7 @@ import re
 import time
 
 import pytest
-from running import ECHO
+from support.processes import ECHO
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2Jrm -rf \u202etxt.exe <script>alert(1)</script> | `x`"
 

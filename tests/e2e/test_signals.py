@@ -14,9 +14,9 @@ from contextlib import contextmanager
 
 import pexpect
 import pytest
-from asking import DONE, delta
-from loopback import CHUNKED, Loopback, Pause, Stall, chunked, head
-from running import ARAWN, ECHO
+from support.http_backend import DONE, delta
+from support.loopback import CHUNKED, Loopback, Pause, Stall, chunked, head
+from support.processes import ARAWN, ECHO
 
 STOPPING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 BEGUN = [head(headers=CHUNKED), chunked(delta("Good "), delta("da"), end=False)]

@@ -8,19 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from talking import store_in
+from support.conversations import store_in
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(os.name != "posix", reason="kill -9 and modes are POSIX")]
 
-TESTS = Path(__file__).parent.parent
+SUPPORT = Path(__file__).parents[1] / "support"
 ANSWER = "word " * 8
 KILLS = 20
 
 
 def start(folder, turns, *more):
-    path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    path = os.pathsep.join([str(SUPPORT.parent), str(SUPPORT.parents[1])])
     return subprocess.Popen(
-        [sys.executable, str(TESTS / "keeping.py"), str(folder), str(turns), *map(str, more)],
+        [sys.executable, str(SUPPORT / "recorded_process.py"), str(folder), str(turns), *map(str, more)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path},

@@ -7,9 +7,9 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
-from asking import STREAM, streamed
-from filering import environ_of
-from loopback import Loopback, answer
+from support.file_keyring import environ_of
+from support.http_backend import STREAM, streamed
+from support.loopback import Loopback, answer
 
 if TYPE_CHECKING:
     from pathlib import Path

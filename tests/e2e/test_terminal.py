@@ -12,9 +12,9 @@ from pathlib import Path
 import pexpect
 import pyte
 import pytest
-from asking import DONE, delta, streamed
-from loopback import CHUNKED, Loopback, Stall, answer, chunked, head
-from running import ARAWN
+from support.http_backend import DONE, delta, streamed
+from support.loopback import CHUNKED, Loopback, Stall, answer, chunked, head
+from support.processes import ARAWN
 
 HOSTILE = {
     "OSC 52 clipboard": "\x1b]52;c;cm0gLXJmIC8K\x07",

@@ -9,11 +9,11 @@ from contextlib import aclosing, closing
 from decimal import Decimal
 
 import pytest
-from loopback import Loopback, answer
+from support.loopback import Loopback, answer
 
 from arawn.adapters.base import Quirks
-from arawn.backends.blocking import iterate, sleep
 from arawn.backends.mock import MockBackend, MockResponse
+from arawn.engine.blocking import iterate, sleep
 from arawn.errors import ArawnError, StreamInterruptedError
 from arawn.events import (
     Finished,

@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
-from arawn.backends.blocking import iterate, run
+from arawn.engine.blocking import iterate, run
 from arawn.errors import ConnectionFailedError, ServerError
 from arawn.events import TextDelta
 from arawn.messages import ChatRequest
 from arawn.middleware.conceal import Conceal, ConcealEmbedder
-from arawn.secrets import Secret
+from arawn.secrets.references import Secret
 
 KEY = "a/secret+of=24characters"
 SECRETS = [Secret(KEY, "$env:KEY")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import aclosing, suppress
 
 import pytest
-from asking import ASK
+from support.http_backend import ASK
 
-from arawn.backends.blocking import iterate, run
+from arawn.engine.blocking import iterate, run
 from arawn.errors import (
     AuthenticationError,
     BackendTimeoutError,

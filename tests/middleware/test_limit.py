@@ -5,16 +5,16 @@ from __future__ import annotations
 from contextlib import aclosing
 
 import pytest
-from asking import ASK, endpoint
-from engines import BOTH_ENGINES
-from limiting import END, HI, Bench, Saying, heard, notices
-from loopback import Loopback, answer
+from support.http_backend import ASK, endpoint
+from support.limited_backend import END, HI, Bench, Saying, heard, notices
+from support.loopback import Loopback, answer
+from support.transports import BOTH_ENGINES
 
 from arawn.adapters.base import Quirks
-from arawn.adapters.openai_chat import OpenAIChatAdapter
-from arawn.backends.blocking import run
+from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.backends.http import HttpBackend
 from arawn.backends.mock import MockBackend, MockResponse
+from arawn.engine.blocking import run
 from arawn.errors import ContextLengthError, OverloadedError, RateLimitError
 from arawn.events import Notice
 from arawn.messages import Embeddings, Usage

@@ -6,10 +6,10 @@ import asyncio
 from contextlib import aclosing, suppress
 
 import pytest
-from asking import ASK
-from limiting import END, HI, Bench, Saying, heard
+from support.http_backend import ASK
+from support.limited_backend import END, HI, Bench, Saying, heard
 
-from arawn.backends.blocking import iterate
+from arawn.engine.blocking import iterate
 from arawn.errors import (
     BackendTimeoutError,
     BudgetError,

@@ -6,18 +6,18 @@ from contextlib import aclosing
 from decimal import Decimal
 
 import pytest
-from ledgering import NOON, ask, call, ended, file_of, ledger_in, limit, worst
+from support.ledger_file import NOON, ask, call, ended, file_of, ledger_in, limit, worst
 
-from arawn.backends.blocking import iterate, run
-from arawn.backends.blocking import sleep as no_sleep
 from arawn.backends.mock import MockBackend, MockResponse
-from arawn.catalog import ModelFacts
+from arawn.engine.blocking import iterate, run
+from arawn.engine.blocking import sleep as no_sleep
 from arawn.errors import BudgetError, ServerError, StreamInterruptedError
 from arawn.events import Finished, Notice, TextDelta, collect
 from arawn.messages import Caller, ChatRequest, Message, Role, Text, Thinking
 from arawn.middleware.budget import Tariff
 from arawn.middleware.meter import RESERVED_FOR, Books, Meter, MeterEmbedder
-from arawn.money import stored
+from arawn.models.catalog import ModelFacts
+from arawn.models.money import stored
 from arawn.store.calls import Call
 from arawn.values import replace
 

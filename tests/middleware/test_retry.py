@@ -5,16 +5,15 @@ from __future__ import annotations
 from contextlib import aclosing
 
 import pytest
-from asking import ASK, DONE, delta, endpoint, streamed
-from engines import BOTH_ENGINES
-from loopback import CHUNKED, Fin, Loopback, Rst, Stall, answer, chunked, head
+from support.http_backend import ASK, DONE, delta, endpoint, streamed
+from support.loopback import CHUNKED, Fin, Loopback, Rst, Stall, answer, chunked, head
+from support.transports import BOTH_ENGINES
 
 from arawn.adapters.base import Quirks
-from arawn.adapters.openai_chat import OpenAIChatAdapter
-from arawn.backends.blocking import iterate, run
-from arawn.backends.clocks import Patience
+from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.backends.http import HttpBackend
 from arawn.backends.mock import MockBackend, MockResponse
+from arawn.engine.blocking import iterate, run
 from arawn.errors import (
     AuthenticationError,
     BackendTimeoutError,
@@ -30,6 +29,7 @@ from arawn.errors import (
 from arawn.events import Finished, Notice, Started, TextDelta
 from arawn.messages import ChatRequest
 from arawn.middleware.retry import Retry, RetryEmbedder
+from arawn.network.deadlines import Patience
 
 GOOD = streamed(delta("Hi"), delta("!"), delta(finish_reason="stop"), DONE)
 SILENT = [head(headers=CHUNKED), chunked(delta(answer_id="a0"), end=False)]  # an answer begun, and no word of it

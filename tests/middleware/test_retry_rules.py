@@ -6,9 +6,9 @@ import time
 from email.utils import formatdate
 
 import pytest
-from asking import DONE, STREAM, delta, event, streamed
-from loopback import CHUNKED, Fin, Loopback, Rst, Stall, answer, chunked, head
-from running import Home
+from support.http_backend import DONE, STREAM, delta, event, streamed
+from support.loopback import CHUNKED, Fin, Loopback, Rst, Stall, answer, chunked, head
+from support.processes import Home
 
 SOON = {"retry-after-ms": "1"}
 SILENT = [head(headers=CHUNKED), chunked(delta(), end=False)]

@@ -7,11 +7,11 @@ from contextlib import closing
 from decimal import Decimal
 
 import pytest
-from ledgering import CENT, DAY, NOON, Clock, ask, bury, call, ended, file_of, ledger_in, limit, worst
+from support.ledger_file import CENT, DAY, NOON, Clock, ask, bury, call, ended, file_of, ledger_in, limit, worst
 
 from arawn.errors import BudgetError, NotSavedError
 from arawn.messages import Usage
-from arawn.money import stored
+from arawn.models.money import stored
 from arawn.store.ledger import LEASE, LEAST_OUTPUT, Opened, Reserved, Shift, Worst
 
 

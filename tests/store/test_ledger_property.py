@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
-from ledgering import NOON, Clock, ask, bury, call, ended, ledger_in, limit, worst
+from support.ledger_file import NOON, Clock, ask, bury, call, ended, ledger_in, limit, worst
 
 from arawn.errors import BudgetError
-from arawn.money import stored, usd
+from arawn.models.money import stored, usd
 from arawn.store.ledger import Reserved
 
 _OVERALL, _OWN = limit("10"), limit("4", "a")

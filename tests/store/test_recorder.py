@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from talking import Ticking, store_in
+from support.conversations import Ticking, store_in
 
 from arawn.errors import NotSavedError, UsageError
 from arawn.messages import FinishReason, Message, Response, Role, Text, Usage

@@ -6,7 +6,7 @@ from contextlib import closing
 from decimal import Decimal
 
 import pytest
-from booking import DEAD, DOLLAR, book, call, moment, title
+from support.ledger_rows import DEAD, DOLLAR, book, call, moment, title
 
 from arawn.errors import ConfigError
 from arawn.messages import Usage

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from talking import store_in
+from support.conversations import store_in
 
 from arawn.messages import Message, Reasoning, Role, Text
 from arawn.store import search

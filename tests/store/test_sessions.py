@@ -3,7 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from talking import Ticking, store_in
+from support.conversations import Ticking, store_in
 
 from arawn.errors import ConfigError, NotSavedError, UsageError
 from arawn.messages import Image, Message, Reasoning, Role, Text, ToolCall, Usage

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arawn.cli import standing
 from arawn.cli.context import names_backend
 from arawn.cli.output import Styled
-from arawn.cli.theme import THEMES
+from arawn.cli.render.theme import THEMES
+from arawn.cli.report import budget_status
 from arawn.errors import UsageError
-from arawn.money import money
+from arawn.models.money import money
 from arawn.values import replace
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def usage(chat: Chat, _words: str) -> None:
             ("output", f"{used.output_tokens:,} tokens, {used.reasoning_tokens:,} of them reasoning"),
             ("cost", "not known" if session.cost is None else money(session.cost)),
             ("context left", "not known" if left is None else f"about {left:,} tokens"),
-            *(("budget", standing.told(each)) for each in chat.budgets),
+            *(("budget", budget_status.told(each)) for each in chat.budgets),
         ],
     )
     if used.estimated:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from arawn.cli.repl.choosing import switch_model
 from arawn.cli.repl.reply import Waiting
-from arawn.cli.tables import print_table
+from arawn.cli.report.tables import print_table
 from arawn.errors import UsageError
-from arawn.money import money
-from arawn.turns import first_line
+from arawn.models.money import money
+from arawn.session.turns import first_line
 
 if TYPE_CHECKING:
     from arawn.cli.repl.loop import Chat

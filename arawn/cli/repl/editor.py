@@ -18,8 +18,8 @@ from prompt_toolkit.shortcuts import PromptSession
 from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import is_dumb_terminal
 
+from arawn.cli.render.screen import MARK
 from arawn.cli.repl import completion, keys, toolbar
-from arawn.cli.repl.screen import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

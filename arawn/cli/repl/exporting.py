@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from arawn.cli.answer import code_blocks
+from arawn.answers.record import code_blocks
 from arawn.cli.repl import clipboard
 from arawn.errors import UsageError
 from arawn.files import require_place, write_output
@@ -15,7 +15,7 @@ from arawn.store.records import Entry, SessionInfo, Transcript
 if TYPE_CHECKING:
     from arawn.cli.repl.loop import Chat
     from arawn.config.roles import Choice
-    from arawn.session import Session
+    from arawn.session.session import Session
 
 CODE = "code"
 

@@ -16,7 +16,7 @@ from prompt_toolkit.history import History
 
 from arawn.errors import ArawnError
 from arawn.files import open_private, open_private_lock, read_file, write_private
-from arawn.secrets import mask
+from arawn.secrets.references import mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,8 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from arawn import __version__
-from arawn.assembly import Engine
-from arawn.cli import figures, standing
+from arawn.cli.render.screen import Screen
 from arawn.cli.repl import commands, completion, toolbar
 from arawn.cli.repl.attachments import Attachments
 from arawn.cli.repl.attention import Attention, read
@@ -19,16 +18,17 @@ from arawn.cli.repl.editor import Editor
 from arawn.cli.repl.history import FILE, TypedLines
 from arawn.cli.repl.names import Names
 from arawn.cli.repl.reply import Reply
-from arawn.cli.repl.screen import Screen
 from arawn.cli.repl.terminal import Terminal
 from arawn.cli.repl.warmth import warm_up
+from arawn.cli.report import budget_status, figures
 from arawn.cli.signals import Interrupted, handed_to
+from arawn.engine.assembly import Engine
 from arawn.errors import ArawnError, BackendError, ConfigError, NotSavedError
 from arawn.folders import data_folder
 from arawn.messages import ChatRequest, Usage
-from arawn.session import Session
+from arawn.session.session import Session
+from arawn.session.turns import PARTIAL, first_line
 from arawn.store.sessions import LAST, Sessions
-from arawn.turns import PARTIAL, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -83,7 +83,7 @@ class Chat:
     @property
     def budgets(self) -> tuple[Standing, ...]:
         """How the budgets stand that count for what answers. Raises ConfigError when the store cannot be used."""
-        return standing.standings(self.settings, self._database, self.session.choice.backend)
+        return budget_status.standings(self.settings, self._database, self.session.choice.backend)
 
     def run(self) -> int:
         """Talk until the user leaves; return the exit code. A signal's Interrupted comes after all is in order."""
@@ -225,7 +225,7 @@ class Chat:
         room = [] if left is None else [f"{figures.tokens(left)} left"]
         files = [f"{len(self.attachments.described)} attached"] if self.attachments.described else []
         private = ["private"] if session.private else []
-        budget = standing.part(self.settings, self._database, session.choice.backend)
+        budget = budget_status.part(self.settings, self._database, session.choice.backend)
         return toolbar.ordered(self.who, [*private, *used, *room], budget, files)
 
     def _show_last(self) -> None:

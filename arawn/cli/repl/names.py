@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arawn.catalog import known_ids
-from arawn.cli.theme import THEMES
+from arawn.cli.render.theme import THEMES
 from arawn.errors import ArawnError
+from arawn.models.catalog import known_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from arawn.cli import figures
-from arawn.cli.figures import SEPARATOR
 from arawn.cli.guard import one_line
-from arawn.cli.lines import Line, Span, width
-from arawn.cli.painter import Painter
+from arawn.cli.render.lines import Line, Span, width
+from arawn.cli.render.painter import Painter
+from arawn.cli.report import figures
+from arawn.cli.report.figures import SEPARATOR
 from arawn.events import Finished, Notice, ReasoningDelta, RefusalDelta, TextDelta
 from arawn.messages import FinishReason
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
-    from arawn.cli.repl.screen import Screen
+    from arawn.cli.render.screen import Screen
     from arawn.events import StreamEvent
     from arawn.messages import Usage
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arawn.cli.figures import SEPARATOR
-from arawn.cli.standing import MARK
+from arawn.cli.report.budget_status import MARK
+from arawn.cli.report.figures import SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from arawn.assembly import Engine
     from arawn.config.roles import Choice
+    from arawn.engine.assembly import Engine
 
 
 def warm_up(engine: Engine, choice: Choice) -> None:
     """Load it, in a thread of its own."""
-    for name in ("arawn.cli.stream", "arawn.backends.looped"):  # the latter comes with the first connection
+    for name in ("arawn.cli.render.stream", "arawn.network.looped"):  # the latter comes with the first connection
         import_module(name)
     engine.backend(choice)

@@ -1,0 +1,1 @@
+"""The OpenAI APIs: Chat Completions, as many services speak it, and Responses."""

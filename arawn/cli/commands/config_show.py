@@ -1,0 +1,205 @@
+"""What the configuration says: as TOML, as JSON, with origins, or with the state of every key. No key is ever shown."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from arawn.cli.output import Styled
+from arawn.cli.report.tables import print_table
+from arawn.engine.assembly import bindings_of
+from arawn.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from arawn.cli.context import Context
+    from arawn.cli.report.tables import Cell
+    from arawn.config.roles import RoleName
+    from arawn.config.settings import BackendSettings, Origin, Settings
+
+Path = tuple[str, ...]
+_OPEN = "not set, and no key is found: a running Ollama would answer"
+
+
+def show(context: Context) -> int:
+    """Print the configuration, or what --secrets asks for."""
+    arguments, settings = context.arguments, context.settings
+    if arguments.secrets:
+        return _show_secrets(context)
+    values = dict(_chosen(settings, arguments.key, everything=arguments.all))
+    if arguments.key and not values:
+        raise UsageError(f"{arguments.key} is not set", hints=["arawn config show --all"])
+    if arguments.json:
+        context.output.data(json.dumps(_tree(values), ensure_ascii=False))
+    elif arguments.origin:
+        _show_origins(context, values)
+    else:
+        _show_toml(context, values)
+    if not arguments.json and not arguments.key:
+        _show_roles(context)
+    return 0
+
+
+def get(context: Context) -> int:
+    """Print one value: text as it is, anything else as JSON."""
+    key = context.arguments.key
+    value = context.settings.value(key)
+    if value is None:
+        raise UsageError(f"{key} is not set", hints=["arawn config show --all"])
+    safe = _masked(_split(key), value)
+    context.output.data(safe if isinstance(safe, str) else json.dumps(safe, ensure_ascii=False))
+    return 0
+
+
+def _chosen(settings: Settings, key: str | None, *, everything: bool) -> Iterator[tuple[Path, Any]]:
+    """Yield the leaves to show: under a key, or all that somebody set, or also everything built in."""
+    start = _split(key) if key else ()
+    for path, value in _leaves(settings.tree, ()):
+        if path[: len(start)] != start:
+            continue
+        if key or everything or settings.origin(_joined(path)).layer not in ("built-in", "default"):
+            yield path, _masked(path, value)
+
+
+def _leaves(tree: Any, at: Path) -> Iterator[tuple[Path, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*at, name))
+        else:
+            yield (*at, name), value
+
+
+def _masked(path: Path, value: Any) -> Any:
+    """Return a value as it may be shown: a key that stands in the file itself is not."""
+    if isinstance(value, dict):
+        return {name: _masked((*path, name), inner) for name, inner in value.items()}
+    if not isinstance(value, str) or (path[-1] == "api_key" and value.startswith("$")):
+        return value
+    return "(literal, not shown)" if path[-1] == "api_key" or _gives_away(path, value) else value
+
+
+def _gives_away(path: Path, value: str) -> bool:
+    """Whether a value is, or holds, what opens a door: by its look, or by the name of the header it is for."""
+    from arawn.secrets.references import looks_like_secret, mask
+
+    header = f"{path[-1]}: {value}"
+    return looks_like_secret(value) or (path[-2:-1] in (("headers",), ("query",)) and mask(header) != header)
+
+
+def _tree(values: dict[Path, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path, value in values.items():
+        table = tree
+        for part in path[:-1]:
+            table = table.setdefault(part, {})
+        table[path[-1]] = value
+    return tree
+
+
+def _show_toml(context: Context, values: dict[Path, Any]) -> None:
+    import tomlkit
+
+    text = tomlkit.dumps(_tree(values)).strip("\n")
+    for line in text.splitlines():
+        context.output.line(line)
+
+
+def _show_origins(context: Context, values: dict[Path, Any]) -> None:
+    rows: list[tuple[Cell, ...]] = []
+    for path, value in values.items():
+        name = _joined(path)
+        origin = context.settings.origin(name)
+        place = "" if origin.layer == "built-in" else _place(origin)
+        written = json.dumps(value, ensure_ascii=False)  # of a plain value, what TOML has too
+        rows.append((f"{name} = {written}", Styled(f"# {origin.layer}  {place}".rstrip(), "dim")))
+    print_table(context.output, ("value", "origin"), rows)
+
+
+def _show_roles(context: Context) -> None:
+    """Say which backend and model each role comes to; nobody is asked for it."""
+    from arawn.engine.assembly import Engine
+
+    engine = Engine.blocking(context.settings)
+    roles: tuple[tuple[str, RoleName], ...] = (
+        ("[llm]", "llm"),
+        ("[memory.indexing]", "indexing"),
+        ("[embeddings]", "embeddings"),
+    )
+    for title, role in roles:
+        try:
+            choice = engine.choose(role=role, probe=False)
+            text = f"# {title} is served by {choice.backend}/{choice.model}"
+        except ConfigError as error:
+            text = f"# {title}: {error.message if role == 'embeddings' or _is_chosen(context.settings) else _OPEN}"
+        context.output.line(Styled(text, "dim"))
+
+
+def _is_chosen(settings: Settings) -> bool:
+    return bool(settings.llm.backend or settings.llm.model)
+
+
+def _show_secrets(context: Context) -> int:
+    """Look up every key that is configured, and say where it points and whether it is found."""
+    from arawn.secrets.references import check
+
+    settings, rows, found = context.settings, [], 0
+    for path, reference, table in _references(settings):
+        finding = check(
+            reference,
+            backend=table.name,
+            target=table.base_url,
+            environ=settings.environ,
+            bindings=bindings_of(settings),
+        )
+        good = finding.state in ("ok", "PLAIN")
+        found += good
+        place = _place(settings.origin(path))
+        state = Styled(finding.state, "good" if good else "error")
+        rows.append((path, finding.reference, place, state, f"{finding.tail} {finding.sentence}".strip()))
+    if context.arguments.json:
+        keys = ("key", "reference", "origin", "state", "detail")
+        plain = [dict(zip(keys, (*row[:3], row[3].text, row[4]), strict=True)) for row in rows]
+        context.output.data(json.dumps(plain))
+    elif rows:
+        print_table(context.output, ("secret", "reference", "from", "state", ""), rows)
+        context.output.line(f"{found} of {len(rows)} resolve. No key is ever printed whole.")
+    else:
+        context.output.line("no key is configured, and no backend's key variable is set")
+    return 0
+
+
+def _place(origin: Origin) -> str:
+    if origin.layer == "built-in":
+        return origin.layer
+    return f"{origin.path}:{origin.line}" if origin.line else origin.path or origin.layer
+
+
+def _references(settings: Settings) -> Iterator[tuple[str, str, BackendSettings]]:
+    """Yield the keys somebody set, and the built-in ones whose variable is set or whose backend is in use."""
+    wanted = {settings.llm.backend, settings.indexing.backend, settings.embeddings.backend}
+    sections = {"backends": settings.backend, "embeddings": settings.embeddings_backend}
+    for section, decoded in sections.items():
+        for name, table in settings.tree.get(section, {}).items():
+            reference = table.get("api_key") if isinstance(table, dict) else None
+            path = _joined((section, name, "api_key"))
+            variable = str(reference).removeprefix("$env:")
+            if isinstance(reference, str) and (
+                settings.origin(path).layer != "built-in" or name in wanted or variable in settings.environ
+            ):
+                yield path, reference, decoded(name)
+
+
+def _split(key: str) -> Path:
+    from arawn.config.lines import split_key
+
+    try:
+        return split_key(key)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _joined(path: Path) -> str:
+    from arawn.config.lines import join_key
+
+    return join_key(path)

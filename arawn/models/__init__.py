@@ -1,0 +1,1 @@
+"""Facts about models: what they take and cost, and estimates of tokens."""

@@ -1,0 +1,1 @@
+"""References to secrets, where each may be sent, and the keyring."""

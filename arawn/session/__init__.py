@@ -1,0 +1,1 @@
+"""A conversation: its turns, its compaction, its place in the store."""

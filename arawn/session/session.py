@@ -1,0 +1,399 @@
+"""A conversation without a screen: history, turns, what they took, what still fits, and that nothing said is lost.
+
+The user's message is kept before the call, the answer while it comes. It runs on either engine, one answer at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
+
+from arawn.errors import ArawnError, ContextLengthError, IncompleteAnswerError, UsageError
+from arawn.events import Delta, Finished, Notice, collect
+from arawn.messages import Caller, ChatRequest, Message, Role, Text, Usage
+from arawn.models.estimates import tokens
+from arawn.session import compaction
+from arawn.session.turns import Answer, Turn, first_line, turns_of
+from arawn.store.recorder import Recorder
+from arawn.store.sessions import add_cost, add_usage
+from arawn.values import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from decimal import Decimal
+
+    from arawn.backends.base import Backend
+    from arawn.errors import NotSavedError
+    from arawn.events import Events, StreamEvent
+    from arawn.messages import Part, Response
+    from arawn.models.catalog import ModelFacts
+    from arawn.store.recorder import Draft
+    from arawn.store.records import Transcript
+    from arawn.store.sessions import Sessions
+
+Overflow: TypeAlias = Literal["summary", "drop", "error"]
+"""What happens to the oldest turns when the conversation outgrows the context window."""
+_PLAIN = ChatRequest("", ())
+
+
+class Chosen(Protocol):
+    """A backend and one of its models, as the engine chose them."""
+
+    @property
+    def backend(self) -> str:
+        """The name of the backend."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The id of the model."""
+        ...
+
+
+C = TypeVar("C", bound=Chosen)
+
+
+class Engine(Protocol[C]):
+    """What a conversation needs of the assembly."""
+
+    def choose(
+        self, backend: str | None = None, model: str | None = None, role: Literal["llm", "indexing"] = "llm"
+    ) -> C:
+        """Say what serves a role. Raises ConfigError when nothing can."""
+        ...
+
+    def backend(self, choice: C) -> Backend:
+        """Return the backend of a choice with its middleware."""
+        ...
+
+    def complete(self, request: ChatRequest, choice: C) -> ChatRequest:
+        """Fill what a request leaves open."""
+        ...
+
+    def facts(self, backend: str, model: str) -> ModelFacts | None:
+        """Return what is known of a model."""
+        ...
+
+    def cost(self, response: Response, choice: C) -> Decimal | None:
+        """Return what an answer cost in USD, None where that is not known."""
+        ...
+
+
+class Session(Generic[C]):
+    """A conversation with what ``choice`` names. ``sessions`` keeps it; without one it is private, nothing is kept.
+
+    ``request`` holds what every call asks for besides its messages and model, and may be set at any time. ``usage``
+    and ``cost`` (USD; None: not known) are of all answers, also those undone. ``name`` is given to the session when it
+    begins.
+    """
+
+    def __init__(
+        self,
+        engine: Engine[C],
+        choice: C,
+        *,
+        sessions: Sessions | None = None,
+        request: ChatRequest = _PLAIN,
+        system: str = "",
+        name: str = "",
+        overflow: Overflow = "summary",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.choice = choice
+        self.request = request
+        self.overflow: Overflow = overflow
+        self.name = name
+        self.title = ""
+        self.usage = Usage()
+        self.cost: Decimal | None = None
+        self._engine = engine
+        self._recorder = Recorder(sessions, clock=clock)
+        self._system = system
+        self._turns: list[Turn] = []
+        self._summary = ""
+        self._compacted = 0
+        self._told: set[str] = set()
+        self._asking_again = False
+
+    def resume(self, transcript: Transcript) -> Self:
+        """Go on with a kept conversation; its system prompt counts unless this one has its own. Returns this one."""
+        info = transcript.info
+        self.name, self.title, self.usage, self.cost = info.name, info.title, info.usage, info.cost
+        self._recorder.id = info.id
+        self._turns = turns_of(transcript.entries)
+        self._summary = info.summary
+        self._compacted = sum(turn.number <= info.summarised for turn in self._turns)
+        if self._system:
+            with self._recorder.guarded():
+                self._recorder.instruct(self._system)
+        self._system = self._system or info.system
+        return self
+
+    @property
+    def id(self) -> str:
+        """The id of the session; empty before the first turn is kept, and where nothing is."""
+        return self._recorder.id
+
+    @property
+    def private(self) -> bool:
+        """Whether nothing is kept."""
+        return not self._recorder.keeps
+
+    @property
+    def unsaved(self) -> NotSavedError | None:
+        """Why something was not kept, where that was not raised yet: the answer failed too, or its reader left."""
+        return self._recorder.failure
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns, oldest first."""
+        return tuple(self._turns)
+
+    @property
+    def history(self) -> tuple[Message, ...]:
+        """All messages, oldest first; the metadata of an answer that was cut says ``partial``."""
+        return tuple(message for turn in self._turns for message in turn.messages)
+
+    @property
+    def system(self) -> str:
+        """The conversation's own system prompt; empty leaves it to the configuration."""
+        return self._system
+
+    @system.setter
+    def system(self, text: str) -> None:
+        self._recorder.instruct(text)
+        self._system = text
+
+    def send(self, parts: str | Sequence[Part]) -> Events:
+        """Say something and stream the answer. Close it by ``aclosing``: what came until then is kept.
+
+        Raises what the backend raises; ContextLengthError when the conversation is too long and ``overflow`` is
+        ``error``; UsageError when the session's name is taken; and after the whole answer NotSavedError when something
+        could not be kept.
+        """
+        said = (Text(parts),) if isinstance(parts, str) else tuple(parts)
+        return self._converse(Message(Role.USER, said))
+
+    def preview(self, message: Message) -> ChatRequest:
+        """Return the request ``send`` would make of a message, were all that was said before to fit."""
+        return self._completed(len(self._turns), message)
+
+    def catch_up(self) -> None:
+        """Keep what has come of an answer and is not kept yet: call it now and then while nothing more comes."""
+        self._recorder.catch_up()
+
+    def retry(self) -> Events:
+        """Ask the last question again, as ``send`` does; the old answer goes when the new one begins."""
+        self._turn(len(self._turns))
+        return self._converse(None)
+
+    def edit(self, turn: int, text: str) -> Events:
+        """Ask the question of a turn (1 is the first) in other words, as ``send`` does; its images stay.
+
+        What was said after it stays in the original: the conversation goes on in a branch.
+        """
+        kept = (part for part in self._turn(turn).question.parts if not isinstance(part, Text))
+        if turn < len(self._turns):
+            self.branch(turn - 1)
+        else:
+            self.undo()
+        return self.send((*kept, Text(text)))
+
+    def undo(self) -> Turn:
+        """Remove the last turn and return it. Raises UsageError when there is none."""
+        last = self._turn(len(self._turns))
+        self._recorder.undo(last.number)
+        self._cut(len(self._turns) - 1)
+        return last
+
+    def branch(self, turn: int | None = None) -> str:
+        """Go on from the end of a turn (None: the last) in a session of its own; return its id, empty if not kept."""
+        count = len(self._turns) if turn is None else turn
+        if count:
+            self._turn(count)
+        made = self._recorder.branch(self._last_number(count))
+        self.name = ""
+        self._cut(count)
+        return made
+
+    def switch(self, backend: str | None, model: str | None) -> C:
+        """Go on with another backend or model. Raises ConfigError for what is not defined; then nothing changes."""
+        self.choice = self._engine.choose(backend, model)
+        return self.choice
+
+    def rename(self, name: str) -> None:
+        """Give the conversation a name, an empty one takes it away. Raises UsageError for one that is taken."""
+        self._recorder.rename(name)
+        self.name = name
+
+    def retitle(self, title: str) -> None:
+        """Give the conversation another title."""
+        self.title = first_line(title)
+        self._recorder.retitle(self.title)
+
+    async def make_title(self) -> str:
+        """Let the indexing role make the title, from the first turn; when it cannot, the title stays. Returns it."""
+        first = self._turn(1)
+        with suppress(ArawnError):
+            made = await self._indexed(lambda choice: compaction.title_request(choice.model, first.messages))
+            self.retitle(made.strip("\"'*#. ") or self.title)
+        return self.title
+
+    def context_left(self) -> int | None:
+        """Return about how many tokens still fit beside the longest answer; None where the window is not known."""
+        request = self._completed(len(self._turns))
+        limit = self._room(request)
+        return None if limit is None else max(0, limit - tokens(request.messages))
+
+    async def compact(self) -> Notice | None:
+        """From now on send a summary in place of all turns but the last; None when there is nothing to summarise."""
+        upto = len(self._turns) - 1
+        return await self._compact(upto, summarise=True) if upto > self._compacted else None
+
+    async def _converse(self, message: Message | None) -> Events:
+        """Stream an answer to the message; None asks the last question again."""
+        if message is not None:
+            self._open(message)
+        self._asking_again = message is None
+        backend, model = self.choice.backend, self.choice.model
+        answer = Answer(backend, model)
+        draft = self._recorder.draft(self._turns[-1].number, backend=backend, model=model)
+        try:
+            for notice in await self._make_room():
+                yield notice
+            answer.request = self._completed(len(self._turns) - 1, self._turns[-1].question)
+            async with aclosing(self._engine.backend(self.choice).stream(answer.request)) as events:
+                async for event in events:
+                    answer.builder.add(event)
+                    if isinstance(event, Finished):
+                        self._settle(answer, draft, None)
+                    if not self._was_told(event):
+                        yield event
+                    if isinstance(event, Delta):  # only now: nobody should wait for a disk to read on
+                        draft.offer(answer.builder.response)
+        except BaseException as error:
+            self._settle(answer, draft, error)
+            raise
+        self._recorder.raise_failure()
+
+    def _open(self, message: Message) -> None:
+        """Begin a turn: it is kept before anything is sent."""
+        title = self.title or first_line(message.text) or "(no words)"
+        backend, model = self.choice.backend, self.choice.model
+        number = self._recorder.open(
+            message, backend=backend, model=model, title=title, system=self._system, name=self.name
+        )
+        if not self.title:
+            with self._recorder.guarded():
+                self.retitle(title)
+        self._turns.append(Turn((message,), number))
+
+    def _settle(self, answer: Answer, draft: Draft, error: BaseException | None) -> None:
+        """End an answer, once: count it, put it into its turn, keep it. Where nothing came, an older one stays."""
+        turn = self._turns[-1]
+        if answer.settled:
+            return
+        response, status = answer.end(error)
+        came = status == "complete" or response.message.parts
+        if not came and turn.answer is not None:
+            return
+        cost = None if status == "error" else self._spend(response, self.choice)
+        if came:
+            self._turns[-1] = replace(turn, messages=(turn.question, response.message))
+        draft.finish(response, status, cost)
+
+    def _spend(self, response: Response, choice: C) -> Decimal | None:
+        cost = self._engine.cost(response, choice)
+        self.usage, self.cost = add_usage(self.usage, response.usage), add_cost(self.cost, cost)
+        return cost
+
+    async def _make_room(self) -> tuple[Notice, ...]:
+        """Leave out old turns when the last one does not fit beside them, and say so."""
+        older = self._turns[self._compacted : -1]
+        if not older:
+            return ()
+        request = self._completed(len(self._turns) - 1, self._turns[-1].question)
+        limit, total = self._room(request), tokens(request.messages)
+        if limit is None or total <= limit:
+            return ()
+        if self.overflow == "error":
+            raise ContextLengthError(
+                f"the conversation has outgrown the context window of {self.choice.model}: it has about {total:,} "
+                f"tokens, and {limit:,} leave room for an answer",
+                backend=self.choice.backend,
+                hints=['begin a new one, or let old turns be summarised: chat.overflow = "summary"'],
+            )
+        going = compaction.surplus([tokens(turn.sendable) for turn in older], total, limit)
+        return (await self._compact(self._compacted + going, summarise=self.overflow == "summary"),)
+
+    async def _compact(self, upto: int, *, summarise: bool) -> Notice:
+        """Send no more the turns up to this one; a summary of them instead, if it is wanted and can be made."""
+        said = "no longer sent"
+        if summarise:
+            try:
+                self._summary = await self._summarised(self._turns[self._compacted : upto])
+                said = "sent as a summary from now on"
+            except ArawnError as error:
+                said = f"no longer sent, since no summary could be made: {error.message}"
+        self._compacted = upto
+        self._recorder.summarise(self._summary, self._last_number(upto))
+        return Notice("dropped", f"to fit the context window, the first {upto} turns are {said}")
+
+    async def _summarised(self, turns: Sequence[Turn]) -> str:
+        messages = [message for turn in turns for message in turn.messages]
+
+        def request(choice: C) -> ChatRequest:
+            limit = compaction.room(self._engine.facts(choice.backend, choice.model), None)
+            return compaction.summary_request(choice.model, self._summary, messages, limit)
+
+        return await self._indexed(request)
+
+    async def _indexed(self, request: Callable[[C], ChatRequest]) -> str:
+        """Let the indexing role answer. Raises ArawnError when it cannot, or says nothing."""
+        choice = self._engine.choose(role="indexing")
+        asked = replace(request(choice), caller=Caller("indexing", self.id))
+        response = await collect(self._engine.backend(choice).stream(asked))
+        self._spend(response, choice)
+        if not response.text.strip():
+            raise IncompleteAnswerError(f"{choice.backend} answered with nothing")
+        return response.text.strip()
+
+    def _completed(self, upto: int, *more: Message) -> ChatRequest:
+        """Return the request with what is sent of the turns before ``upto``, and then these messages."""
+        older = [message for turn in self._turns[self._compacted : upto] for message in turn.sendable]
+        messages = compaction.with_summary((*older, *more), self._summary)
+        system = (Message(Role.SYSTEM, (Text(self._system),)),) if self._system else ()
+        caller = Caller("llm", self.id, fresh=self._asking_again)
+        request = replace(self.request, model=self.choice.model, messages=(*system, *messages), caller=caller)
+        return self._engine.complete(request, self.choice)
+
+    def _room(self, request: ChatRequest) -> int | None:
+        return compaction.room(self._engine.facts(self.choice.backend, self.choice.model), request.max_tokens)
+
+    def _turn(self, number: int) -> Turn:
+        if not 1 <= number <= len(self._turns):
+            have = f"it has {len(self._turns)}" if self._turns else "nothing was said yet"
+            raise UsageError(f"the conversation has no turn {number}: {have}")
+        return self._turns[number - 1]
+
+    def _last_number(self, count: int) -> int:
+        """Return the store's number of the last of so many turns that is kept."""
+        return max((turn.number for turn in self._turns[:count]), default=0)
+
+    def _cut(self, count: int) -> None:
+        """Forget the turns after so many, and a summary that speaks of one of them."""
+        del self._turns[count:]
+        if not count:
+            self.title = ""
+        if self._compacted > count:
+            self._summary, self._compacted = "", 0
+            self._recorder.summarise("", 0)
+
+    def _was_told(self, event: StreamEvent) -> bool:
+        """Whether it says again what is not sent: an adapter says so of every request."""
+        if not (isinstance(event, Notice) and event.kind == "dropped"):
+            return False
+        known = event.text in self._told
+        self._told.add(event.text)
+        return known

@@ -1,0 +1,255 @@
+"""What becomes of connections: which are used again, which never, and what is left when someone stops waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import time
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from support.loopback import CHUNKED, Drip, Fin, Loopback, Pause, Stall, answer, chunked, head
+from support.transports import BOTH_ENGINES, Engine, clocks, fetched, outgoing
+
+from arawn.network import pool
+from arawn.network.transport import AsyncTransport, Route
+
+ON_ASYNCIO = Engine("asyncio")
+DRIP = Drip(chunked(b"more", end=False), 0.02)  # a server that sends notices who leaves
+
+
+# ---- Used again, or not ----
+
+
+@BOTH_ENGINES
+@pytest.mark.parametrize("surplus", [answer(b'{"stale": 1}'), b"\r\n", b"x"], ids=["an answer", "a line", "a byte"])
+def test_bytes_after_an_answer_never_become_the_next_one(engine, surplus):
+    with Loopback([answer(b'{"a": 1}') + surplus], [answer(b'{"b": 2}')]) as server:
+
+        async def story(transport):
+            return [await fetched(transport, server.url) for _ in range(2)]
+
+        assert engine.play(story) == [(200, b'{"a": 1}'), (200, b'{"b": 2}')]
+        assert server.connections == 2
+
+
+@BOTH_ENGINES
+@pytest.mark.parametrize("status", [200, 204])
+def test_nor_do_those_after_an_answer_that_nobody_read(engine, status):
+    with Loopback([answer(b"", status) + answer(b'{"stale": 1}')], [answer(b'{"b": 2}')]) as server:
+
+        async def story(transport):
+            reply = await transport.send(outgoing(server.url), clocks())
+            await reply.aclose()
+            return await fetched(transport, server.url)
+
+        assert engine.play(story) == (200, b'{"b": 2}')
+        assert server.connections == 2
+
+
+@BOTH_ENGINES
+def test_bytes_that_come_while_nothing_is_asked_end_the_connection(engine):
+    with Loopback(
+        [answer(b'{"a": 1}'), Pause(0.05), answer(b'{"stale": 1}'), Stall()], [answer(b'{"b": 2}')]
+    ) as server:
+
+        async def story(transport):
+            first = await fetched(transport, server.url)
+            time.sleep(0.3)  # noqa: ASYNC251 -- the loop has no turn either, and must notice all the same
+            return first, await fetched(transport, server.url)
+
+        assert engine.play(story) == ((200, b'{"a": 1}'), (200, b'{"b": 2}'))
+        assert server.connections == 2
+
+
+@BOTH_ENGINES
+def test_a_server_that_wants_to_close_is_left_alone(engine):
+    with Loopback([answer(b"{}", headers={"Connection": "close"}), Fin()]) as server:
+
+        async def story(transport):
+            for _ in range(2):
+                await fetched(transport, server.url)
+
+        engine.play(story)
+        assert server.connections == 2
+
+
+@BOTH_ENGINES
+def test_a_connection_that_was_idle_for_long_is_not_used_again(engine, monkeypatch):
+    monkeypatch.setattr(pool, "KEPT_FOR", -1.0)
+    with Loopback([answer(b"{}")]) as server:
+
+        async def story(transport):
+            for _ in range(3):
+                await fetched(transport, server.url)
+
+        engine.play(story)
+        assert (len(server.requests), server.connections) == (3, 3)
+
+
+@BOTH_ENGINES
+def test_closing_a_reply_twice_does_not_disturb_who_has_its_connection_now(engine):
+    with Loopback(
+        [answer(b'{"a": 1}')], [head(headers=CHUNKED), chunked(b"begun", end=False), Pause(0.1), chunked()]
+    ) as server:
+
+        async def story(transport):
+            first = await transport.send(outgoing(server.url), clocks())
+            await first.read()
+            await first.aclose()
+            second = await transport.send(outgoing(server.url), clocks())
+            await first.aclose()
+            try:
+                return await second.read()
+            finally:
+                await second.aclose()
+
+        assert engine.play(story) == b"begun"
+        assert server.connections == 1
+
+
+@BOTH_ENGINES
+def test_what_stands_before_a_broken_chunk_is_handed_on_with_it_in_one_read(engine):
+    with Loopback([head(headers=CHUNKED) + chunked(b"one", b"two", end=False) + b"banana\r\n"]) as server:
+
+        async def story(transport):
+            reply = await transport.send(outgoing(server.url), clocks())
+            try:
+                return await reply.beginning(100)
+            finally:
+                await reply.aclose()
+
+        assert engine.play(story) == b"onetwo"
+
+
+@BOTH_ENGINES
+def test_closing_the_transport_closes_connections_at_work_too(engine):
+    with Loopback([head(headers=CHUNKED), DRIP]) as server:
+
+        async def story(transport):
+            reply = await transport.send(outgoing(server.url), clocks())
+            await transport.aclose()
+            await reply.aclose()
+
+        engine.play(story)
+        server.idle()
+
+
+# ---- Many at a time ----
+
+
+class Echo(asyncio.Protocol):
+    """Answers each request with its own body; a request comes in one piece."""
+
+    def __init__(self, connections):
+        self._connections = connections
+
+    def connection_made(self, transport):
+        self._connections.append(transport)
+        self._transport = transport
+
+    def data_received(self, data):
+        self._transport.write(answer(data.partition(b"\r\n\r\n")[2]))
+
+
+def test_many_calls_at_a_time_get_each_its_own_answer():
+    connections = []
+
+    async def ask(transport, url, numbers):
+        for number in numbers:
+            reply = await transport.send(outgoing(url, method="POST", body=b"%d" % number), clocks())
+            try:
+                assert await reply.read() == b"%d" % number
+            finally:
+                await reply.aclose()
+
+    async def story(transport):
+        server = await asyncio.get_running_loop().create_server(lambda: Echo(connections), "127.0.0.1", 0)
+        url, numbers = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", iter(range(400))
+        await asyncio.gather(*(ask(transport, url, numbers) for _ in range(32)))
+        server.close()
+        for connection in connections:
+            connection.abort()
+        assert list(numbers) == []
+
+    ON_ASYNCIO.play(story)
+    assert len(connections) == 32
+
+
+# ---- Nobody waits any more ----
+
+MOMENTS = {
+    "shaking hands": ("https", [Stall()]),
+    "waiting for an answer": ("http", [Drip(b"HTTP/1.1 200 Slow", 0.02)]),
+    "reading one": ("http", [head(headers=CHUNKED), DRIP]),
+}
+
+
+@pytest.mark.parametrize(("scheme", "script"), MOMENTS.values(), ids=MOMENTS)
+def test_who_is_cancelled_leaves_no_connection_open(scheme, script):
+    async def story(url):
+        transport = AsyncTransport(Route({}))
+        task = asyncio.ensure_future(fetched(transport, url))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.to_thread(server.idle)
+        await transport.aclose()
+
+    with Loopback(script) as server:
+        asyncio.run(story(f"{scheme}://127.0.0.1:{server.port}/"))
+        assert server.connections == 1
+
+
+@contextmanager
+def full_queue(host, port=0):
+    """A port where connecting takes for ever: the queue is full, and the system drops what knocks."""
+    with socket.create_server((host, port), backlog=0) as full, ExitStack() as waiting:
+        for _ in range(3):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
+
+
+def test_who_is_cancelled_while_connecting_leaves_no_socket_open():
+    async def story(url):
+        transport = AsyncTransport(Route({}))
+        task = asyncio.ensure_future(fetched(transport, url))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await transport.aclose()
+
+    with full_queue("127.0.0.1") as port:
+        asyncio.run(story(f"http://127.0.0.1:{port}/"))
+    gc.collect()  # an open socket would warn now, and a warning is an error
+
+
+# ---- Hosts of several addresses ----
+
+
+@pytest.fixture
+def two_addresses(monkeypatch):
+    """A name of two addresses: the first does not answer, at the second a server does."""
+    with Loopback([answer(b"{}")]) as server, full_queue("127.0.0.2", server.port):
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, server.port))
+            for host in ("127.0.0.2", "127.0.0.1")
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        yield f"http://far.example:{server.port}/"
+
+
+@BOTH_ENGINES
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(engine, two_addresses):
+    assert engine.play(lambda transport: fetched(transport, two_addresses, connect=2.0)) == (200, b"{}")
+
+
+def test_on_asyncio_it_costs_no_more_than_a_moment(two_addresses):
+    began = time.monotonic()
+    assert ON_ASYNCIO.play(lambda transport: fetched(transport, two_addresses, connect=60.0)) == (200, b"{}")
+    assert time.monotonic() - began < 10

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import sys
+from threading import Event
+
+import keyring
+import pytest
+from keyring.backends import fail, null
+from support.keyrings import (
+    BuslessRing,
+    Chain,
+    ForgetfulRing,
+    HangingRing,
+    LockedRing,
+    MemoryRing,
+    PlaintextRing,
+    TalkativeRing,
+)
+
+from arawn.errors import SecretError
+from arawn.secrets.keychain import Keychain, Trouble
+
+CANARY = "canary-4711-value"
+
+
+@pytest.fixture
+def use(monkeypatch):
+    """Make a keyring the one in use, as the user's keyring configuration would."""
+
+    def choose(ring):
+        monkeypatch.setattr(keyring.core, "_keyring_backend", ring)
+        return ring
+
+    yield choose
+    HangingRing.released.set()
+    HangingRing.released = Event()
+
+
+def test_r17_a_secret_is_stored_read_and_deleted(use):
+    ring = use(MemoryRing())
+
+    kind = Keychain().write("groq", CANARY)
+
+    assert kind.endswith(".MemoryRing")
+    assert ring.kept == {("arawn", "groq"): CANARY}
+    assert Keychain().read("groq") == CANARY
+    assert Keychain().delete("groq")
+    assert not Keychain().delete("groq")
+
+
+def test_a_name_without_an_entry_is_missing(use):
+    use(MemoryRing())
+
+    trouble = Keychain().read("groq")
+
+    assert trouble == Trouble("MISSING", "$keyring:groq has no entry in the keyring", ("arawn secrets set groq",))
+
+
+def test_r17_a_call_ends_within_three_seconds():
+    assert Keychain().seconds <= 3
+
+
+def test_r17_a_hung_keyring_is_left_behind(use):
+    use(HangingRing())
+    keychain = Keychain(seconds=0.05)
+
+    trouble = keychain.read("groq")
+
+    assert isinstance(trouble, Trouble)
+    assert trouble.state == "BROKEN"
+    assert trouble.sentence.endswith(".HangingRing did not answer within 0.05 s")
+    with pytest.raises(SecretError, match="HangingRing did not answer within"):
+        keychain.write("groq", CANARY)
+
+
+@pytest.mark.parametrize(
+    ("ring", "state", "cause"),
+    [
+        (LockedRing(), "LOCKED", "LockedRing failed: KeyringLocked: Failed to unlock the collection!"),
+        (BuslessRing(), "LOCKED", "BuslessRing failed: InitError: no session bus"),
+        (fail.Keyring(), "BROKEN", "keyring.backends.fail.Keyring failed: NoKeyringError: No recommended backend"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_r17_a_failure_names_backend_cause_and_two_ways_out(use, ring, state, cause):
+    use(ring)
+
+    trouble = Keychain().read("groq")
+
+    assert isinstance(trouble, Trouble)
+    assert trouble.state == state
+    assert cause in trouble.sentence
+    assert "\n" not in trouble.sentence
+    assert "$env:NAME" in trouble.hints[0]
+    assert "$file:/PATH" in trouble.hints[0]
+
+
+@pytest.mark.parametrize(
+    "ring", [null.Keyring(), fail.Keyring(), PlaintextRing(), Chain()], ids=lambda ring: type(ring).__module__
+)
+def test_r17_a_keyring_that_keeps_nothing_safe_stores_nothing(use, ring):
+    use(ring)
+
+    with pytest.raises(SecretError, match=r"does not keep secrets safely: nothing was stored") as caught:
+        Keychain().write("groq", CANARY)
+
+    assert "$env:NAME" in caught.value.hints[0]
+    assert getattr(ring, "kept", {}) == {}
+
+
+def test_r17_a_plaintext_keyring_stores_when_it_is_allowed_by_name(use):
+    ring = use(PlaintextRing())
+    kind = f"{PlaintextRing.__module__}.PlaintextRing"
+
+    assert Keychain(allow_backend=kind).write("groq", CANARY) == kind
+    assert ring.kept == {("arawn", "groq"): CANARY}
+
+
+@pytest.mark.parametrize("ring", [ForgetfulRing(), null.Keyring()], ids=["forgetful", "null"])
+def test_r17_a_write_that_did_not_happen_is_noticed(use, ring):
+    use(ring)
+    kind = f"{type(ring).__module__}.{type(ring).__qualname__}"
+
+    with pytest.raises(SecretError, match="did not keep 'groq', though it said so"):
+        Keychain(allow_backend=kind).write("groq", CANARY)
+
+
+def test_r14_a_keyring_that_quotes_the_value_is_not_quoted(use):
+    use(TalkativeRing())
+
+    with pytest.raises(SecretError, match="PasswordSetError: could not store …") as caught:
+        Keychain().write("groq", CANARY)
+
+    assert CANARY not in repr(caught.value)
+
+
+def test_r17_without_the_keyring_package_the_alternatives_are_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keyring", None)
+
+    trouble = Keychain().read("groq")
+
+    assert isinstance(trouble, Trouble)
+    assert trouble.sentence == "the keyring package is not installed"
+    assert "$env:NAME" in trouble.hints[0]
+    assert trouble.hints[1] == "or: pip install keyring"

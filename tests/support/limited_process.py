@@ -1,0 +1,80 @@
+"""A process that calls a limited backend: ``python limited.py FOLDER NAME=VALUE …`` (see ``main``).
+
+It prints ``taken T`` for a permit, ``began T`` and ``ended T`` around the call itself, ``failed KIND`` for one that was
+given up, T in seconds of the clock that all processes of a machine share.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import aclosing
+from random import random
+
+from support.http_backend import ASK
+from support.limited_backend import Saying
+
+from arawn.engine.blocking import run, sleep
+from arawn.errors import ArawnError
+from arawn.events import TextDelta
+from arawn.middleware.limit import Limit
+from arawn.store.database import Database
+from arawn.store.limits import Limits, Permit, Quota
+
+
+class Announcing(Limits):
+    def acquire(self, backend, quota, tokens):
+        got = super().acquire(backend, quota, tokens)
+        if isinstance(got, Permit):
+            say("taken", got.taken)
+        return got
+
+
+class Working(Saying):
+    """Takes ``seconds`` for each answer."""
+
+    def __init__(self, seconds):
+        super().__init__(TextDelta("Hi"))
+        self.seconds = seconds
+
+    async def stream(self, request):
+        say("began", time.monotonic())
+        async with aclosing(super().stream(request)) as events:
+            async for event in events:
+                yield event
+        await sleep(self.seconds)
+        say("ended", time.monotonic())
+
+
+def say(what, value):
+    print(what, value, flush=True)
+
+
+async def ask(limited):
+    async with aclosing(limited.stream(ASK)) as events:
+        async for _ in events:
+            pass
+
+
+def main(folder, *, calls=1, rpm=0, tpm=0, concurrent=0, tokens=0, window=1.0, seconds=0.0, longest=60.0):
+    with Database(f"{folder}/arawn.db") as database:
+        limited = Limit(
+            Working(seconds),
+            Announcing(database, window=window),
+            Quota(int(rpm) or None, int(tpm) or None, int(concurrent) or None),
+            sleep=sleep,
+            estimate=lambda _: int(tokens),
+            longest=longest,
+            tell=lambda *_, **__: None,
+            random=random,
+        )
+        for _ in range(int(calls)):
+            try:
+                run(ask(limited))
+            except ArawnError as error:
+                say("failed", error.kind)
+
+
+if __name__ == "__main__":
+    named = (word.partition("=") for word in sys.argv[2:])
+    main(sys.argv[1], **{name: float(value) for name, _, value in named})
