@@ -8,18 +8,19 @@ from arawn.cli.render.screen import Screen
 from arawn.events import Notice, ReasoningDelta, RefusalDelta, TextDelta
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from arawn.answers.record import Record
-    from arawn.cli.context import Context
+    from arawn.cli.output import Output
     from arawn.events import StreamEvent
 
 
 class PaintedPrinter:
     """Writes Markdown as it comes, with the reasoning before it folded to a line."""
 
-    def __init__(self, context: Context) -> None:
-        self._output = context.output
-        theme = context.settings.value("chat.theme") or "default"
-        self._live = Screen(context.output, context.environ, theme).answer()
+    def __init__(self, output: Output, environ: Mapping[str, str], theme: str) -> None:
+        self._output = output
+        self._live = Screen(output, environ, theme).answer()
 
     def event(self, event: StreamEvent) -> None:
         """Draw text and reasoning, tell notices."""

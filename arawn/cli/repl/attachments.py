@@ -7,7 +7,7 @@ import re
 from glob import glob
 from typing import TYPE_CHECKING
 
-from arawn.cli.prompt import attachment, compose
+from arawn.attachments.files import attachment, compose
 from arawn.messages import Image
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from arawn.answers.record import code_blocks
+from arawn.answers.extract import code_blocks
 from arawn.cli.repl import clipboard
 from arawn.errors import UsageError
 from arawn.files import require_place, write_output

@@ -8,20 +8,21 @@ from arawn.cli.report import budget_status, figures
 
 if TYPE_CHECKING:
     from arawn.answers.record import Record
-    from arawn.cli.context import Context
+    from arawn.cli.output import Output
+    from arawn.config.settings import Settings
+    from arawn.store.database import Database
 
 
-def tell(context: Context, record: Record) -> None:
-    """Write the line on stderr: who answered, tokens, cost, times, and how much of a budget is spent."""
+def write(output: Output, record: Record, settings: Settings, database: Database) -> None:
+    """Write the line on standard error: who answered, tokens, cost, times, and how much of a budget is spent."""
     response = record.response
     usage = response.usage
     if not usage.total_tokens:
         return  # nothing came that could be counted
-    with context.database as database:
-        budget = budget_status.part(context.settings, database, response.backend)
+    budget = budget_status.part(settings, database, response.backend)
     latency = record.summary()["latency_ms"] / 1000
     times = [f"{latency:.1f} s"]
     if record.first_token_ms is not None:
         times += figures.pace(usage, record.first_token_ms / 1000, latency)
     parts = [f"{response.backend}/{response.model}", *figures.spent(usage, record.cost), *times, budget]
-    context.output.note(figures.SEPARATOR.join(filter(None, parts)))
+    output.note(figures.SEPARATOR.join(filter(None, parts)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from arawn.answers.record import code_blocks
+from arawn.answers.extract import code_blocks
 from arawn.cli.repl import toolbar
 from arawn.cli.repl.attachments import Attachments, mentioned
 from arawn.cli.repl.clipboard import copy
