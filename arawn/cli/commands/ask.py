@@ -115,9 +115,9 @@ def run(context: Context) -> int:
         raise
     printer.end(record)
     if context.arguments.usage:
-        from arawn.cli.report import usage_line
+        from arawn.cli.report.budget_status import print_usage
 
-        usage_line.tell(context, record)
+        print_usage(context.output, context.settings, context.database, record)
     if record.error is not None:
         context.output.error(record.error)
     _keep(context, complete=record.error is None or isinstance(record.error, NotSavedError))
@@ -191,9 +191,9 @@ def make_printer(context: Context) -> answer.Printer:
     if arguments.extract or arguments.no_stream or arguments.schema:
         return answer.WholePrinter(output, extract=arguments.extract, schema=bool(arguments.schema))
     if output.paints and not arguments.plain and not arguments.raw:
-        from arawn.cli.render.painted import PaintedPrinter
+        from arawn.cli.render.screen import Screen
 
-        return PaintedPrinter(context)
+        return Screen(output, context.environ, context.settings.value("chat.theme") or "default").printer()
     return answer.TextPrinter(output)
 
 

@@ -260,7 +260,7 @@ class _Work:
         if record.error is not None:
             self._fail(question.line, record.error)
         for text in self._told.of(answer.notices, _TOLD):
-            self._progress.say(partial(self._context.output.note, text))
+            self._progress.write_above(partial(self._context.output.note, text))
 
     def _fail(self, line: int, error: ArawnError) -> None:
         """Remember the first failure in the order of the lines."""
@@ -274,7 +274,7 @@ class _Work:
         if self._told.is_new(text):
             near = nearest(key)
             guess = f'; did you mean "{near}"?' if near else ""
-            self._progress.say(partial(self._context.output.warning, text + guess))
+            self._progress.write_above(partial(self._context.output.warning, text + guess))
 
 
 def _compiled(asking: Asking) -> AnswerSchema | None:

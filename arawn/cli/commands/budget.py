@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, get_args
 
 from arawn.cli.report.bars import Bar, chart, shows_blocks
-from arawn.cli.report.budget_status import WARNING, standings
+from arawn.cli.report.budget_status import WARNING_PERCENT, budget_statuses
 from arawn.cli.report.columns import NONE, Column, print_columns, terminal_columns
 from arawn.config.lines import join_key
 from arawn.errors import UsageError
@@ -74,7 +74,7 @@ def _show(context: Context) -> None:
     output, database = context.output, context.database
     wanted = context.option("backend")
     close_dead(database)
-    found = [each for each in standings(context.settings, database) if wanted in (None, each.limit.scope)]
+    found = [each for each in budget_statuses(context.settings, database) if wanted in (None, each.limit.scope)]
     if context.arguments.json:
         from arawn.answers.report_json import write_json
 
@@ -144,7 +144,7 @@ def _whose(standing: Standing) -> str:
 def _style(standing: Standing) -> str:
     if standing.percent >= 100:
         return "error"
-    return "warning" if standing.percent >= WARNING else "good"
+    return "warning" if standing.percent >= WARNING_PERCENT else "good"
 
 
 def _ends(standing: Standing) -> str:
