@@ -1,7 +1,7 @@
 """Talk, in a prompt that keeps the conversation.
 
-Enter sends; Alt-Enter, Ctrl-J or a backslash before Enter makes a line. Commands begin with a slash: /help lists them.
-Every message and every answer is saved while it comes: arawn chat -c goes on where you were.
+Enter sends; Alt-Enter, Ctrl-J or a backslash before Enter makes a new line. Commands begin with a slash: /help lists
+them. Every message and every answer is saved while it arrives: arawn chat -c continues where you were.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def copy(text: str, environ: Mapping[str, str], write: Callable[[str], None]) ->
     if environ.get("TERM") == "dumb":
         raise UsageError("this terminal has no clipboard", hints=["write it to a file: /save FILE"])
     write(f"\x1b]52;c;{b64encode(text.encode('utf-8', 'replace')).decode()}\x07")
-    return "through the terminal (OSC 52; one that does not allow it has ignored it)"
+    return "through the terminal (OSC 52; it may be set to ignore this)"
 
 
 def _programs(environ: Mapping[str, str]) -> list[list[str]]:

@@ -56,7 +56,7 @@ def sessions(chat: ChatControl, words: str) -> None:
 def _search(chat: ChatControl, store: Sessions, words: str) -> None:
     hits = store.search(words, _MAX_LISTED)
     if not hits:
-        raise UsageError(f"nothing said has all of: {words}")
+        raise UsageError(f"no message contains all of: {words}")
     for hit in hits:
         chat.output.line(f"{hit.session}  {hit.before}{hit.found}{hit.after}")
     chat.screen.notify("go on with one: /resume ID")
@@ -97,7 +97,7 @@ def edit(chat: ChatControl, words: str) -> None:
     number = _turn_number(chat, words)
     chat.edit(number, chat.session.turns[number - 1].question.text)
     if number < len(chat.session.turns):
-        chat.screen.notify("what was said after it stays in the conversation as it is; this one goes on in a branch")
+        chat.screen.notify("later turns stay in this conversation; the new question continues in a branch")
 
 
 def undo(chat: ChatControl, _words: str) -> None:
@@ -125,7 +125,7 @@ def _turn_number(chat: ChatControl, words: str) -> int:
 
 def _store(chat: ChatControl) -> Sessions:
     if chat.sessions is None:
-        raise UsageError("this chat is private: it neither keeps conversations nor goes on with kept ones")
+        raise UsageError("this chat is private: it neither saves conversations nor continues saved ones")
     return chat.sessions
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.key_binding import KeyBindings
 
 _KEY_HINTS = {False: ("Enter sends", "Alt-Enter makes a line"), True: ("Alt-Enter sends", "Enter makes a line")}
+"""By whether Enter and Alt-Enter are swapped."""
 _STYLE = Style.from_dict(
     {
         "bottom-toolbar": "noreverse dim",

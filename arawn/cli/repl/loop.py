@@ -155,7 +155,7 @@ class Chat:
             if asked := transcript.last_asked:
                 self.session.switch(*asked)
         except ConfigError as error:
-            self.output.warning(f"{error.message}; {self.model_label} goes on")
+            self.output.warning(f"{error.message}; continuing with {self.model_label}")
         self._show_resumed()
 
     def edit(self, number: int, text: str) -> None:

@@ -78,7 +78,7 @@ def usage(chat: ChatControl, _words: str) -> None:
         ],
     )
     if used.estimated:
-        chat.screen.notify("some of it is a guess: not every answer came with its numbers")
+        chat.screen.notify("partly estimated: not every answer reported its usage")
 
 
 def config(chat: ChatControl, words: str) -> None:
@@ -99,7 +99,7 @@ def config(chat: ChatControl, words: str) -> None:
             ("files", ", ".join(layer.path for layer in chat.settings.files if layer.exists) or "-"),
         ],
     )
-    chat.screen.notify("change it for good: arawn config set KEY VALUE")
+    chat.screen.notify("to change a setting permanently: arawn config set KEY VALUE")
 
 
 def _show_key(chat: ChatControl, key: str) -> None:

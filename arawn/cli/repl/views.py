@@ -33,9 +33,9 @@ _MAX_BLOCKING = 0.03
 """Seconds of drawing events before the keyboard is read again."""
 _SPINNER_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _UNUSUAL_ENDS = {
-    FinishReason.LENGTH: "cut at the limit of tokens",
-    FinishReason.CONTENT_FILTER: "the provider's filter ended this answer",
-    FinishReason.TOOL_CALLS: "the model asked for a tool; there are none here",
+    FinishReason.LENGTH: "cut at the token limit",
+    FinishReason.CONTENT_FILTER: "cut by the provider's content filter",
+    FinishReason.TOOL_CALLS: "the model called a tool; chat has none",
     FinishReason.PAUSE: "the model paused",
 }
 

@@ -1,4 +1,4 @@
-"""Bars, and the tables above them: nothing is wider than the terminal, and nothing is draw_bar that is not so."""
+"""Bars, and the tables above them: nothing is wider than the terminal, and nothing is drawn that is not so."""
 
 from __future__ import annotations
 
