@@ -206,9 +206,9 @@ def _printer(context: Context, shapes: Mapping[str, bool], *, schema: bool, laid
         return printers.WholePrinter(output, extract=shapes["-x"], schema=schema)
     if not (laid_out and output.paints):
         return printers.TextPrinter(output)
-    from arawn.cli.render.painted import PaintedPrinter
+    from arawn.cli.render.screen import Screen
 
-    return PaintedPrinter(output, context.environ, context.settings.value("chat.theme") or "default")
+    return Screen(output, context.environ, context.settings.value("chat.theme") or "default").printer()
 
 
 def _ask_once(context: Context, asked: _Asked, printer: printers.Printer, *, usage: bool, strict: bool) -> int:
@@ -226,10 +226,9 @@ def _ask_once(context: Context, asked: _Asked, printer: printers.Printer, *, usa
         raise
     printer.end(record)
     if usage:
-        from arawn.cli.report import usage_line
+        from arawn.cli.report.budget_status import print_usage
 
-        with context.database as database:
-            usage_line.write(output, record, context.settings, database)
+        print_usage(output, context.settings, context.database, record)
     if record.error is not None:
         output.error(record.error)
     _release(output, complete=record.error is None or isinstance(record.error, NotSavedError))

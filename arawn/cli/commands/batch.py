@@ -288,7 +288,7 @@ class _Work:
         if record.error is not None:
             self._fail(question.line, record.error)
         for text in self._new.of(answer.notices, _SHOWN):
-            self._progress.say(partial(self._output.note, text))
+            self._progress.write_above(partial(self._output.note, text))
 
     def _fail(self, line: int, error: ArawnError) -> None:
         """Remember the first failure in the order of the lines."""
@@ -302,7 +302,7 @@ class _Work:
         if self._new.is_new(text):
             near = nearest(key)
             guess = f'; did you mean "{near}"?' if near else ""
-            self._progress.say(partial(self._output.warning, text + guess))
+            self._progress.write_above(partial(self._output.warning, text + guess))
 
 
 def _compiled(asking: Asking) -> AnswerSchema | None:

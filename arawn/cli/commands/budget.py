@@ -13,7 +13,7 @@ from arawn.cli import options
 from arawn.cli.context import Context
 from arawn.cli.groups import Command, examples
 from arawn.cli.report.bars import Bar, chart, shows_blocks
-from arawn.cli.report.budget_status import WARNING, standings
+from arawn.cli.report.budget_status import WARNING_PERCENT, budget_statuses
 from arawn.cli.report.columns import NONE, Column, print_columns, terminal_columns
 from arawn.cli.report.export import write_json
 from arawn.config.lines import join_key
@@ -101,7 +101,7 @@ def _show(context: Context, *, as_json: bool) -> None:
     output, database = context.output, context.database
     wanted = context.backend
     close_dead(database)
-    found = [each for each in standings(context.settings, database) if wanted in (None, each.limit.scope)]
+    found = [each for each in budget_statuses(context.settings, database) if wanted in (None, each.limit.scope)]
     if as_json:
         write_json(output, list(map(_fields, found)))
     elif found:
@@ -143,7 +143,7 @@ def _whose(standing: Standing) -> str:
 def _style(standing: Standing) -> str:
     if standing.percent >= 100:
         return "error"
-    return "warning" if standing.percent >= WARNING else "good"
+    return "warning" if standing.percent >= WARNING_PERCENT else "good"
 
 
 def _ends(standing: Standing) -> str:

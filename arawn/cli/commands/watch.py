@@ -15,7 +15,7 @@ from arawn.cli.output import Styled, write_all
 from arawn.cli.render.lines import Line, Span
 from arawn.cli.render.painter import Painter
 from arawn.cli.report.bars import shows_blocks
-from arawn.cli.report.columns import NONE, Column, laid_out
+from arawn.cli.report.columns import NONE, Column, lay_out
 from arawn.engine.assembly import Engine
 from arawn.engine.health import PATIENCE, SLOW_MS, Health, check
 from arawn.errors import NotSavedError
@@ -209,7 +209,7 @@ class _Drawing:
         why = row.reason or row.latency
         change = f"{_clock(row.checked, row.checked)}  {row.name} is ", row.state, f", was {row.before}: {why}"
         columns, rows = _window()
-        table, _ = laid_out(self._columns, self._watcher.shown, columns - 1)
+        table, _ = lay_out(self._columns, self._watcher.shown, columns - 1)
         hidden = len(table) - rows + 1
         if hidden > 0:
             table = [*table[: -hidden - 1], [Styled(f"and {hidden + 1} more: the window is too low", "dim")]]
@@ -218,7 +218,7 @@ class _Drawing:
     def leave(self) -> None:
         """Leave the table as it is."""
         with suppress(NotSavedError):  # the terminal may be gone
-            self._painter.leave()
+            self._painter.detach()
 
     def _line(self, cells: Sequence[Cell]) -> Line:
         pieces = [cell if isinstance(cell, Styled) else Styled(cell, "") for cell in cells]
