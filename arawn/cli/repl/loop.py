@@ -49,6 +49,7 @@ _PRELOAD_DELAY = 0.05
 _PRELOADED = ("arawn.cli.render.stream", "arawn.network.looped")
 """Modules that are imported with the first answer and the first connection."""
 _TERMINAL_GONE = (errno.EIO, errno.ENXIO, errno.EBADF)
+"""Errors of a terminal that was closed."""
 
 
 class ChatParts(Value, kw_only=True):
@@ -356,9 +357,9 @@ class Chat:
         """Load what the first answer needs, in a thread, while the first message is typed."""
 
         def load() -> None:
+            self.engine.backend(self.session.choice)
             for name in _PRELOADED:
                 import_module(name)
-            self.engine.backend(self.session.choice)
 
         await asyncio.sleep(_PRELOAD_DELAY)
         with suppress(Exception):  # the first answer will raise it again
