@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 from arawn.answers import record as answer
 from arawn.cli import overrides
 from arawn.cli.prompt import read_prompt
-from arawn.cli.recording import Recording
 from arawn.cli.signals import Interrupted
 from arawn.engine.assembly import Engine
 from arawn.errors import ArawnError, IncompleteAnswerError, NotSavedError, StreamInterruptedError
 from arawn.messages import ChatRequest, Effort, FinishReason, OutputFormat, Thinking
+from arawn.session.recording import Recording
 from arawn.values import replace
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class _Call(NamedTuple):
     choice: Choice
     request: ChatRequest
     message: Message
-    recording: Recording
+    recording: Recording[Choice]
     schema: AnswerSchema | None
 
 
@@ -150,7 +150,15 @@ def _prepared(context: Context) -> _Call:
         from arawn.answers.schema import AnswerSchema
 
         schema = AnswerSchema(arguments.schema)
-    recording = Recording(context)
+    recording: Recording[Choice] = Recording(
+        context.database,
+        name=arguments.session or "",
+        go_on=arguments.go_on,
+        keeps=not arguments.no_save and context.settings.value("sessions.save") is not False,
+        system=arguments.system or "",
+        overflow=context.settings.value("chat.overflow") or "summary",
+        warn=context.output.warning,
+    )
     engine = Engine.blocking(context.settings, total_timeout=arguments.timeout, database=context.database)
     choice = context.choose(engine, usual=recording.usual)
     request = replace(make_request(arguments), stream=not arguments.no_stream)

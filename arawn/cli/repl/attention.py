@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
     from arawn.cli.repl.reply import Reply
     from arawn.cli.repl.terminal import Terminal
@@ -34,11 +34,10 @@ class View(Protocol):
 
 
 class Attention:
-    """What is being done, if anything is. ``beat`` is called with every look at it."""
+    """What is being done, if anything is."""
 
-    def __init__(self, terminal: Terminal, beat: Callable[[], object]) -> None:
+    def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._beat = beat
         self._task: asyncio.Future[object] | None = None
 
     async def pay(self, work: Coroutine[Any, Any, object], view: View) -> bool:
@@ -49,7 +48,6 @@ class Attention:
                 while not task.done():
                     await asyncio.wait([task], timeout=TICK)
                     view.tick()
-                    self._beat()
             finally:
                 self.stop()
                 self._task = None

@@ -72,7 +72,7 @@ class Chat:
         self.terminal = Terminal(self.editor.session.input, self.editor.session.output)
         self._text = ""
         self._editing = 0
-        self._attention = Attention(self.terminal, self._keep_up)
+        self._attention = Attention(self.terminal)
 
     @property
     def who(self) -> str:
@@ -299,9 +299,6 @@ class Chat:
         await asyncio.sleep(_AFTER_PROMPT)
         with suppress(Exception):  # whoever needs it will say what is wrong with it
             await asyncio.to_thread(warm_up, self.engine, self.session.choice)
-
-    def _keep_up(self) -> None:
-        self.session.catch_up()
 
     def _on_interrupt(self) -> None:
         self._attention.stop()
