@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from arawn.batch import run as batch
-from arawn.batch.run import JOBS
+from arawn import batch
+from arawn.batch.runner import JOBS
 from arawn.config.sources import load
 from arawn.engine.assembly import Engine
 from arawn.engine.health import check
@@ -25,14 +25,14 @@ from arawn.values import Value, replace
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
-    from arawn.batch.run import Answer, Questions
+    from arawn.batch.runner import Answer, Questions
     from arawn.config.roles import Choice, RoleName
     from arawn.config.settings import Settings
     from arawn.engine.health import Health
     from arawn.events import Events
     from arawn.messages import Response, Tool
     from arawn.models.catalog import ModelFacts
-    from arawn.store.budgets import Standing
+    from arawn.store.budgets import BudgetStatus
     from arawn.store.calls import Call
     from arawn.store.reports import By, Report
 
@@ -172,7 +172,7 @@ class Client:
         """Return the newest calls in the ledger, the newest first."""
         return Reports(self._engine.database).recent(count)
 
-    def budgets(self) -> tuple[Standing, ...]:
+    def budgets(self) -> tuple[BudgetStatus, ...]:
         """Return how the budgets stand, that of all backends first."""
         return self._engine.budgets()
 

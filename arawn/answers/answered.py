@@ -11,7 +11,7 @@ from arawn.values import replace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from arawn.batch.run import Answer
+    from arawn.batch.runner import Answer
     from arawn.config.roles import Choice
     from arawn.engine.assembly import Engine
     from arawn.events import Notice

@@ -116,7 +116,7 @@ def _values(tree: Tree, before: Sequence[str]) -> Iterable[str]:
 
 def _secrets(tree: Tree, before: Sequence[str]) -> Iterator[str]:
     """Yield the secrets that are stored or referred to; for one that is to be set also the backends."""
-    from arawn.engine.assembly import bindings_of
+    from arawn.engine.factory import bindings_of
 
     with suppress(ArawnError):
         yield from bindings_of(Settings((), tree, tree, os.environ)).names()

@@ -66,7 +66,7 @@ class Context:
 
     def told(self, engine: Engine, choice: Choice, role: RoleName = "llm") -> Choice:
         """Return a choice, after telling what the user should know of it."""
-        engine.watch.warn = self.output.warning
+        engine.observers.warn = self.output.warning
         if choice.why:
             self.output.note(choice.why)
         settings = engine.settings

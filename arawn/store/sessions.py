@@ -1,4 +1,4 @@
-"""Conversations as they are kept: begun before the first call, written while the answer comes, found again later."""
+"""Saved conversations: created before the first call, written while the answer streams, found again later."""
 
 from __future__ import annotations
 
@@ -219,15 +219,15 @@ class Sessions:
         """Remove a turn from a session."""
         with self._database.writing(durable=True) as connection:
             connection.execute("DELETE FROM messages WHERE session = ? AND turn = ?", [session, turn])
-            search.tidy(connection)
-        self._database.forget_deleted()
+            search.prune_index(connection)
+        self._database.checkpoint()
 
     def delete(self, *sessions: str) -> None:
         """Remove sessions with all they said, from the disk too; their branches stay."""
         with self._database.writing(durable=True) as connection:
             connection.executemany("DELETE FROM sessions WHERE id = ?", [[session] for session in sessions])
-            search.tidy(connection)
-        self._database.forget_deleted()
+            search.prune_index(connection)
+        self._database.checkpoint()
 
     def purge(self, days: float) -> int:
         """Delete the sessions unused for so many days, save those with a name; return how many there were."""

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from arawn.cli.report.tables import print_table
-from arawn.store.answers import USUAL_BYTES, USUAL_TTL, Answers, Tally
+from arawn.store.answers import DEFAULT_MAX_BYTES, DEFAULT_TTL, Answers, CacheStats
 from arawn.store.database import Database
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(context: Context) -> int:
 
 def _stats(context: Context, database: Database, *, exists: bool) -> None:
     value, output, only = context.settings.value, context.output, context.option("backend")
-    ttl, limit = value("cache.ttl") or USUAL_TTL, (value("cache.max_mb") or USUAL_BYTES / 1e6) * 1e6
+    ttl, limit = value("cache.ttl") or DEFAULT_TTL, (value("cache.max_mb") or DEFAULT_MAX_BYTES / 1e6) * 1e6
     enabled = bool(value("cache.enabled"))
     tallies = Answers(database, ttl=ttl).stats() if exists else ()
     shown = [each for each in tallies if only in (None, each.backend)]
@@ -77,9 +77,9 @@ def _clear(context: Context, database: Database, *, exists: bool) -> None:
         context.output.note(f"removed: {count} answer{'' if count == 1 else 's'}{of}")
 
 
-def _sum(tallies: Sequence[Tally]) -> Tally:
+def _sum(tallies: Sequence[CacheStats]) -> CacheStats:
     """Return what is kept of all of them."""
-    return Tally(
+    return CacheStats(
         "all",
         answers=sum(each.answers for each in tallies),
         bytes=sum(each.bytes for each in tallies),
@@ -89,7 +89,7 @@ def _sum(tallies: Sequence[Tally]) -> Tally:
     )
 
 
-def _fields(tally: Tally) -> dict[str, Any]:
+def _fields(tally: CacheStats) -> dict[str, Any]:
     """Return what is kept as JSON; times are seconds since the epoch."""
     return {
         "answers": tally.answers,
@@ -100,7 +100,7 @@ def _fields(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _cells(tally: Tally) -> tuple[str, ...]:
+def _cells(tally: CacheStats) -> tuple[str, ...]:
     oldest = time.strftime("%Y-%m-%d %H:%M", time.localtime(tally.oldest))
     return tally.backend, str(tally.answers), str(tally.expired), _size(tally.bytes), str(tally.hits), oldest
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from arawn import __version__
 from arawn.cli.output import Styled
-from arawn.engine.assembly import Engine, bindings_of
+from arawn.engine.assembly import Engine
+from arawn.engine.factory import bindings_of
 from arawn.engine.health import check
 from arawn.errors import ArawnError
 from arawn.network.proxies import proxy_for, without_password

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from arawn.batch.feed import Line
-    from arawn.batch.run import Answer
+    from arawn.batch.runner import Answer
     from arawn.cli.context import Context
     from arawn.errors import ArawnError
     from arawn.events import Events
@@ -98,7 +98,7 @@ class _Work:
         """Ask, and print."""
         from asyncio import Semaphore, get_running_loop
 
-        from arawn.batch.run import Batch
+        from arawn.batch.runner import Batch
 
         window = Semaphore(_EARLY * self._jobs)
         batch = Batch(self, self._places(window), jobs=self._jobs)

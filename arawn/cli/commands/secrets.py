@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.cli.commands.changing import changes_of
 from arawn.cli.report.tables import print_table
-from arawn.engine.assembly import bindings_of
+from arawn.engine.factory import bindings_of
 from arawn.errors import UsageError
 
 if TYPE_CHECKING:

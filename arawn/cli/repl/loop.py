@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from arawn.cli.repl.attention import View
     from arawn.config.roles import Choice
     from arawn.events import Events
-    from arawn.store.budgets import Standing
+    from arawn.store.budgets import BudgetStatus
     from arawn.store.records import Transcript
 
 _AFTER_PROMPT = 0.05
@@ -81,7 +81,7 @@ class Chat:
         return f"{choice.backend}/{choice.model}"
 
     @property
-    def budgets(self) -> tuple[Standing, ...]:
+    def budgets(self) -> tuple[BudgetStatus, ...]:
         """How the budgets stand that count for what answers. Raises ConfigError when the store cannot be used."""
         return budget_status.standings(self.settings, self._database, self.session.choice.backend)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from arawn.engine.stack import limits_of
+from arawn.engine.stack import budget_limits
 from arawn.errors import ConfigError
 from arawn.models.money import money
 
 if TYPE_CHECKING:
     from arawn.config.settings import Settings
-    from arawn.store.budgets import Standing
+    from arawn.store.budgets import BudgetStatus
     from arawn.store.database import Database
 
 WARNING = 75
@@ -19,17 +19,17 @@ MARK = "!"
 _WHEN = {"day": "today", "month": "this month", "total": "in all"}
 
 
-def standings(settings: Settings, database: Database, backend: str | None = None) -> tuple[Standing, ...]:
+def standings(settings: Settings, database: Database, backend: str | None = None) -> tuple[BudgetStatus, ...]:
     """Return how every budget of the settings stands, or those that count for a backend.
 
     Raises ConfigError when the store cannot be used.
     """
-    limits = [each for each in limits_of(settings) if backend is None or each.scope in ("", backend)]
+    limits = [each for each in budget_limits(settings) if backend is None or each.scope in ("", backend)]
     if not limits:
         return ()
     from arawn.store.budgets import Budgets
 
-    return Budgets(database).standing(limits)
+    return Budgets(database).status(limits)
 
 
 def part(settings: Settings, database: Database, backend: str) -> str:
@@ -45,7 +45,7 @@ def part(settings: Settings, database: Database, backend: str) -> str:
     return f"budget {percent}%{MARK if percent >= WARNING else ''}"
 
 
-def told(standing: Standing) -> str:
+def told(standing: BudgetStatus) -> str:
     """Return how a budget stands, in a sentence: ``$3.20 of $20.00 this month (16%), $16.80 left``."""
     limit = standing.limit
     spent = f"{money(standing.spent)} of {money(limit.amount)} {_WHEN[limit.period]} ({standing.percent}%)"
