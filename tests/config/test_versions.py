@@ -44,6 +44,7 @@ def test_it_loads_without_a_warning_and_keeps_every_value(home, written):
 
 def test_its_roles_and_backends_can_be_used(home, written):
     home.user(written)
+    home.write(home.user_file.parent / ".env", "")
 
     settings = home.load()
 

@@ -10,7 +10,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from arawn.cli.commands import config_show
-from arawn.cli.commands.changing import changes_of
 from arawn.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -80,6 +79,7 @@ def _set(context: Context) -> int:
 
 def put(context: Context, key: str, text: str) -> None:
     """Set a key in the user's file to what a text says. Raises UsageError and ConfigError for what cannot be there."""
+    from arawn.config.changes import open_changes
     from arawn.config.decode import value_problems
     from arawn.config.edit import parse_value, set_value
     from arawn.config.lines import split_key
@@ -101,7 +101,7 @@ def put(context: Context, key: str, text: str) -> None:
             raise UsageError(f"{key}: {problem.message}", hints=["arawn config schema lists every key"])
         raise ConfigError(f"{key}: {problem.message}")
     path = _own_file(context)
-    with changes_of(context) as changes:
+    with open_changes(context.environ, context.output.warning) as changes:
         set_value(path, key, value, recording=changes.of_key(_told(context, path)))
 
 
@@ -119,10 +119,11 @@ def _unset(context: Context) -> int:
 
 def remove(context: Context, key: str) -> None:
     """Remove a key from the user's file. Raises ConfigError where it is not there."""
+    from arawn.config.changes import open_changes
     from arawn.config.edit import unset_value
 
     path = _own_file(context)
-    with changes_of(context) as changes:
+    with open_changes(context.environ, context.output.warning) as changes:
         unset_value(path, key, recording=changes.of_key(_told(context, path)))
 
 
@@ -142,13 +143,17 @@ def _told(context: Context, path: str) -> str:
 
 
 def _edit(context: Context) -> int:
+    from arawn.config.changes import open_changes
     from arawn.config.generate import example
     from arawn.files import write_private
 
     path = _own_file(context)
     if not os.path.exists(path):
         write_private(path, example().encode())
-    with changes_of(context) as changes, changes.of_file(path, told=bool(_told(context, path))):
+    with (
+        open_changes(context.environ, context.output.warning) as changes,
+        changes.of_file(path, told=bool(_told(context, path))),
+    ):
         return _edited(context, path)
 
 
@@ -229,6 +234,7 @@ def _schema(context: Context) -> int:
 
 
 def _trust(context: Context) -> int:
+    from arawn.config.changes import open_changes
     from arawn.config.sources import locate, project_trust
     from arawn.files import read_file
     from arawn.secrets.references import mask
@@ -242,14 +248,14 @@ def _trust(context: Context) -> int:
     if not path:
         raise UsageError("there is no .arawn.toml here or above", hints=["arawn config trust FILE"])
     if context.arguments.revoke:
-        with changes_of(context) as changes:
+        with open_changes(context.environ, context.output.warning) as changes:
             known = trust.revoke(path, recording=changes.of_trust)
         if not known:
             raise UsageError(f"{path} was not trusted")
         context.output.line(f"no longer trusted: {path}")
         return 0
     content = read_file(path, 1 << 20)
-    with changes_of(context) as changes:
+    with open_changes(context.environ, context.output.warning) as changes:
         trust.trust(path, content, recording=changes.of_trust)
     for line in mask(content.decode("utf-8", "replace")).splitlines():
         context.output.line("  ", line)

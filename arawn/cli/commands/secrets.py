@@ -12,7 +12,6 @@ from argparse import SUPPRESS
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from arawn.cli.commands.changing import changes_of
 from arawn.cli.report.tables import print_table
 from arawn.engine.factory import bindings_of
 from arawn.errors import UsageError
@@ -100,11 +99,13 @@ def _typed(name: str) -> str:
 @contextmanager
 def _recorded(context: Context, name: str, bindings: Bindings, *, always: bool = False) -> Iterator[None]:
     """Write into the audit log what the block does to a secret: where its places changed, or ``always``."""
+    from arawn.config.changes import open_changes
+
     before = bindings.origins(name)
     yield
     after = bindings.origins(name)
     if always or before != after:
-        with changes_of(context) as changes:
+        with open_changes(context.environ, context.output.warning) as changes:
             changes.of_secret(name, before, after)
 
 
