@@ -93,5 +93,5 @@ def _hit(row: tuple[Any, ...], words: list[str]) -> Hit:
 
 
 def _line(text: str, *, cut_before: bool = False, cut_after: bool = False) -> str:
-    """Return the text on one line, with a mark where it was cut."""
+    """Return the text on one line, with an ellipsis where it was cut."""
     return "…" * cut_before + re.sub(r"\s+", " ", text) + "…" * cut_after
