@@ -1,18 +1,16 @@
 """The mock backend: answers from a script or with an echo, needs no key and no network.
 
-The script comes from ``[[backends.NAME.replies]]`` or from Python; docs/mock.md shows both.
+The script comes from ``[[backends.NAME.replies]]`` (see ``mock_table``) or from Python; docs/mock.md shows both.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from arawn.backends.usage_estimate import size_of
-from arawn.backends.waiting import Waiting, loop_sleep
-from arawn.errors import BackendTimeoutError, ConfigError, ConnectionFailedError, StreamInterruptedError
+from arawn.errors import BackendTimeoutError, ConnectionFailedError, StreamInterruptedError
 from arawn.events import (
     Finished,
     ReasoningDelta,
@@ -32,13 +30,13 @@ from arawn.messages import (
 from arawn.values import Value, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-    from arawn.backends.waiting import Sleep
     from arawn.errors import ArawnError
     from arawn.events import Events, StreamEvent
     from arawn.messages import ChatRequest
 
+    Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 DIMENSIONS = 16
 _WORDS = re.compile(r"\S+\s*|\s+")
@@ -55,8 +53,9 @@ _ANSWERED = {  # the status and the code of the error answer a provider would gi
     "context_length": (400, "context_length_exceeded"),
     "content_filter": (400, "content_filter"),
 }
-_INTERRUPTED = "interrupted"
-ERROR_KINDS = (*_ANSWERED, "connection", "timeout", _INTERRUPTED)
+INTERRUPTED = "interrupted"
+"""The failure in the middle of an answer."""
+ERROR_KINDS = (*_ANSWERED, "connection", "timeout", INTERRUPTED)
 """What ``error`` may name: every kind of failure a backend can meet."""
 
 
@@ -154,6 +153,13 @@ class MockResponse(Value):
         return replace(Usage.estimate(heard, said), reasoning_tokens=(len(self.thoughts) + 3) // 4, estimated=False)
 
 
+async def asyncio_sleep(seconds: float) -> None:
+    """Sleep in an asyncio event loop."""
+    import asyncio
+
+    await asyncio.sleep(seconds)
+
+
 class MockBackend:
     """A backend that plays a script and remembers what it was asked.
 
@@ -163,7 +169,7 @@ class MockBackend:
     """
 
     def __init__(
-        self, name: str = "mock", *, model: str = "mock", sleep: Sleep = loop_sleep, total: float | None = None
+        self, name: str = "mock", *, model: str = "mock", sleep: Sleep = asyncio_sleep, total: float | None = None
     ) -> None:
         self.name = name
         self._model = model
@@ -178,7 +184,7 @@ class MockBackend:
 
     @classmethod
     def echo(
-        cls, name: str = "mock", *, model: str = "mock", sleep: Sleep = loop_sleep, total: float | None = None
+        cls, name: str = "mock", *, model: str = "mock", sleep: Sleep = asyncio_sleep, total: float | None = None
     ) -> Self:
         """Make one that answers with the last user message where its script has no reply."""
         backend = cls(name, model=model, sleep=sleep, total=total)
@@ -214,10 +220,10 @@ class MockBackend:
         self._requests.append(request)
         started = Started(self.name, request.model, f"mock-{self.call_count}")
         reply = self._reply_to(request)
-        waiting = Waiting(self.name, self._sleep, self._total)
+        waits = _Waits(self.name, self._sleep, self._total)
         if reply.latency_ms > 0:
-            await waiting.sleep(reply.latency_ms / 1000)
-        if reply.failure and reply.failure != _INTERRUPTED:
+            await waits.sleep(reply.latency_ms / 1000)
+        if reply.failure and reply.failure != INTERRUPTED:
             raise self._failure(reply.failure, request.model)
         if reply.call is not None:
             self._tools.append(reply.call.name)
@@ -225,7 +231,7 @@ class MockBackend:
         yield started
         for position, event in enumerate(deltas):
             if position and reply.tokens_per_second > 0:
-                await waiting.sleep(1 / reply.tokens_per_second)
+                await waits.sleep(1 / reply.tokens_per_second)
             yield event
         if reply.failure:
             raise StreamInterruptedError(
@@ -273,97 +279,22 @@ class MockBackend:
         return read_failure(status, {}, body, backend=self.name, model=model)
 
 
-def from_table(
-    name: str, table: Mapping[str, Any], *, sleep: Sleep = loop_sleep, total: float | None = None
-) -> MockBackend:
-    """Make the backend of a ``[backends.NAME]`` table. Raises ConfigError that names the key and what was expected."""
-    mode = table.get("mode")
-    if mode not in (None, "echo"):
-        raise ConfigError(f'backends.{name}.mode: {mode!r} is no mode of the mock; expected "echo"')
-    make = MockBackend.echo if mode else MockBackend
-    backend = make(name, model=table.get("model") or "mock", sleep=sleep, total=total)
-    for index, row in enumerate(table.get("replies", ())):
-        reply = _Reply(f"backends.{name}.replies[{index}]", row)
-        if "match" in row:
-            backend.with_pattern_response(reply.matcher(), reply.response())
-        else:
-            backend.with_response(reply.response())
-    return backend
+class _Waits:
+    """The waits of one call to the backend ``name``: together at most ``total`` seconds, None for no limit."""
 
+    def __init__(self, name: str, sleep: Sleep, total: float | None) -> None:
+        self._name = name
+        self._sleep = sleep
+        self._total = total
+        self._left = float("inf") if total is None else total
 
-class _Reply:
-    """One ``[[replies]]`` table, read key by key."""
-
-    def __init__(self, where: str, row: object) -> None:
-        if not isinstance(row, Mapping):
-            raise ConfigError(f"{where}: expected a table with text, tool_call or error")
-        self._where = where
-        self._row: Mapping[str, Any] = row
-
-    def matcher(self) -> MessageMatcher:
-        pattern = self._value("match", str, "a regular expression")
-        try:
-            return MessageMatcher.regex(pattern)
-        except re.error as error:
-            raise self._wrong("match", f"{pattern!r} is no regular expression: {error}") from None
-
-    def response(self) -> MockResponse:
-        reply = self._answer().with_latency(self._number("latency_ms"))
-        reply = reply.with_tokens_per_second(self._number("tokens_per_second"))
-        if "reasoning" in self._row:
-            reply = reply.with_reasoning(self._value("reasoning", str, "text"))
-        if "finish_reason" in self._row:
-            reply = reply.with_finish_reason(self._one_of("finish_reason", tuple(FinishReason)))
-        return reply
-
-    def _answer(self) -> MockResponse:
-        match [key for key in ("text", "tool_call", "error") if key in self._row]:
-            case ["text"]:
-                return MockResponse.text(self._value("text", str, "text"))
-            case ["tool_call"]:
-                return self._tool_call()
-            case ["error"]:
-                return MockResponse.error(self._one_of("error", ERROR_KINDS))
-            case ["text", "error"] if self._row["error"] == _INTERRUPTED:
-                return MockResponse.error(_INTERRUPTED, text=self._value("text", str, "text"))
-            case []:
-                raise ConfigError(f"{self._where}: expected one of text, tool_call, error; found none of them")
-            case several:
-                raise ConfigError(
-                    f"{self._where}: expected one of text, tool_call, error; found {' and '.join(several)}",
-                    hints=('Only error = "interrupted" takes a text: half of it is sent before the stream stops.',),
-                )
-
-    def _tool_call(self) -> MockResponse:
-        expected = 'a table like {name = "search", arguments = {q = "tea"}}'
-        call = self._value("tool_call", Mapping, expected)
-        name, arguments = call.get("name"), call.get("arguments", {})
-        if not (isinstance(name, str) and name and isinstance(arguments, Mapping)):
-            raise self._wrong("tool_call", f"expected {expected}")
-        try:
-            return MockResponse.tool_call(name, arguments)
-        except TypeError:
-            raise self._wrong("tool_call", "expected arguments that JSON can hold; it has no dates or times") from None
-
-    def _one_of(self, key: str, choices: Sequence[str]) -> str:
-        value = self._row[key]
-        if value not in choices:
-            raise self._wrong(key, f"{value!r} is not known; expected one of {', '.join(choices)}")
-        return str(value)
-
-    def _number(self, key: str) -> float:
-        value = self._row.get(key, 0)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise self._wrong(key, f"expected a number from 0 up, found {value!r}")
-        return value
-
-    def _value(self, key: str, kind: type, expected: str) -> Any:
-        if not isinstance(self._row[key], kind):
-            raise self._wrong(key, f"expected {expected}, found {self._row[key]!r}")
-        return self._row[key]
-
-    def _wrong(self, key: str, what: str) -> ConfigError:
-        return ConfigError(f"{self._where}.{key}: {what}")
+    async def sleep(self, seconds: float) -> None:
+        """Wait. Raises BackendTimeoutError when the time is up."""
+        await self._sleep(min(seconds, self._left))
+        self._left -= seconds
+        if self._left < 0:
+            message = f"{self._name} was not done after {self._total:g} s (clock: total)"
+            raise BackendTimeoutError(message, clock="total", backend=self._name)
 
 
 def _vector(text: str) -> tuple[float, ...]:

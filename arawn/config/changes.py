@@ -35,8 +35,8 @@ _CHOOSING = (("llm", "backend"), ("llm", "model"), ("llm", "fallback"))
 
 
 @contextmanager
-def changes_of(environ: Mapping[str, str], warn: Callable[[str], None]) -> Iterator[Changes]:
-    """Open the audit log for something that is about to change; ``warn`` is called with what it cannot take."""
+def open_changes(environ: Mapping[str, str], warn: Callable[[str], None]) -> Iterator[Changes]:
+    """Give what writes changes into the user's audit log; ``warn`` is called with what it cannot write or repaired."""
     from arawn.store.audit import Audit, user_name
     from arawn.store.database import Database
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from arawn.config.settings import Settings
     from arawn.engine.assembly import Engine
     from arawn.events import Events
-    from arawn.store.budgets import Standing
+    from arawn.store.budgets import BudgetStatus
     from arawn.store.database import Database
     from arawn.store.records import Transcript
     from arawn.store.sessions import Sessions
@@ -107,7 +107,7 @@ class Chat:
         return f"{choice.backend}/{choice.model}"
 
     @property
-    def budgets(self) -> tuple[Standing, ...]:
+    def budgets(self) -> tuple[BudgetStatus, ...]:
         """The status of the budgets that count for the current backend. Raises ConfigError."""
         return budget_status.budget_statuses(self.settings, self._database, self.session.choice.backend)
 
