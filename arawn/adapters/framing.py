@@ -12,12 +12,14 @@ from typing import NamedTuple
 from arawn.errors import ProtocolError
 
 MAX_LINE = 1 << 20
+"""Bytes of the longest line that is accepted."""
 MAX_EVENT = 8 << 20
+"""Bytes of the largest event that is accepted."""
 _BOM = b"\xef\xbb\xbf"
 
 
 class SseEvent(NamedTuple):
-    """One server-sent event: its name (empty where none was given) and its data lines, joined by LF."""
+    """One event of a stream: its name (empty where none was given) and its data lines, joined by LF."""
 
     name: str
     data: str
@@ -104,8 +106,28 @@ class SseDecoder:
                 self._add("")
         return events
 
+    def close(self) -> list[SseEvent]:
+        """Return the last event, if it lacks its blank line."""
+        return self.feed(b"\n\n")
+
     def _add(self, text: str) -> None:
         self._data.append(text)
         self._size += len(text)
         if self._size > MAX_EVENT:
             raise ProtocolError(f"an event of the answer is larger than {MAX_EVENT} bytes", backend=self._backend)
+
+
+class JsonLineDecoder:
+    """Reads newline-delimited JSON: each line that is not blank is the data of an event without a name."""
+
+    def __init__(self, backend: str = "", max_line: int = MAX_LINE) -> None:
+        self._lines = LineDecoder(backend, max_line)
+
+    def feed(self, data: bytes) -> list[SseEvent]:
+        """Return the events these bytes complete."""
+        return [SseEvent("", line) for line in self._lines.feed(data) if line.strip()]
+
+    def close(self) -> list[SseEvent]:
+        """Return the last event, if its line lacks its end."""
+        line = self._lines.close()
+        return [SseEvent("", line)] if line.strip() else []

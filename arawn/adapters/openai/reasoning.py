@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from arawn.messages import Message
 
 _MARK = {"type": "reasoning_content"}
-"""An item of ours: the text around it came as ``reasoning_content``, before a tool call."""
+"""An item of our own: it says that the text around it came as ``reasoning_content``, before a tool call."""
 
 
-class ReasoningGatherer:
-    """Gives out thinking as it comes; the fragments of one detail become one item."""
+class ReasoningCollector:
+    """Yields thinking as it comes; the fragments of one detail become one item."""
 
     def __init__(self) -> None:
         self.is_open = False
@@ -34,13 +34,13 @@ class ReasoningGatherer:
 
     def take(self, delta: Mapping[str, Any]) -> Iterator[ReasoningDelta]:
         """Yield the thinking of a delta, each text once although some services send it under two keys."""
-        told = False
+        found = False
         for fragment in objects_of(delta, "reasoning_details") if "reasoning_details" in delta else ():
             yield from self._joined(fragment)
             if text := _text(fragment):
-                told = True
+                found = True
                 yield ReasoningDelta(text, block=self._block)
-        for key in () if told else ("reasoning", "reasoning_content"):
+        for key in () if found else ("reasoning", "reasoning_content"):
             if text := _text(delta, key):
                 self._marked = key == "reasoning_content"
                 yield ReasoningDelta(text, block=self._block)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class ToolCallGatherer:
+class ToolCallCollector:
     """Decides which call a fragment belongs to, and numbers the calls of one answer.
 
     A seen id means that call; a new id with a name a new call, even where the index repeats (servers of the Ollama
