@@ -148,7 +148,7 @@ def _edit(context: Context) -> int:
     path = _own_file(context)
     if not os.path.exists(path):
         write_private(path, example().encode())
-    with changes_of(context) as changes, changes.of_file(path, told=bool(_told(context, path))):
+    with changes_of(context) as changes, changes.of_file(path, with_path=bool(_told(context, path))):
         return _edited(context, path)
 
 
