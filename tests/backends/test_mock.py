@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.mock_backend import Clock, answer, asked, events_of
 
 from arawn import MessageMatcher, MockBackend, MockResponse
-from arawn.backends.mock import DIMENSIONS
+from arawn.backends.mock import EMBEDDING_DIMENSIONS
 from arawn.engine.blocking import run
 from arawn.events import Finished, ReasoningDelta, Started, TextDelta, ToolCallDelta, ToolCallStarted, collect
 from arawn.messages import (
@@ -222,7 +222,7 @@ def test_its_vectors_are_the_same_each_time_and_near_for_shared_words():
     assert cat == shouted
     assert run(MockBackend().embed(texts)) == embeddings
     assert 0.5 < sum(a * b for a, b in zip(cat, ran, strict=True)) < 0.99
-    assert {len(vector) for vector in embeddings.vectors} == {DIMENSIONS}
+    assert {len(vector) for vector in embeddings.vectors} == {EMBEDDING_DIMENSIONS}
     assert [sum(a * a for a in vector) for vector in embeddings.vectors] == pytest.approx([1.0] * len(texts))
     assert embeddings.usage == Usage(9)
 
