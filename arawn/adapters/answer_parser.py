@@ -1,4 +1,4 @@
-"""The base of the parsers of answers: bytes become events, and what goes wrong becomes one of our errors."""
+"""The base of the parsers of answers, which turn bytes into events, and failures into our errors."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class AnswerParser(ABC):
-    """Reads one answer, streamed or whole. A subclass sets ``_finished`` once the answer is complete.
+    """Parses one answer, streamed or whole. A subclass sets ``_finished`` once the answer is complete.
 
-    Events are yielded as they are read, so those before a bad one come out before its error.
+    Parsing is lazy: the events before a malformed one are yielded before its error is raised.
     """
 
     _framing: ClassVar[type[SseDecoder | JsonLineDecoder]] = SseDecoder
@@ -36,18 +36,18 @@ class AnswerParser(ABC):
         self._finished = False
 
     def feed(self, data: bytes) -> Iterator[StreamEvent]:
-        """Take in the next bytes. Raises the error that the stream reports, and ProtocolError for a bad event."""
+        """Parse the next bytes. Raises the error that the stream reports, and ProtocolError for a malformed event."""
         return self._parse(self._decoder.feed(data))
 
     def close(self) -> Iterator[StreamEvent]:
-        """Say that the bytes have ended. Raises StreamInterruptedError when the answer had not."""
+        """Signal the end of the bytes. Raises StreamInterruptedError when the answer is not complete."""
         with suppress(ProtocolError):  # the last event may lack its end, or be cut in two
             yield from self._parse(self._decoder.close())
         if not self._finished:
             yield from self._end_without_terminator()
 
     def whole(self, body: bytes) -> Sequence[StreamEvent]:
-        """Read an unstreamed answer."""
+        """Parse an unstreamed answer."""
         try:
             return [*self._read_whole(parse_body(body))]
         except ValueError as error:
@@ -65,11 +65,11 @@ class AnswerParser(ABC):
 
     @abstractmethod
     def _read(self, name: str, text: str) -> Iterable[StreamEvent]:
-        """Read one event of the stream. Raises ValueError for one of another shape."""
+        """Parse one event of the stream. Raises ValueError where it is malformed."""
 
     @abstractmethod
     def _read_whole(self, answer: dict[str, Any]) -> Iterable[StreamEvent]:
-        """Read an unstreamed answer. Raises ValueError for one of another shape."""
+        """Parse an unstreamed answer. Raises ValueError where it is malformed."""
 
     def _end_without_terminator(self) -> Iterable[StreamEvent]:
         """End an answer whose bytes ended before its terminator; complete it where the protocol allows that."""

@@ -1,4 +1,4 @@
-"""Vectors for texts: the embeddings half of the OpenAI shape, and Ollama's own.
+"""Embeddings: OpenAI's protocol, and Ollama's own.
 
 Both check that the vectors are finite numbers and of one length. That there is one per text is the caller's check: an
 answer does not say how many texts it is for.
@@ -32,14 +32,14 @@ class OpenAIEmbeddings(HttpAdapter):
     _options: Mapping[str, str] = {"encoding_format": "float"}  # what base64 holds differs between servers
 
     def render_embed(self, model: str, texts: Sequence[str], dimensions: int | None) -> HttpCall:
-        """Describe the call; ``dimensions`` asks for shorter vectors where the model can."""
+        """Describe the call; ``dimensions`` requests shorter vectors from models that support it."""
         path = path_for(self._quirks.embeddings_path or self._path, model)
         size = {} if dimensions is None else {"dimensions": dimensions}
         body = {"model": model, "input": list(texts), **self._options, **size} | dict(self._quirks.extra)
         return self._post(path, body)
 
     def parse_embed(self, body: bytes) -> Embeddings:
-        """Read the vectors, in the order of the texts."""
+        """Parse the vectors, in the order of the texts."""
         try:
             answer = parse_body(body)
             if answer.get("error"):
@@ -52,7 +52,7 @@ class OpenAIEmbeddings(HttpAdapter):
             raise malformed(error, backend=self._backend) from None
 
     def _vectors(self, answer: dict[str, Any]) -> tuple[tuple[float, ...], ...]:
-        """Return the vectors by their index; a missing one means the place in the list."""
+        """Return the vectors in the order of their index; one without an index has that of its place."""
         rows = objects_of(answer, "data")
         if not rows:
             raise ValueError('there is no "data"')
@@ -66,7 +66,7 @@ class OpenAIEmbeddings(HttpAdapter):
 
 
 class OllamaEmbeddings(OpenAIEmbeddings):
-    """Speaks ``/api/embed`` (Ollama documentation, "Generate embeddings"): the same call, another answer."""
+    """Speaks ``/api/embed`` (Ollama documentation, "Generate embeddings"): the same request, another response."""
 
     _path = "/api/embed"
     _options: Mapping[str, str] = {}
@@ -84,7 +84,7 @@ class OllamaEmbeddings(OpenAIEmbeddings):
 
 def _vector(value: Any) -> tuple[float, ...]:
     """Return the numbers of a list, or of base64 text."""
-    numbers = _unpacked(value) if isinstance(value, str) else value
+    numbers = _unpack(value) if isinstance(value, str) else value
     if not isinstance(numbers, list | tuple) or not numbers:
         raise ValueError("a vector is missing or empty")
     if not all(type(number) in {int, float} and abs(number) < _MAX_COMPONENT for number in numbers):
@@ -92,7 +92,7 @@ def _vector(value: Any) -> tuple[float, ...]:
     return tuple(map(float, numbers))
 
 
-def _unpacked(text: str) -> tuple[float, ...]:
+def _unpack(text: str) -> tuple[float, ...]:
     """Unpack little-endian floats: of 32 bits, or of 64 as older vLLM servers send them.
 
     The latter are 32-bit floats made wider, so the lower bits of each are zero, which no real vector's are.

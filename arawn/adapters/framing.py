@@ -1,4 +1,4 @@
-"""Bytes into lines and events: server-sent events and newline-delimited JSON, however the bytes were cut.
+"""Splits bytes into lines and events: server-sent events and newline-delimited JSON.
 
 Lines end at LF, CR or CRLF and nowhere else: U+2028, U+2029, U+0085, VT and FF are ordinary characters inside JSON.
 Text is UTF-8, bad bytes become U+FFFD, and one byte-order mark at the very start is dropped
@@ -37,8 +37,8 @@ class LineDecoder:
         self._after_cr = False
 
     def feed(self, data: bytes) -> list[str]:
-        """Return the lines these bytes complete, without their ends."""
-        data = self._with_plain_ends(self._without_bom(data) if self._at_start else data)
+        """Return the lines that these bytes complete, without line ends."""
+        data = self._normalized(self._without_bom(data) if self._at_start else data)
         if not data:
             return []
         *lines, tail = data.split(b"\n")
@@ -53,12 +53,12 @@ class LineDecoder:
         return [line.decode("utf-8", "replace") for line in lines]
 
     def close(self) -> str:
-        """Return what stands after the last line end."""
+        """Return the text after the last line end."""
         data = b"".join(self._held)
         self._held, self._held_size = [], 0
         return data.decode("utf-8", "replace")
 
-    def _with_plain_ends(self, data: bytes) -> bytes:
+    def _normalized(self, data: bytes) -> bytes:
         if self._after_cr and data:
             self._after_cr = False
             data = data.removeprefix(b"\n")
@@ -78,7 +78,7 @@ class LineDecoder:
 
 
 class SseDecoder:
-    """Gathers lines into events. Comments, ``id`` and ``retry`` are skipped; an event without its blank line is lost.
+    """Collects lines into events. Comments, ``id`` and ``retry`` are skipped; an event without its blank line is lost.
 
     An event over ``MAX_EVENT`` bytes raises ProtocolError.
     """
@@ -91,7 +91,7 @@ class SseDecoder:
         self._size = 0
 
     def feed(self, data: bytes) -> list[SseEvent]:
-        """Return the events these bytes complete."""
+        """Return the events that these bytes complete."""
         events = []
         for line in self._lines.feed(data):
             if not line:
@@ -124,7 +124,7 @@ class JsonLineDecoder:
         self._lines = LineDecoder(backend, max_line)
 
     def feed(self, data: bytes) -> list[SseEvent]:
-        """Return the events these bytes complete."""
+        """Return the events that these bytes complete."""
         return [SseEvent("", line) for line in self._lines.feed(data) if line.strip()]
 
     def close(self) -> list[SseEvent]:

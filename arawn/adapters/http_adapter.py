@@ -28,7 +28,7 @@ class HttpAdapter:
         self._quirks = quirks
 
     def parse_failure(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> ArawnError:
-        """Read an answer that is not a success; header names are lower case."""
+        """Parse an error response; header names are lower case."""
         from arawn.adapters.failures import read_failure
 
         return read_failure(status, headers, body, backend=self._backend, model=model)
@@ -53,14 +53,14 @@ class ChatAdapter(HttpAdapter, ABC):
     _parser: ClassVar[type[AnswerParser]]
 
     def render_chat(self, request: ChatRequest) -> HttpCall:
-        """Describe the call. Raises RequestError for what no version of the protocol can carry."""
+        """Describe the call. Raises RequestError for what the protocol cannot carry at all."""
         path = path_for(self._quirks.chat_path or self._chat_path, request.model)
         body = self._body(self._backend, self._quirks, request)
         fields = body.render()  # collects the notices
         return self._post(path, fields, body.notices, stream=request.stream)
 
     def parse_chat(self, body: bytes) -> Sequence[StreamEvent]:
-        """Read an unstreamed answer as the events its stream would have had."""
+        """Parse an unstreamed answer into the events that its stream would have had."""
         return self._parser(self._backend, self._quirks).whole(body)
 
     def stream_parser(self) -> AnswerParser:
@@ -73,7 +73,7 @@ class ChatAdapter(HttpAdapter, ABC):
         return HttpCall("GET", path, headers=self._headers(), query={**self._models_query, **self._quirks.query})
 
     def parse_models(self, body: bytes) -> Sequence[ModelCard]:
-        """Read the list of models."""
+        """Parse the list of models."""
         try:
             return self._models(body)
         except ValueError as error:
@@ -81,4 +81,4 @@ class ChatAdapter(HttpAdapter, ABC):
 
     @abstractmethod
     def _models(self, body: bytes) -> Sequence[ModelCard]:
-        """Read the list of models. Raises ValueError for one of another shape."""
+        """Parse the list of models. Raises ValueError where it is malformed."""

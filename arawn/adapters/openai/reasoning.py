@@ -1,4 +1,4 @@
-"""Thinking in Chat Completions: the keys it comes under, and what of it must go back.
+"""Reasoning in Chat Completions: the keys that hold it, and what must be sent back.
 
 ``reasoning`` and ``reasoning_content`` are plain text. ``reasoning_details`` are typed blocks, some signed or
 encrypted, which the service wants back unchanged and in order (OpenRouter documentation, "Reasoning tokens"). Services
@@ -24,7 +24,7 @@ _MARK = {"type": "reasoning_content"}
 
 
 class ReasoningCollector:
-    """Yields thinking as it comes; the fragments of one detail become one item."""
+    """Yields reasoning as it arrives; the fragments of one detail become one item."""
 
     def __init__(self) -> None:
         self.is_open = False
@@ -47,7 +47,7 @@ class ReasoningCollector:
                 return
 
     def close(self, *, for_call: bool = False) -> Iterator[ReasoningDelta]:
-        """Yield the item of the block that ends because something else begins."""
+        """Yield the item of the current block, which ends because other content begins."""
         self.is_open = False
         if self._detail is not None:
             yield ReasoningDelta(item=self._detail, block=self._block)
@@ -76,7 +76,7 @@ def _text(fragment: Mapping[str, Any], *keys: str) -> str:
 
 
 def _continues(fragment: Mapping[str, Any], detail: Mapping[str, Any]) -> bool:
-    """Tell whether a fragment belongs to the detail before it: encrypted ones come whole, a signature ends a text."""
+    """Return whether a fragment continues the detail: encrypted ones come whole, a signature ends a text."""
     same = all(fragment.get(key) == detail.get(key) for key in ("index", "type"))
     return same and "data" not in fragment and not (detail.get("signature") and _text(fragment))
 
