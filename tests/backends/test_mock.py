@@ -145,7 +145,7 @@ def test_arguments_given_as_text_go_out_as_they_are():
     )
 
 
-def test_it_thinks_first_when_told_to():
+def test_it_sends_scripted_reasoning_first():
     backend = MockBackend().with_response(MockResponse.text("Yes").with_reasoning("Well, hm"))
 
     events = events_of(backend)
@@ -191,7 +191,7 @@ def test_it_waits_before_the_first_event_and_between_the_words():
     assert clock.waits == [1.5, 0.25, 0.25]
 
 
-def test_it_waits_for_nothing_unless_told_to():
+def test_it_does_not_wait_without_a_delay():
     clock = Clock()
 
     answer(MockBackend(sleep=clock.sleep).with_response(MockResponse.text("one two three")))

@@ -154,7 +154,7 @@ class TestFind:
         assert only >= {"gpt-5-pro", "gpt-5.4-pro", "gpt-5.5-pro", "o1-pro", "o3-pro", "gpt-5.3-codex"}
         assert not only & {"gpt-5.4", "gpt-5.5", "o3", "gpt-4o"}
 
-    def test_embedding_models_are_told_by_their_ability(self):
+    def test_embedding_models_are_known_by_their_capability(self):
         for backend, model in [("openai", "text-embedding-3-large"), ("mistral", "mistral-embed")]:
             known = find(backend, model)
             assert known is not None

@@ -159,10 +159,10 @@ def test_the_services_that_say_what_they_charged_charged_our_prices(settings: Se
     charged: Counter[str] = Counter()
     for recording in of_kinds("priced", "charged"):
         key, _ = row_of(recording)
-        told = ticks_of(recording) or known_bill(recording).charged
-        if told is not None and key and key not in DEARER_ELSEWHERE:
+        charge = ticks_of(recording) or known_bill(recording).charged
+        if charge is not None and key and key not in DEARER_ELSEWHERE:
             usage = replace(usage_of(recording, settings), cost=None)
-            assert catalog.cost(usage, facts_of(recording)) == told, recording.folder
+            assert catalog.cost(usage, facts_of(recording)) == charge, recording.folder
             charged[recording.meta["provider"]] += 1
     assert charged["xai"] >= 3
     assert charged["openrouter"] >= 12
