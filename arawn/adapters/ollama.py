@@ -90,15 +90,15 @@ class OllamaBody(ChatBody):
             )
         return dict(options)
 
-    def _think(self, wanted: Thinking | None) -> dict[str, Any]:
+    def _think(self, thinking: Thinking | None) -> dict[str, Any]:
         """Return ``think``: a level where Ollama has a word for it, else on or off."""
-        if wanted is None:
+        if thinking is None:
             return {}
-        if wanted.budget_tokens:
+        if thinking.budget_tokens:
             self._drop("the budget for thinking", "it takes a level, no number of tokens")
-        if wanted.effort in _THINKING_LEVELS:
-            return {"think": wanted.effort}
-        return {"think": wanted.effort != "none" and wanted.budget_tokens != 0}
+        if thinking.effort in _THINKING_LEVELS:
+            return {"think": thinking.effort}
+        return {"think": thinking.effort != "none" and thinking.budget_tokens != 0}
 
     def _format(self) -> dict[str, Any]:
         output = self._request.output
@@ -114,9 +114,9 @@ class OllamaBody(ChatBody):
         if request.tool_choice.mode != "auto":
             self._drop("the choice of a tool", "its models always choose themselves")
         if request.parallel_tool_calls is False:
-            self._drop("the wish for one tool call at a time", "this protocol has no place for it")
+            self._drop("the limit to one tool call at a time", "this protocol does not support it")
         if any(tool.strict for tool in request.tools):
-            self._drop("strictness of tools", "this protocol has no place for it")
+            self._drop("strictness of tools", "this protocol does not support it")
         return {"tools": [_tool(tool) for tool in request.tools]}
 
     def _messages(self, message: Message) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ class Bindings(Value):
         try:
             return {name: _stored(entry) for name, entry in json.loads(data)["secrets"].items()}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            hint = "put it right, or delete it: each secret is then bound anew where it is used first"
+            hint = "repair or delete it: each secret is then bound again when it is next used"
             raise SecretError(f"{self.path} is damaged: it says which secret may go where", hints=(hint,)) from None
 
     def names(self) -> tuple[str, ...]:

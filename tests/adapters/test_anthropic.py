@@ -42,18 +42,18 @@ def result(call_id, *content, is_error=False):
     return Message(Role.TOOL, (ToolResult(call_id, content, is_error=is_error),))
 
 
-def render(*messages, quirks=None, **wishes):
-    wishes.setdefault("stream", False)
-    request = ChatRequest("m-1", messages or (user("Hi"),), **wishes)
+def render(*messages, quirks=None, **fields):
+    fields.setdefault("stream", False)
+    request = ChatRequest("m-1", messages or (user("Hi"),), **fields)
     return AnthropicAdapter("mine", quirks or Quirks()).render_chat(request)
 
 
-def body(*messages, **wishes):
-    return json.loads(render(*messages, **wishes).body)
+def body(*messages, **fields):
+    return json.loads(render(*messages, **fields).body)
 
 
-def turns(*messages, **wishes):
-    return body(*messages, **wishes)["messages"]
+def turns(*messages, **fields):
+    return body(*messages, **fields)["messages"]
 
 
 def text(words):
@@ -212,7 +212,7 @@ def test_what_another_backend_signed_is_dropped_with_one_notice():
 
 
 @pytest.mark.parametrize("owner", ["mine", "other"])
-def test_reasoning_nobody_signed_is_dropped_silently(owner):
+def test_unsigned_reasoning_is_dropped_silently(owner):
     call = render(user("Go"), assistant(Reasoning("Hm.", owner=owner), "Done"), user("Thanks"))
 
     assert call.notices == ()

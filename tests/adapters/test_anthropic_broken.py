@@ -207,8 +207,8 @@ def as_event(body):
 
 
 @pytest.mark.skipif(not suite(), reason="ARAWN_CORPORA is not set")
-@pytest.mark.parametrize("door", [lambda body: adapter().parse_chat(body), lambda body: read(as_event(body))])
-def test_r31_every_file_of_the_json_test_suite_ends_in_our_error(door):
+@pytest.mark.parametrize("parse", [lambda body: adapter().parse_chat(body), lambda body: read(as_event(body))])
+def test_r31_every_file_of_the_json_test_suite_ends_in_our_error(parse):
     for file in suite():
         with pytest.raises(ArawnError):
-            door(file.read_bytes())
+            parse(file.read_bytes())

@@ -87,7 +87,7 @@ def test_other_events_and_the_done_mark_are_skipped():
     assert events == read(sse(CREATED, delta("a"), COMPLETED))
 
 
-def test_an_answer_that_nobody_opened_still_begins_with_started():
+def test_an_answer_without_a_start_event_still_begins_with_started():
     assert read(sse(delta("a"), COMPLETED))[:2] == [Started("oai", ""), TextDelta("a")]
 
 

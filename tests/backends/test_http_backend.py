@@ -1,4 +1,4 @@
-"""HttpBackend and HttpEmbedder through the real door: an adapter, an endpoint, a transport, a server on loopback."""
+"""HttpBackend and HttpEmbedder end to end: an adapter, an endpoint, a transport, a server on loopback."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_a_stream_without_a_content_type_is_read_as_what_was_asked_for(engine):
 
 
 @BOTH_ENGINES
-def test_usage_nobody_reported_is_estimated_and_says_so(engine):
+def test_usage_that_is_not_reported_is_estimated_and_marked(engine):
     with Loopback(streamed(*STREAM[:3], DONE)) as server:
         events = engine.play(asking(server.url))
     assert events[-1].usage == Usage(3, 2, estimated=True)

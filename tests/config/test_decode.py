@@ -131,7 +131,7 @@ def test_a_file_without_end_is_not_read(home):
         home.load()
 
 
-def test_deeply_nested_tables_of_a_stranger_are_looked_through_without_recursion():
+def test_deeply_nested_tables_of_an_untrusted_file_are_checked_without_recursion():
     dotted = ".".join(["a"] * 20_000)
     tree = tomllib.loads(f"[backends.x.extra.{dotted}]\nb = '$env:HOME'\n")
 

@@ -1,4 +1,4 @@
-"""A project's file is a stranger's: what it may do before it is trusted, and what it never may."""
+"""A project's file is untrusted: what it may do before it is trusted, and what it never may."""
 
 from __future__ import annotations
 

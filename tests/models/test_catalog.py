@@ -206,7 +206,7 @@ class TestRetirement:
         assert successor_hint("anthropic", "zzz") == ()
         assert successor_hint("my-proxy", "claude-sonnet-5") == ()
 
-    def test_the_deployments_of_azure_have_names_nobody_can_guess(self):
+    def test_the_deployments_of_azure_have_names_of_their_own(self):
         assert successor_hint("azure", "gpt-5.44") == ()
 
 

@@ -54,7 +54,7 @@ class AnthropicBody(ChatBody):
         if request.stream:
             fields["stream"] = True
         if request.seed is not None:
-            self._drop("seed", "this protocol has no place for it")
+            self._drop("seed", "this protocol does not support it")
         return fields
 
     @property
@@ -65,26 +65,26 @@ class AnthropicBody(ChatBody):
 
     def _limits(self) -> dict[str, Any]:
         """Return ``max_tokens`` and what goes with thinking."""
-        wanted = self._request.thinking
+        thinking = self._request.thinking
         limit = _DEFAULT_MAX_TOKENS if self._max_tokens is None else self._max_tokens
-        if wanted is None or (wanted.effort is None and wanted.budget_tokens is None):
+        if thinking is None or (thinking.effort is None and thinking.budget_tokens is None):
             return {"max_tokens": limit}
-        off = wanted.effort == "none" or wanted.budget_tokens == 0
+        off = thinking.effort == "none" or thinking.budget_tokens == 0
         if self._quirks.adaptive_thinking:
-            return {"max_tokens": limit, **({"thinking": {"type": "disabled"}} if off else self._adaptive(wanted))}
-        return {"max_tokens": limit} if off else self._budgeted(wanted, limit)
+            return {"max_tokens": limit, **({"thinking": {"type": "disabled"}} if off else self._adaptive(thinking))}
+        return {"max_tokens": limit} if off else self._budgeted(thinking, limit)
 
-    def _adaptive(self, wanted: Thinking) -> dict[str, Any]:
-        if wanted.effort is None:
+    def _adaptive(self, thinking: Thinking) -> dict[str, Any]:
+        if thinking.effort is None:
             self._drop("the budget for thinking", "it takes an effort, no number of tokens")
             return {"thinking": {"type": "adaptive"}}
-        effort = "low" if wanted.effort == "minimal" else wanted.effort
+        effort = "low" if thinking.effort == "minimal" else thinking.effort
         return {"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}}
 
-    def _budgeted(self, wanted: Thinking, limit: int) -> dict[str, Any]:
-        """Fit the budget under ``max_tokens``, which counts thinking and answer; a limit nobody set grows instead."""
-        exact = wanted.budget_tokens
-        budget = max(_MIN_BUDGET, exact or _BUDGETS[wanted.effort or "minimal"])
+    def _budgeted(self, thinking: Thinking, limit: int) -> dict[str, Any]:
+        """Fit the budget under ``max_tokens``, which counts thinking and answer; a default limit grows instead."""
+        exact = thinking.budget_tokens
+        budget = max(_MIN_BUDGET, exact or _BUDGETS[thinking.effort or "minimal"])
         if self._request.max_tokens is None:
             limit = max(limit, budget + _DEFAULT_MAX_TOKENS)
         else:

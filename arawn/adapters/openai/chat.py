@@ -66,14 +66,14 @@ class ChatCompletionsBody(OpenAIBody):
 
     def _thinking(self) -> dict[str, Any]:
         """Ask for an effort, or for a budget where an object can hold one; both at once no service takes."""
-        wanted, key = self._request.thinking, self._quirks.effort_key or "reasoning_effort"
-        if wanted is None:
+        thinking, key = self._request.thinking, self._quirks.effort_key or "reasoning_effort"
+        if thinking is None:
             return {}
-        if wanted.effort is not None:
-            return {key: {"effort": wanted.effort} if key == "reasoning" else wanted.effort}
+        if thinking.effort is not None:
+            return {key: {"effort": thinking.effort} if key == "reasoning" else thinking.effort}
         if key == "reasoning":
-            return {key: {"max_tokens": wanted.budget_tokens} if wanted.budget_tokens else {"enabled": True}}
-        if wanted.budget_tokens is not None:
+            return {key: {"max_tokens": thinking.budget_tokens} if thinking.budget_tokens else {"enabled": True}}
+        if thinking.budget_tokens is not None:
             self._drop("the budget for thinking", "it takes an effort, no number of tokens")
         return {}
 

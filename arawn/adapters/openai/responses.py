@@ -31,7 +31,7 @@ class ResponsesBody(OpenAIBody):
             fields["stream"] = True
         for key, given in (("stop", bool(request.stop)), ("seed", request.seed is not None)):
             if given:
-                self._drop(key, "this protocol has no place for it")
+                self._drop(key, "this protocol does not support it")
         return fields
 
     def _tool(self, tool: Tool) -> dict[str, Any]:
@@ -54,14 +54,14 @@ class ResponsesBody(OpenAIBody):
 
     def _reasoning(self) -> dict[str, Any]:
         """Ask for reasoning, and to get it encrypted; models that do not reason refuse a request for either."""
-        wanted = self._request.thinking
-        if wanted is None:
+        thinking = self._request.thinking
+        if thinking is None:
             return {}
-        if wanted.effort == "none" or (wanted.effort is None and wanted.budget_tokens == 0):
+        if thinking.effort == "none" or (thinking.effort is None and thinking.budget_tokens == 0):
             return {"reasoning": {"effort": "none"}}
-        if wanted.budget_tokens is not None:
+        if thinking.budget_tokens is not None:
             self._drop("the budget for thinking", "it takes an effort, no number of tokens")
-        effort = {"effort": wanted.effort} if wanted.effort else {}
+        effort = {"effort": thinking.effort} if thinking.effort else {}
         return {"reasoning": {**effort, "summary": "auto"}, "include": ["reasoning.encrypted_content"]}
 
     def _conversation(self) -> dict[str, Any]:
