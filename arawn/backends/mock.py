@@ -1,6 +1,6 @@
-"""The mock backend: answers from a script or with an echo, needs no key and no network.
+"""The mock backend: scripted replies or an echo, without key and network.
 
-The script comes from ``[[backends.NAME.replies]]`` (see ``mock_table``) or from Python; docs/mock.md shows both.
+The script comes from ``[[backends.NAME.replies]]`` (see ``mock_tables``) or from Python; docs/mock.md shows both.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
     Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
-DIMENSIONS = 16
+EMBEDDING_DIMENSIONS = 16
+"""Length of the vectors."""
 _WORDS = re.compile(r"\S+\s*|\s+")
-_ANSWERED = {  # the status and the code of the error answer a provider would give
+_ERROR_RESPONSES = {  # the status and the code of the error response of a provider
     "authentication": (401, ""),
     "permission": (403, ""),
     "rate_limit": (429, ""),
@@ -54,13 +55,12 @@ _ANSWERED = {  # the status and the code of the error answer a provider would gi
     "content_filter": (400, "content_filter"),
 }
 INTERRUPTED = "interrupted"
-"""The failure in the middle of an answer."""
-ERROR_KINDS = (*_ANSWERED, "connection", "timeout", INTERRUPTED)
-"""What ``error`` may name: every kind of failure a backend can meet."""
+ERROR_KINDS = (*_ERROR_RESPONSES, "connection", "timeout", INTERRUPTED)
+"""The values of ``error``: every kind of failure of a backend."""
 
 
 class MessageMatcher(Value):
-    """Says whether a reply is meant for a message, by the text of the last user message."""
+    """Decides by the text of the last user message whether a reply applies."""
 
     pattern: re.Pattern[str]
 
@@ -80,18 +80,18 @@ class MessageMatcher(Value):
         return cls(re.compile(pattern))
 
     def matches(self, text: str) -> bool:
-        """Say whether the text is meant."""
+        """Return whether the text matches."""
         return self.pattern.search(text) is not None
 
 
 class MockResponse(Value):
-    """One scripted answer; made by ``text``, ``tool_call`` or ``error`` and refined by the ``with_*`` methods.
+    """One scripted reply; made by ``text``, ``tool_call`` or ``error`` and refined by the ``with_*`` methods.
 
-    ``failure`` is one of ERROR_KINDS, or a message of its own. A pace of 0 means: at once.
+    ``failure`` is one of ERROR_KINDS, or an error message. A rate of 0 tokens per second means no delay.
     """
 
     content: str = ""
-    thoughts: str = ""
+    reasoning: str = ""
     call: ToolCall | None = None
     failure: str = ""
     latency_ms: float = 0
@@ -105,13 +105,13 @@ class MockResponse(Value):
 
     @classmethod
     def tool_call(cls, name: str, arguments: Mapping[str, Any] | str = "{}") -> Self:
-        """Ask for a tool; arguments given as a string go out as they are, valid JSON or not."""
+        """Call a tool; arguments given as a string are sent as they are, valid JSON or not."""
         written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
         return cls(call=ToolCall("", name, written), finish_reason=FinishReason.TOOL_CALLS)
 
     @classmethod
     def error(cls, kind_or_message: str, *, text: str = "") -> Self:
-        """Fail. A kind raises its class; other words are what a server says with its status 500.
+        """Fail. A kind raises its class; any other text is the message of a server error (HTTP 500).
 
         ``interrupted`` sends half of ``text`` first; the others fail before they answer.
         """
@@ -122,20 +122,20 @@ class MockResponse(Value):
         return replace(self, latency_ms=milliseconds)
 
     def with_tokens_per_second(self, rate: float) -> Self:
-        """Send so many words a second."""
+        """Send this many words per second."""
         return replace(self, tokens_per_second=rate)
 
     def with_reasoning(self, text: str) -> Self:
-        """Think aloud before the answer."""
-        return replace(self, thoughts=text)
+        """Send reasoning before the answer."""
+        return replace(self, reasoning=text)
 
     def with_finish_reason(self, reason: FinishReason | str) -> Self:
-        """End for this reason."""
+        """End with this finish reason."""
         return replace(self, finish_reason=FinishReason(reason))
 
     def deltas(self, call_id: str) -> Iterator[StreamEvent]:
-        """The answer as events: text word by word, arguments in two halves; an interrupted one sends half its text."""
-        for words in _WORDS.findall(self.thoughts):
+        """Yield the reply as events: text by words, arguments in two halves; of an interrupted one half the text."""
+        for words in _WORDS.findall(self.reasoning):
             yield ReasoningDelta(words)
         sent = self.content[: len(self.content) // 2] if self.failure else self.content
         for words in _WORDS.findall(sent):
@@ -147,10 +147,28 @@ class MockResponse(Value):
             yield ToolCallDelta(0, written[half:])
 
     def usage(self, request: ChatRequest) -> Usage:
-        """Tokens at four characters each; the mock is the provider, so its count is not an estimate."""
-        said = len(self.content) + len(self.thoughts) + (size_of(self.call) if self.call else 0)
-        heard = sum(size_of(part) for message in request.messages for part in message.parts)
-        return replace(Usage.estimate(heard, said), reasoning_tokens=(len(self.thoughts) + 3) // 4, estimated=False)
+        """Return the usage, at four characters per token; the mock is the provider, so this is not an estimate."""
+        output = len(self.content) + len(self.reasoning) + (size_of(self.call) if self.call else 0)
+        prompt = sum(size_of(part) for message in request.messages for part in message.parts)
+        return replace(Usage.estimate(prompt, output), reasoning_tokens=(len(self.reasoning) + 3) // 4, estimated=False)
+
+
+class _Waits:
+    """The waits of one call: ``total`` seconds together at most, None for no limit."""
+
+    def __init__(self, name: str, sleep: Sleep, total: float | None) -> None:
+        self._name = name
+        self._sleep = sleep
+        self._total = total
+        self._left = float("inf") if total is None else total
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait. Raises BackendTimeoutError when the time is up."""
+        await self._sleep(min(seconds, self._left))
+        self._left -= seconds
+        if self._left < 0:
+            message = f"{self._name} was not done after {self._total:g} s (clock: total)"
+            raise BackendTimeoutError(message, clock="total", backend=self._name)
 
 
 async def asyncio_sleep(seconds: float) -> None:
@@ -161,11 +179,11 @@ async def asyncio_sleep(seconds: float) -> None:
 
 
 class MockBackend:
-    """A backend that plays a script and remembers what it was asked.
+    """A backend that sends scripted replies and records the requests.
 
-    Pattern replies are looked at first, in their order; then the others are used up one by one, and the last repeats.
-    ``sleep`` waits for so many seconds; the one given must suit the way the coroutines are run. ``total`` is how many
-    seconds of waiting a call may take, None for any.
+    Pattern replies are tried first, in order; then the others are used one by one, and the last repeats. ``sleep``
+    waits for a number of seconds; it must suit the way the coroutines are run. ``total`` is the limit of these waits
+    per call, in seconds, None for no limit.
     """
 
     def __init__(
@@ -186,7 +204,7 @@ class MockBackend:
     def echo(
         cls, name: str = "mock", *, model: str = "mock", sleep: Sleep = asyncio_sleep, total: float | None = None
     ) -> Self:
-        """Make one that answers with the last user message where its script has no reply."""
+        """Make a backend that echoes the last user message where its script has no reply."""
         backend = cls(name, model=model, sleep=sleep, total=total)
         backend._echoes = True
         return backend
@@ -197,26 +215,26 @@ class MockBackend:
         return self
 
     def with_pattern_response(self, matcher: MessageMatcher, response: MockResponse) -> Self:
-        """Add a reply for the messages that match; it may be used again and again."""
+        """Add a reply for messages that match; it may be used any number of times."""
         self._rules.append((matcher, response))
         return self
 
     @property
     def call_count(self) -> int:
-        """How often it was asked."""
+        """The number of requests."""
         return len(self._requests)
 
     @property
     def requests(self) -> tuple[ChatRequest, ...]:
-        """What it was asked, oldest first."""
+        """The requests, oldest first."""
         return tuple(self._requests)
 
     def was_tool_called(self, name: str) -> bool:
-        """Say whether one of its answers asked for the tool."""
+        """Return whether a reply called the tool."""
         return name in self._tools
 
     async def stream(self, request: ChatRequest) -> Events:
-        """Play the next reply."""
+        """Send the next reply."""
         self._requests.append(request)
         started = Started(self.name, request.model, f"mock-{self.call_count}")
         reply = self._reply_to(request)
@@ -240,11 +258,11 @@ class MockBackend:
         yield Finished(reply.finish_reason, reply.finish_reason.value, reply.usage(request))
 
     async def models(self) -> Sequence[ModelCard]:
-        """Name its one model; any other name is answered all the same."""
+        """Return its one model; requests for any other model are answered as well."""
         return (ModelCard(self._model, owned_by="arawn"),)
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
-        """Place each text by its words: the same text at the same place, texts that share words near each other."""
+        """Return vectors made from the words: equal for equal texts, similar for texts that share words."""
         usage = Usage((sum(map(len, texts)) + 3) // 4)
         return Embeddings(tuple(_vector(text) for text in texts), self._model, usage)
 
@@ -273,37 +291,19 @@ class MockBackend:
             return BackendTimeoutError(message, clock="first event", backend=self.name, hints=hints)
         from arawn.adapters.failures import read_failure
 
-        status, code = _ANSWERED.get(kind, (500, ""))
-        words = "" if kind in _ANSWERED else kind
-        body = json.dumps({"message": words, "code": code}).encode()
+        status, code = _ERROR_RESPONSES.get(kind, (500, ""))
+        message = "" if kind in _ERROR_RESPONSES else kind
+        body = json.dumps({"message": message, "code": code}).encode()
         return read_failure(status, {}, body, backend=self.name, model=model)
 
 
-class _Waits:
-    """The waits of one call to the backend ``name``: together at most ``total`` seconds, None for no limit."""
-
-    def __init__(self, name: str, sleep: Sleep, total: float | None) -> None:
-        self._name = name
-        self._sleep = sleep
-        self._total = total
-        self._left = float("inf") if total is None else total
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait. Raises BackendTimeoutError when the time is up."""
-        await self._sleep(min(seconds, self._left))
-        self._left -= seconds
-        if self._left < 0:
-            message = f"{self._name} was not done after {self._total:g} s (clock: total)"
-            raise BackendTimeoutError(message, clock="total", backend=self._name)
-
-
 def _vector(text: str) -> tuple[float, ...]:
-    """A unit vector; each word turns it towards one of the directions."""
+    """Return a unit vector; each word adds to one of its dimensions."""
     from zlib import crc32
 
-    values = [0.0] * DIMENSIONS
+    values = [0.0] * EMBEDDING_DIMENSIONS
     for word in re.findall(r"\w+", text.lower()) or [text]:
         code = crc32(word.encode("utf-8", "surrogatepass"))
-        values[code % DIMENSIONS] += 1.0
+        values[code % EMBEDDING_DIMENSIONS] += 1.0
     length = sum(value * value for value in values) ** 0.5
     return tuple(value / length for value in values)

@@ -26,7 +26,7 @@ class UserFile:
 
     def put(self, key: str, text: str) -> None:
         """Set a key to what a text says. Raises UsageError and ConfigError for what cannot be there."""
-        from arawn.config.changes import open_changes
+        from arawn.config.audit import open_changes
         from arawn.config.edit import set_value
 
         value = _value(key, text)
@@ -35,7 +35,7 @@ class UserFile:
 
     def remove(self, key: str) -> None:
         """Remove a key. Raises ConfigError where it is not there."""
-        from arawn.config.changes import open_changes
+        from arawn.config.audit import open_changes
         from arawn.config.edit import unset_value
 
         with open_changes(self._environ, self._warn) as changes:
@@ -44,9 +44,12 @@ class UserFile:
     @contextmanager
     def edited(self) -> Iterator[None]:
         """Write into the audit log what the block changes in the file."""
-        from arawn.config.changes import open_changes
+        from arawn.config.audit import open_changes
 
-        with open_changes(self._environ, self._warn) as changes, changes.of_file(self.path, told=bool(self._named)):
+        with (
+            open_changes(self._environ, self._warn) as changes,
+            changes.of_file(self.path, with_path=bool(self._named)),
+        ):
             yield
 
     @property

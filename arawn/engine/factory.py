@@ -179,7 +179,7 @@ class BackendFactory:
         )
 
     def _mock(self, table: BackendSettings) -> MockBackend:
-        from arawn.backends.mock_table import from_table
+        from arawn.backends.mock_tables import from_table
 
         script = {"mode": table.mode, "model": table.model, "replies": table.replies}
         given = {key: value for key, value in script.items() if value}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from arawn.backends.mock import ERROR_KINDS
-from arawn.backends.mock_table import from_table
+from arawn.backends.mock_tables import from_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "mock.md"
 

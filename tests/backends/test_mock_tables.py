@@ -9,7 +9,7 @@ import pytest
 from support.mock_backend import Clock, answer, asked
 
 from arawn.backends.mock import ERROR_KINDS
-from arawn.backends.mock_table import from_table
+from arawn.backends.mock_tables import from_table
 from arawn.engine.blocking import run
 from arawn.errors import BackendError, ConfigError, StreamInterruptedError
 from arawn.messages import FinishReason

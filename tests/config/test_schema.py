@@ -8,7 +8,7 @@ import pytest
 
 from arawn.adapters.base import Quirks
 from arawn.backends.mock import ERROR_KINDS
-from arawn.backends.mock_table import from_table
+from arawn.backends.mock_tables import from_table
 from arawn.config import schema
 from arawn.config.decode import problems
 from arawn.config.key import Key

@@ -165,7 +165,7 @@ def trust(
     listing: Annotated[bool, Option("--list", help="list what is trusted")] = False,
 ) -> None:
     """Let a project's .arawn.toml set everything, as it is now."""
-    from arawn.config.changes import open_changes
+    from arawn.config.audit import open_changes
     from arawn.config.sources import locate, project_trust
 
     context: Context = ctx.obj
@@ -188,7 +188,7 @@ def trust(
 
 
 def _trust(context: Context, path: str) -> None:
-    from arawn.config.changes import open_changes
+    from arawn.config.audit import open_changes
     from arawn.config.sources import project_trust
     from arawn.files import read_file
     from arawn.secrets.references import mask

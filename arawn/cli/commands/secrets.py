@@ -134,7 +134,7 @@ def _typed(name: str) -> str:
 @contextmanager
 def _recorded(context: Context, name: str, bindings: Bindings, *, always: bool = False) -> Iterator[None]:
     """Write into the audit log what the block does to a secret: where its places changed, or ``always``."""
-    from arawn.config.changes import open_changes
+    from arawn.config.audit import open_changes
 
     before = bindings.origins(name)
     yield

@@ -1,4 +1,4 @@
-"""The mock backend of a ``[backends.NAME]`` table: its replies, read key by key."""
+"""Builds mock backends from ``[backends.NAME]`` tables of the configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def from_table(
     name: str, table: Mapping[str, Any], *, sleep: Sleep = asyncio_sleep, total: float | None = None
 ) -> MockBackend:
-    """Make the backend of a ``[backends.NAME]`` table. Raises ConfigError that names the key and what was expected."""
+    """Build the backend of a ``[backends.NAME]`` table. Raises ConfigError that names the key and what it expects."""
     mode = table.get("mode")
     if mode not in (None, "echo"):
         raise ConfigError(f'backends.{name}.mode: {mode!r} is no mode of the mock; expected "echo"')
@@ -35,7 +35,7 @@ def from_table(
 
 
 class _Reply:
-    """One ``[[replies]]`` table, read key by key."""
+    """Decodes one ``[[replies]]`` table."""
 
     def __init__(self, where: str, row: object) -> None:
         if not isinstance(row, Mapping):
