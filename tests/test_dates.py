@@ -57,7 +57,7 @@ def test_what_is_no_time_is_told_with_what_would_be(typed):
 
 def test_days_are_those_of_utc_wherever_the_user_is():
     script = (
-        "import time; time.tzset(); from arawn.cli import dates\n"
+        "import time; time.tzset(); from arawn import dates\n"
         f"print([dates.since(word, {NOW}) for word in ('today', '2026-11-21', 'month')])"
     )
     done = subprocess.run(

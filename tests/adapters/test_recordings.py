@@ -66,7 +66,7 @@ MODEL_LISTS = recordings(
 )
 EMBEDDINGS = recordings(lambda line: line["api"] in {"openai-embeddings", "ollama-embed"})
 places = st.lists(st.integers(0, 1 << 20), max_size=30)
-a_few = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+a_few = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("recording", GOOD_WHOLE)

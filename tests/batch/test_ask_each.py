@@ -12,6 +12,7 @@ import time
 import pytest
 from support.answering_server import echoed, together
 from support.processes import ARAWN
+from support.waiting import wait_until
 
 
 def each(home, lines, *words, **options):
@@ -155,9 +156,7 @@ def test_answers_that_are_early_wait_in_a_room_that_has_an_end(home, server):
     with home.start("ask", "--each", "--jobs", "2", stdin=subprocess.PIPE) as process:
         process.stdin.write("".join(f"{n}\n" for n in range(500)).encode())
         process.stdin.close()
-        deadline = time.monotonic() + 20
-        while len(server.asked) < 2 * 32:
-            assert time.monotonic() < deadline
+        wait_until(lambda: len(server.asked) >= 2 * 32)
         time.sleep(0.3)
         assert len(server.asked) == 2 * 32
         held.set()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.http_backend import STREAM, streamed
 from support.loopback import Loopback
-from support.python_api import eventually
+from support.waiting import eventually
 
 from arawn import Client, LLMConfig, get_llm_client
 from arawn.backends.mock import MessageMatcher, MockBackend, MockResponse
@@ -118,7 +118,7 @@ def test_a_prompt_may_have_a_system_prompt():
 
 def test_no_more_than_so_many_are_asked_at_the_same_time():
     asked = Paced()
-    gathered(asked, [(f"q{n}", 0.002) for n in range(40)], jobs=5)
+    gathered(asked, [(f"q{n}", 0.05) for n in range(40)], jobs=5)
     assert asked.busiest == 5
 
 

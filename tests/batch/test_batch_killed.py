@@ -13,6 +13,7 @@ import pytest
 from support.answering_server import echoed
 from support.batch_runs import ANSWERS, QUESTIONS, batch, content, numbered, records, texts, write
 from support.processes import ARAWN
+from support.waiting import wait_until
 
 KILLS = 20
 LINES = 1400
@@ -36,8 +37,8 @@ def test_r47_killed_twenty_times_it_loses_no_answer_and_asks_for_none_twice(home
     for _ in range(KILLS):
         server.bodies.clear()
         with home.start("batch", QUESTIONS, "-o", ANSWERS, "-q") as process:
-            wait_for(lambda: server.bodies)
-            time.sleep(chance.random() / 10)
+            wanted = chance.randint(1, 80)
+            wait_until(lambda wanted=wanted: len(server.bodies) >= wanted)
             process.kill()
         assert process.returncode == -9
         assert kept & set(server.asked) == set()
@@ -46,19 +47,12 @@ def test_r47_killed_twenty_times_it_loses_no_answer_and_asks_for_none_twice(home
         assert kept <= set(found)
         kept = set(found)
     assert 100 < len(kept) < LINES, "the kills came too early or too late to prove anything"
-    time.sleep(0.2)  # what the last one asked has arrived
+    server.settle()  # what the last one asked has arrived
     server.bodies.clear()
     assert batch(home).code == 0
     assert sorted(server.asked) == sorted(set(numbered(LINES)) - kept)
     assert texts(home) == [f"re: {prompt}" for prompt in numbered(LINES)]
     assert [record["line"] for record in records(home)] == list(range(1, LINES + 1))
-
-
-def wait_for(holds):
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 # ---- what is left of a file ----

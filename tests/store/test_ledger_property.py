@@ -105,5 +105,5 @@ class Processes(RuleBasedStateMachine):
         assert self.paid["a"] <= _OWN.amount
 
 
-Processes.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+Processes.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
 TestLedger = Processes.TestCase

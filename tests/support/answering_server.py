@@ -10,10 +10,13 @@ requests, ``server.busiest`` is how many were answered at once at most.
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
+
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +39,7 @@ class Answering(ThreadingHTTPServer):
         self.bodies: list[dict[str, Any]] = []
         self.busiest = 0
         self._busy = 0
+        self._accepted = self._served = 0
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
@@ -52,6 +56,23 @@ class Answering(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
         self._thread.join(5)
+
+    def settle(self) -> None:
+        """Wait until all that clients which have left had sent is read."""
+        before = self._accepted
+        socket.create_connection(self.server_address[:2]).close()  # accepted after all that are waiting
+        wait_until(lambda: self._accepted > before and self._served == self._accepted)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Count the connection, then serve it in a thread of its own."""
+        self._accepted += 1
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End the connection, then count it as served."""
+        super().shutdown_request(request)
+        with self._lock:
+            self._served += 1
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of a client that has left."""
@@ -73,7 +94,7 @@ def together(count: int) -> Callable[[str], str]:
 
     def reply(prompt: str) -> str:
         with suppress(threading.BrokenBarrierError):  # the others are there, or nobody comes any more
-            barrier.wait(10)
+            barrier.wait(60)
         barrier.abort()
         return f"re: {prompt}"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from support.processes import Home
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 PROMPT = "❯"
 CTRL_C, CTRL_D, CTRL_Z, ESC = "\x03", "\x04", "\x1a", "\x1b"
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from contextlib import asynccontextmanager
 
 from support.loopback import CHUNKED, answer, chunked, head
@@ -40,14 +38,6 @@ async def client_of(server, **config):
     """A client of the server on loopback."""
     async with get_llm_client(LLMConfig("remote", "tiny", "a-key", f"{server.url}/v1", **config)) as client:
         yield client
-
-
-async def eventually(holds):
-    """Wait until something holds, which it does soon or never."""
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
 
 
 def body_of(server, place=0):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.optional_data import needs
 
 from arawn.events import ResponseBuilder, Started
 
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from arawn.events import StreamEvent
     from arawn.messages import Response
 
-needs_recordings = pytest.mark.skipif(
-    "ARAWN_RECORDINGS" not in os.environ, reason="ARAWN_RECORDINGS does not name the folder of recordings"
-)
+needs_recordings = needs("ARAWN_RECORDINGS")
 
 
 @dataclass(frozen=True)

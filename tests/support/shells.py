@@ -69,7 +69,7 @@ class Session(ABC):
             env=self.desk.environ,
             encoding="utf-8",
             dimensions=(400, 200),
-            timeout=30,
+            timeout=60,
         )
         for line in (*self.setup, self.load):
             self.process.sendline(line)

@@ -32,13 +32,13 @@ def streamed(text: str, seed: int, columns: int = 80, rows: int = 24, **options:
     return written
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(SNIPPETS, st.integers(0, 1000), st.sampled_from([20, 40, 80]))
 def test_streamed_is_the_same_as_whole_to_the_byte(text: str, seed: int, columns: int) -> None:
     assert streamed(text, seed, columns, mode="blocks").output == render(text, columns, DEFAULT, colour=True)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(SNIPPETS, st.integers(0, 1000))
 def test_what_was_redrawn_ends_up_the_same_as_whole(text: str, seed: int) -> None:
     assert streamed(text, seed, 100, 60).screen().lines == screen_of(text, 100, 60)
