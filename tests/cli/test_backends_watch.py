@@ -14,10 +14,10 @@ from contextlib import closing, contextmanager
 import pexpect
 import pyte
 import pytest
-from support.ledger_file import ask as rows
+from support.ledger_file import query as rows
 from support.loopback import Loopback, Pause, Stall, answer
 from support.processes import ARAWN, Home
-from support.request_times import Stamped
+from support.request_times import RequestTimes
 
 MODELS = [answer(b'{"data": [{"id": "a-1"}]}')]
 BROKEN = [answer(b'{"error": {"message": "out of order"}}', 500)]
@@ -131,7 +131,7 @@ def test_each_is_checked_in_its_own_time(home):
 
 def test_checks_are_so_far_apart(home):
     with Loopback(MODELS) as server:
-        server.requests = stamps = Stamped()
+        server.requests = stamps = RequestTimes()
         home.serve(server.url)
         with watching(home, "backends", "--watch", "--interval", "0.5") as process:
             lines(process, 5)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from support.loopback import CHUNKED, Loopback, answer, chunked, head
-from support.python_api import BEGUN, REFUSED, client_of, mocked, pieces
+from support.python_api import BEGUN, REFUSED, client_of, configure_mock, pieces
 from support.waiting import eventually
 
 from arawn import get_llm_client
@@ -41,7 +41,7 @@ class TestErrors:
         assert caught.value.partial.text == "Good da"
 
     def test_an_answer_that_broke_off_before_it_began_has_no_part(self, home):
-        mocked(home, 'error = "interrupted"')
+        configure_mock(home, 'error = "interrupted"')
 
         async def story():
             async with get_llm_client() as client:

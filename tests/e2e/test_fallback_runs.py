@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 from support.http_backend import STREAM, delta, streamed
-from support.ledger_file import ask as rows
+from support.ledger_file import query as rows
 from support.loopback import CHUNKED, Fin, Loopback, Pause, Rst, Stall, answer, chunked, head
 from support.waiting import wait_until
 

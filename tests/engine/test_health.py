@@ -8,7 +8,7 @@ import socket
 from contextlib import closing
 
 import pytest
-from support.ledger_file import ask as rows
+from support.ledger_file import query as rows
 from support.loopback import Loopback, Pause, Rst, answer
 from support.processes import Home
 

@@ -15,7 +15,7 @@ import pytest
 from support.http_backend import STREAM, streamed
 from support.loopback import CHUNKED, Loopback, Stall, answer, chunked, head
 from support.processes import Home
-from support.request_times import Stamped
+from support.request_times import RequestTimes
 from support.waiting import wait_until
 
 from arawn.store.database import Database
@@ -123,7 +123,7 @@ def test_arawn_ends_with_six_where_it_would_wait_longer_than_it_may(home):
 def test_all_processes_wait_for_the_reset_that_a_server_told_one_of_them(home):
     told = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "2s"}
     with Loopback([head(headers={**told, **CHUNKED}), chunked(*STREAM)], streamed(*STREAM)) as server:
-        server.requests = stamps = Stamped()
+        server.requests = stamps = RequestTimes()
         home.serve(server.url)
         home.run("ask", "Hi")
         runs = [home.start("ask", "Hi") for _ in range(3)]
@@ -137,7 +137,7 @@ def test_all_processes_wait_for_the_reset_that_a_server_told_one_of_them(home):
 def test_a_herd_waits_with_the_one_who_was_told_to_be_slower(home):
     pause = 8  # the herd must have begun by then
     with Loopback([answer(b"{}", 429, headers={"Retry-After": str(pause)})], streamed(*STREAM)) as server:
-        server.requests = stamps = Stamped()
+        server.requests = stamps = RequestTimes()
         home.serve(server.url)
         home.configure((home.path / "config.toml").read_text().replace("max_retries = 0", "max_retries = 1"))
         first = home.start("ask", "Hi")

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from decimal import Decimal
 
 import pytest
-from support.ledger_file import NOON, ask, call, ended, file_of, ledger_in, limit, worst
+from support.ledger_file import NOON, call, completed_call, file_of, ledger_in, limit, query, worst_case
 
 from arawn.backends.mock import MockBackend, MockResponse
 from arawn.engine.blocking import iterate, run
@@ -61,7 +61,7 @@ class Desk:
         return list(iterate(self.meter.stream(request)))
 
     def rows(self, columns):
-        return ask(self.folder, f"SELECT {columns} FROM calls ORDER BY id")
+        return query(self.folder, f"SELECT {columns} FROM calls ORDER BY id")
 
 
 @pytest.fixture
@@ -188,8 +188,8 @@ def test_an_answer_that_thinks_is_held_to_what_was_reserved(desk):
 def test_it_waits_for_what_others_have_reserved_and_goes_on_when_they_are_done(desk):
     budget = [limit("0.012")]
     at = desk(limits=budget)
-    other = at.ledger.open(call(), worst("0.011"), budget)
-    at.on_wait = lambda: len(at.waits) == 3 and at.ledger.settle(other, ended("0.0001"), budget)
+    other = at.ledger.open(call(), worst_case("0.011"), budget)
+    at.on_wait = lambda: len(at.waits) == 3 and at.ledger.settle(other, completed_call("0.0001"), budget)
 
     *_, finished = at.hear()
 
@@ -200,7 +200,7 @@ def test_it_waits_for_what_others_have_reserved_and_goes_on_when_they_are_done(d
 def test_it_does_not_wait_for_ever(desk):
     budget = [limit("0.012")]
     at = desk(limits=budget)
-    at.ledger.open(call(), worst("0.011"), budget)
+    at.ledger.open(call(), worst_case("0.011"), budget)
     with pytest.raises(BudgetError, match="reserved by calls under way"):
         at.hear()
     assert sum(at.waits) == pytest.approx(RESERVED_FOR, abs=0.5)

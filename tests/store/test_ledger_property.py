@@ -9,7 +9,17 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
-from support.ledger_file import NOON, Clock, ask, bury, call, ended, ledger_in, limit, worst
+from support.ledger_file import (
+    NOON,
+    Clock,
+    call,
+    completed_call,
+    ledger_in,
+    limit,
+    mark_process_dead,
+    query,
+    worst_case,
+)
 
 from arawn.errors import BudgetError
 from arawn.models.money import stored, usd
@@ -48,7 +58,7 @@ class Processes(RuleBasedStateMachine):
         floor = usd(stored(most) * part // 100)
         opening = call(backend=backend, cost=floor, began=self.clock.now)
         try:
-            opened = self.ledgers[who].open(opening, worst(most), self.limits(backend))
+            opened = self.ledgers[who].open(opening, worst_case(most), self.limits(backend))
         except (BudgetError, Reserved):
             assert not self.fits(backend, most)
             return multiple()
@@ -72,12 +82,14 @@ class Processes(RuleBasedStateMachine):
     def settle(self, opened, who, part):
         backend, most, _ = self.waiting.pop(opened.id)
         cost = usd(stored(most) * part // 100)
-        self.ledgers[who].settle(opened, ended(cost, backend=backend, began=self.clock.now), self.limits(backend))
+        self.ledgers[who].settle(
+            opened, completed_call(cost, backend=backend, began=self.clock.now), self.limits(backend)
+        )
         self.paid[backend] += cost
 
     @rule(opened=consumes(calls))
     def die(self, opened):
-        bury(self.path, opened.id)
+        mark_process_dead(self.path, opened.id)
         self.dead.append(opened.id)
 
     @rule(who=st.integers(0, 2))
@@ -100,7 +112,7 @@ class Processes(RuleBasedStateMachine):
         for backend, paid in self.paid.items():
             for table in ("spending", "calls"):
                 sql = f"SELECT coalesce(sum(cost), 0) FROM {table} WHERE backend = ?"
-                assert not (self.path / "arawn.db").exists() or ask(self.path, sql, backend) == [(stored(paid),)]
+                assert not (self.path / "arawn.db").exists() or query(self.path, sql, backend) == [(stored(paid),)]
         assert sum(self.paid.values()) <= _OVERALL.amount
         assert self.paid["a"] <= _OWN.amount
 

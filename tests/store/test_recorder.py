@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from support.conversations import Ticking, store_in
+from support.conversations import ManualClock, store_in
 
 from arawn.errors import NotSavedError, UsageError
 from arawn.messages import FinishReason, Message, Response, Role, Text, Usage
@@ -31,7 +31,7 @@ def kept(store, recorder):
 
 
 def test_the_first_turn_begins_a_session(store):
-    recorder = Recorder(store, clock=Ticking())
+    recorder = Recorder(store, clock=ManualClock())
     assert recorder.id == ""
 
     assert [opened(recorder), opened(recorder)] == [1, 2]
@@ -40,7 +40,7 @@ def test_the_first_turn_begins_a_session(store):
 
 
 def test_an_answer_is_kept_at_once_and_then_twice_a_second(store):
-    clock = Ticking()
+    clock = ManualClock()
     recorder = Recorder(store, clock=clock)
     draft = recorder.draft(opened(recorder), **MODEL)
     seen = []
@@ -54,7 +54,7 @@ def test_an_answer_is_kept_at_once_and_then_twice_a_second(store):
 
 
 def test_its_end_is_kept_with_who_answered_and_what_it_took(store):
-    recorder = Recorder(store, clock=Ticking())
+    recorder = Recorder(store, clock=ManualClock())
     draft = recorder.draft(opened(recorder), **MODEL)
 
     draft.finish(come("done", finish_reason=FinishReason.LENGTH, usage=Usage(1, 2)), "complete", None)
@@ -65,7 +65,7 @@ def test_its_end_is_kept_with_who_answered_and_what_it_took(store):
 
 
 def test_without_a_store_nothing_is_kept_and_nothing_fails():
-    recorder = Recorder(None, clock=Ticking())
+    recorder = Recorder(None, clock=ManualClock())
 
     draft = recorder.draft(opened(recorder), **MODEL)
     draft.offer(lambda: come("a"))
@@ -81,7 +81,7 @@ def test_without_a_store_nothing_is_kept_and_nothing_fails():
 
 
 def test_r48_a_store_that_cannot_be_written_stops_nothing_and_is_told_once(store):
-    recorder = Recorder(store, clock=Ticking())
+    recorder = Recorder(store, clock=ManualClock())
     draft = recorder.draft(opened(recorder), **MODEL)
     store._database.rows("PRAGMA query_only = 1")
 
@@ -97,7 +97,7 @@ def test_r48_a_store_that_cannot_be_written_stops_nothing_and_is_told_once(store
 
 def test_r48_a_store_that_cannot_be_opened_stops_nothing(tmp_path):
     (tmp_path / "arawn.db").write_bytes(b"not a database at all, but long enough to look at" * 50)
-    recorder = Recorder(store_in(tmp_path), clock=Ticking())
+    recorder = Recorder(store_in(tmp_path), clock=ManualClock())
 
     assert opened(recorder) == 0
 
@@ -106,7 +106,7 @@ def test_r48_a_store_that_cannot_be_opened_stops_nothing(tmp_path):
 
 
 def test_a_turn_after_the_failure_is_kept_again(store):
-    recorder = Recorder(store, clock=Ticking())
+    recorder = Recorder(store, clock=ManualClock())
     store._database.rows("PRAGMA query_only = 1")
     assert opened(recorder) == 0
     store._database.rows("PRAGMA query_only = 0")
@@ -115,7 +115,7 @@ def test_a_turn_after_the_failure_is_kept_again(store):
 
 
 def test_a_name_that_is_taken_is_the_users_mistake(store):
-    opened(Recorder(store, clock=Ticking()), name="tea")
+    opened(Recorder(store, clock=ManualClock()), name="tea")
 
     with pytest.raises(UsageError, match="already has the name"):
-        opened(Recorder(store, clock=Ticking()), name="tea")
+        opened(Recorder(store, clock=ManualClock()), name="tea")

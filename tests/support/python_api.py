@@ -1,4 +1,4 @@
-"""The Python API as a program uses it: its configuration, a client, and what a server on loopback answers."""
+"""The Python API as a program uses it: ``configure``, ``client_of`` a server on loopback, and what that answers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def body_of(server, place=0):
     return json.loads(server.requests[place].body)
 
 
-def mocked(folder, *replies, more=""):
+def configure_mock(folder, *replies, more=""):
     """A configuration whose [llm] plays these replies."""
     tables = "".join(f"[[backends.m.replies]]\n{reply}\n" for reply in replies)
     configure(

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from support.http_backend import DONE, STREAM, USAGE, delta, streamed
 from support.loopback import CHUNKED, Fin, Loopback, Stall, answer, chunked, head
-from support.observed_calls import KEY, PROMPT, REQUEST, Service
+from support.observed_calls import KEY, PROMPT, REQUEST, ObservedBackend
 
 from arawn.errors import ConfigError
 from arawn.messages import Caller, Usage
@@ -84,7 +84,7 @@ def collected():
 def told(collected, tmp_path, *scripts, request=REQUEST, **options):
     """The spans of one call for each script."""
     with Loopback(*scripts) as server:
-        service = Service(server.url, tmp_path)
+        service = ObservedBackend(server.url, tmp_path)
         service.observers = [collected.observer(secrets=service.secrets, **options)]
         for _ in scripts:
             service.ask(request)
