@@ -16,14 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from support.optional_data import needs
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.recordings import Recording
 
-needs_catalogue = needs("ARAWN_CATALOGUE")
 MODELS = Path(__file__).parents[2] / "arawn" / "data" / "models.toml"
 _LISTED_AS = {"gemini": "google", "xai": "x-ai"}
 

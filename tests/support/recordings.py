@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.optional_data import needs
 
 from arawn.events import ResponseBuilder, Started
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from arawn.adapters.base import StreamParser
     from arawn.events import StreamEvent
     from arawn.messages import Response
-
-needs_recordings = needs("ARAWN_RECORDINGS")
 
 
 @dataclass(frozen=True)
