@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
-_GARBAGE_AFTER = 100_000  # new objects; at Python's 700, looking for cycles among those of imports costs an ask 4 ms
+_GARBAGE_AFTER = 100_000
+"""New objects before a collection; at Python's 700, searching those of imports for cycles costs an ask 4 ms."""
 
 
 def main() -> None:
@@ -20,11 +22,10 @@ def main() -> None:
     from arawn.cli.signals import die_quietly
 
     die_quietly()
-    if argv[:1] == ["__complete"]:
-        from arawn.cli.completion import print_values
+    if os.environ.get("_ARAWN_COMPLETE"):
+        from arawn.cli.app import complete
 
-        print_values(argv[1:])
-        return
+        complete()
     from arawn.cli.app import run
 
     run(argv)

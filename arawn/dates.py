@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from arawn.errors import UsageError
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
     from datetime import datetime
 
 EVER = "all"
@@ -19,11 +18,6 @@ _AGES = {"h": 3_600, "d": 86_400, "w": 604_800}
 _AGE = re.compile(r"([0-9]{1,6})([hdw])")
 _MONTH = re.compile(r"[0-9]{4}-[0-9]{2}")
 _DAYS = {"today": 0, "yesterday": 1}
-
-
-def add_since(parser: ArgumentParser, usual: str) -> None:
-    """Declare --since; ``usual`` says what counts where it is not given."""
-    parser.add_argument("--since", metavar="WHEN", help=f"from when on, in UTC: {HELP}; else {usual}")
 
 
 def since(text: str, now: float) -> float:

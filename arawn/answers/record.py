@@ -1,50 +1,28 @@
-"""How an answer is written: as text while it comes, as text at the end, as one JSON object, or as JSON lines."""
+"""One answer as it went: what came, how long it took, what it cost, how it ended; and the JSON that says so."""
 
 from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from arawn.events import (
-    Delta,
-    Finished,
-    Notice,
-    ReasoningDelta,
-    RefusalDelta,
-    ResponseBuilder,
-    Started,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallStarted,
-)
+from arawn.events import Delta, ResponseBuilder
 from arawn.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from decimal import Decimal
 
-    from arawn.cli.output import Output
+    from arawn.batch.run import Answer
+    from arawn.config.roles import Choice
     from arawn.errors import ArawnError
     from arawn.events import StreamEvent
     from arawn.messages import Response, Usage
     from arawn.store.calls import Call
 
 
-class Printer(Protocol):
-    """Shows the events of one answer."""
-
-    def event(self, event: StreamEvent) -> None:
-        """Show the next event."""
-        ...
-
-    def end(self, record: Record) -> None:
-        """Show what is known at the end, also after a failure."""
-        ...
-
-
 class Record:
-    """One call as it went: what came, how long it took, how it ended."""
+    """One call as it went."""
 
     def __init__(self) -> None:
         self.error: ArawnError | None = None
@@ -67,7 +45,7 @@ class Record:
             self.first_token_ms = self._elapsed_ms()
 
     def settle(self, call: Call | None) -> None:
-        """Take over what the ledger says of an answer that broke off: its provider told nothing of what it took."""
+        """Take the usage of an interrupted answer from the ledger: its provider did not report any."""
         if call is not None and call.outcome == "interrupted":
             self._settled = replace(call.usage, cost=call.cost)
 
@@ -104,133 +82,37 @@ class Record:
         return round((time.monotonic() - self._began) * 1000, 1)
 
 
-class TextPrinter:
-    """Writes visible text as it comes."""
+class FinishedRecord(Record):
+    """The record of an answer that is there already, as a batch gives it; ``choice`` is None where nobody was asked.
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    ``cost_of`` says what a response of that choice cost, in USD.
+    """
 
-    def event(self, event: StreamEvent) -> None:
-        """Write text, tell notices."""
-        match event:
-            case TextDelta(text) | RefusalDelta(text):
-                self._output.answer(text)
-            case Notice(text=text):
-                self._output.note(text)
-            case _:
-                pass
+    def __init__(
+        self, answer: Answer[Any], choice: Choice | None, cost_of: Callable[[Response, Choice], Decimal | None]
+    ) -> None:
+        super().__init__()
+        self.first_token_ms = answer.first_token_ms
+        self._response = answer.response
+        self._latency_ms = answer.latency_ms
+        if choice is not None and not answer.response.backend:
+            self._response = replace(answer.response, backend=choice.backend, model=choice.model)
+        self.cost = answer.response.usage.cost
+        if answer.error is not None:
+            self.cost = None if choice is None else cost_of(self._response, choice)
+            self.fail(answer.error)
 
-    def end(self, record: Record) -> None:
-        """End the text with one line end."""
-        self._output.end_answer()
+    def fail(self, error: ArawnError) -> None:
+        """Say why it is no answer, or no whole one."""
+        self.error, self.exit_code = error, error.exit_code
 
+    @property
+    def response(self) -> Response:
+        """The answer as far as it came."""
+        return self._response
 
-class WholePrinter:
-    """Writes text once, at the end: all of it, or the code or the JSON in it."""
-
-    def __init__(self, output: Output, *, extract: bool = False, schema: bool = False) -> None:
-        self._output = output
-        self._extract = extract
-        self._schema = schema
-
-    def event(self, event: StreamEvent) -> None:
-        """Tell notices."""
-        if isinstance(event, Notice):
-            self._output.note(event.text)
-
-    def end(self, record: Record) -> None:
-        """Write the answer, also a partial one."""
-        text = record.response.text
-        if self._extract:
-            code = first_code_block(text)
-            if code is None and text and record.error is None:
-                self._output.warning("there is no code block in the answer; this is all of it")
-            text = text if code is None else code
-        elif self._schema and record.error is None:
-            text = json_text(text)
-        self._output.answer(text)
-        self._output.end_answer()
-
-
-class JsonPrinter:
-    """Writes one JSON object at the end, also after a failure."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-
-    def event(self, event: StreamEvent) -> None:
-        """Tell notices."""
-        if isinstance(event, Notice):
-            self._output.note(event.text)
-
-    def end(self, record: Record) -> None:
-        """Write the object."""
-        self._output.data(json.dumps(record.summary(), ensure_ascii=False))
-
-
-class JsonLinesPrinter:
-    """Writes each event as a JSON object on a line of its own; ``v`` is the version of their shape."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-
-    def event(self, event: StreamEvent) -> None:
-        """Write the event."""
-        fields = _line_fields(event)
-        if fields:
-            self._output.data(json.dumps({"v": 1, **fields}, ensure_ascii=False))
-
-    def end(self, record: Record) -> None:
-        """Write what the whole came to."""
-        summary = record.summary()
-        for call in summary["tool_calls"]:
-            self._line(type="tool_call", **call)
-        self._line(type="usage", **summary["usage"], cost=summary["cost"])
-        if summary["error"]:
-            self._line(type="error", **summary["error"])
-        keys = ("finish_reason", "raw_finish_reason", "latency_ms", "first_token_ms", "exit_code")
-        self._line(type="end", **{key: summary[key] for key in keys})
-
-    def _line(self, **fields: Any) -> None:
-        self._output.data(json.dumps({"v": 1, **fields}, ensure_ascii=False))
-
-
-def _line_fields(event: StreamEvent) -> dict[str, Any]:
-    match event:
-        case TextDelta(text) | RefusalDelta(text):
-            return {"type": "delta", "text": text}
-        case ReasoningDelta(text=text) if text:
-            return {"type": "reasoning", "text": text}
-        case Started(backend, model, answer_id):
-            return {"type": "start", "backend": backend, "model": model, "id": answer_id}
-        case Notice(kind, text):
-            return {"type": "notice", "kind": kind, "text": text}
-        case ReasoningDelta() | ToolCallStarted() | ToolCallDelta() | Finished() | _:
-            return {}
-
-
-def code_blocks(text: str) -> Iterator[str]:
-    """Yield the insides of the fenced code blocks; a fence that never closes runs to the end."""
-    import re
-
-    opening, at = re.compile(r"^[ ]{0,3}(`{3,}|~{3,})[^\n]*\n", re.MULTILINE), 0
-    while fence := opening.search(text, at):
-        mark = fence[1]
-        close = re.compile(rf"^[ ]{{0,3}}{re.escape(mark[0])}{{{len(mark)},}}[ \t]*$", re.MULTILINE)
-        end = close.search(text, fence.end())
-        yield text[fence.end() : end.start() if end else len(text)].removesuffix("\n")
-        at = end.end() if end else len(text)
-
-
-def first_code_block(text: str) -> str | None:
-    """Return the inside of the first fenced code block, or None."""
-    return next(code_blocks(text), None)
-
-
-def json_text(text: str) -> str:
-    """Return the JSON of an answer that was asked for JSON: its fenced block where the model wrapped it in one."""
-    text = text.strip()
-    return (first_code_block(text) or text) if text.startswith("```") else text
+    def _elapsed_ms(self) -> float:
+        return self._latency_ms
 
 
 def parsed_arguments(arguments: str) -> Any:

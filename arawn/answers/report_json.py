@@ -1,23 +1,17 @@
-"""What programs get of the ledger: JSON with promised keys, or CSV with the same names."""
+"""The ledger as JSON, with keys that scripts may rely on."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from arawn import dates
 from arawn.answers.record import usage_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from decimal import Decimal
 
-    from arawn.cli.output import Output
     from arawn.store.calls import Call
     from arawn.store.reports import By, Totals
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
 
 
 def fields(group: Totals, by: By | None = None) -> dict[str, Any]:
@@ -71,26 +65,6 @@ def money_fields(**amounts: Decimal | None) -> dict[str, Any]:
     return found
 
 
-def write_json(output: Output, value: object) -> None:
-    """Write a value as one line of JSON."""
-    output.data(json.dumps(value, ensure_ascii=False))
-
-
-def write_csv(output: Output, rows: Iterable[Mapping[str, Any]], *, like: Mapping[str, Any]) -> None:
-    """Write rows with the fields of ``like`` as RFC 4180 has it, with a header; what is in a field stands flat.
-
-    A text that a spreadsheet would run as a formula gets an apostrophe before it: some are written by a model.
-    """
-    import csv
-    import io
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n" if output.paints else "\r\n")
-    writer.writerow(_flat(like))
-    writer.writerows([_csv(value) for value in _flat(row).values()] for row in rows)
-    output.answer(text.getvalue())
-
-
 def _names(group: Totals, by: By | None) -> dict[str, str | None]:
     match by:
         case None:
@@ -102,19 +76,6 @@ def _names(group: Totals, by: By | None) -> dict[str, str | None]:
             return {"session": group.key or None, "title": group.title}
         case _:
             return {by: group.key}
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in row.items():
-        flat.update(value if isinstance(value, dict) else {name: value})
-    return flat
-
-
-def _csv(value: object) -> object:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _rounded(milliseconds: float | None) -> float | None:

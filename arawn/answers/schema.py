@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from arawn.answers.compile import Elsewhere, check_of
-from arawn.answers.record import json_text
+from arawn.answers.extract import json_text
 from arawn.errors import IncompleteAnswerError, UsageError
 from arawn.files import read_file
 

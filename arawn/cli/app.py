@@ -1,19 +1,105 @@
-"""Running a command: from the process's words to its exit code."""
+"""arawn's Typer app: from the process's words to its exit code.
 
-from __future__ import annotations
+The first word that is no option decides. It names a command; or it holds a blank, or stands alone behind a pipe that
+holds something, and is asked; or it is an error: a mistyped command in a script must never become a paid call.
+"""
 
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
 
-from arawn.cli import parser, signals
+import typer
+from typer.main import get_command
+
+from arawn import __version__
+from arawn.cli import options, signals
 from arawn.cli.context import Context
+from arawn.cli.groups import EVERY_COMMAND, WIDTH, Root, examples, is_short, nearest, try_help
 from arawn.cli.output import Output, open_standard_streams
 from arawn.errors import ArawnError, UsageError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+EXIT_CODES = """\
+Exit codes:
+  0 done · 1 a bug · 2 usage · 3 configuration · 4 authentication · 5 unreachable
+  6 rate limit or quota · 7 backend failed · 8 refused · 9 budget · 10 incomplete
+  11 not saved · 124 timeout · 130, 143, 129, 141 ended by a signal"""
+_TOPIC = "exit-codes"
+
+
+class Arawn(Root):
+    """The root, with the habits of those who come from tools that need no command."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the command that the first word means."""
+        if not ctx.resilient_parsing and self.command_named(ctx, args[0]) is None:
+            if args[0] == "help":
+                args = self._help(ctx, args[1:])
+            elif self._is_question(ctx, args):
+                args = ["ask", *args]
+        return super().resolve_command(ctx, args)
+
+    def unknown(self, ctx: typer.Context, word: str) -> UsageError:
+        """Return the error for a word that is neither a command nor a question."""
+        error = super().unknown(ctx, word)
+        shown = word if is_short(word) else "your question"
+        return UsageError(error.message, hints=[*error.hints, f'to ask: arawn ask "{shown}"'])
+
+    def _is_question(self, ctx: typer.Context, args: Sequence[str]) -> bool:
+        if any(map(str.isspace, args[0])):
+            return True
+        alone = len(args) == 1 and nearest(args[0], self.list_commands(ctx)) is None
+        return alone and bool(ctx.obj.stdin.pipe_holds_something())
+
+    def _help(self, ctx: typer.Context, words: Sequence[str]) -> list[str]:
+        """Return the words that show the help of a command; that of arawn, and of a topic, is shown here."""
+        if list(words) not in ([], [_TOPIC]):
+            return [*words, "--help"]
+        ctx.obj.output.data(EXIT_CODES if words else ctx.get_help())
+        raise typer.Exit
+
+
+app = typer.Typer(cls=Arawn, add_completion=False, pretty_exceptions_enable=False)
+
+
+def _show_version(ctx: typer.Context, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        ctx.obj.output.data(f"arawn {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": WIDTH},
+    epilog=examples('arawn "a question" · git diff | arawn "explain" · arawn help exit-codes'),
+)
+def root(
+    ctx: typer.Context,
+    backend: options.Backend = None,
+    model: options.Model = None,
+    config: options.ConfigFile = None,
+    env_file: options.EnvFile = None,
+    no_project: options.NoProject = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "-V",
+            "--version",
+            callback=_show_version,
+            expose_value=False,
+            is_eager=True,
+            help="show the version",
+            rich_help_panel=EVERY_COMMAND,
+        ),
+    ] = False,
+) -> None:
+    """One terminal tool that talks to every LLM backend."""
+    if ctx.invoked_subcommand is None:
+        ctx.obj.output.data(ctx.get_help())
+        raise typer.Exit(UsageError.exit_code)
 
 
 def run(argv: Sequence[str]) -> NoReturn:
@@ -29,10 +115,23 @@ def run(argv: Sequence[str]) -> NoReturn:
         leave(0)
 
 
+def complete() -> NoReturn:
+    """Print what may come next on a command line, as a shell's script asks for it in the environment."""
+    sys.modules["rich"] = None  # type: ignore[assignment]  # Typer would load it to take its markup from help texts
+    from typer._completion_classes import completion_init
+
+    from arawn.cli.completion_scripts import COMPLETE_VARIABLE
+
+    completion_init()
+    context = Context(Output(os.environ, quiet=True))
+    get_command(app).main([], "arawn", COMPLETE_VARIABLE, obj=context)
+    leave(0)
+
+
 def attempt(argv: Sequence[str]) -> int:
-    """Run the command, tell its failure, and return the exit code."""
+    """Run the command, show its failure, and return the exit code."""
     open_standard_streams()
-    output = Output(os.environ, quiet="-q" in argv or "--quiet" in argv, debug="--debug" in argv)
+    output = Output(os.environ)
     try:
         return execute(argv, output)
     except BrokenPipeError:
@@ -46,19 +145,17 @@ def attempt(argv: Sequence[str]) -> int:
 
 
 def execute(argv: Sequence[str], output: Output) -> int:
-    """Parse the words, run the command, return its exit code."""
-    before, command, after = parser.split(argv)
-    if not command:
-        wants_help = bool({"-h", "--help"} & set(before))
-        if before and not wants_help:
-            parser.Parser(prog="arawn", parents=[parser.global_options()]).parse_args(before)
-        output.data(parser.overview())
-        return 0 if wants_help else UsageError.exit_code
-    if command not in parser.COMMANDS:
-        raise UsageError(f'no command "{command}"', hints=_nearest(command))
-    arguments = parser.build(command).parse_args([*before, *after])
-    code: int = arguments.run(Context(arguments, output))
-    return code
+    """Parse the words, run the command, return its exit code. Raises UsageError for words that make no command."""
+    command = get_command(app)
+    try:
+        with command.make_context("arawn", list(argv), obj=Context(output)) as ctx:
+            return int(command.invoke(ctx) or 0)
+    except typer.Exit as done:
+        return done.exit_code
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # Typer's own, of which not every version has a public name
+            raise
+        raise _usage_error(error) from None
 
 
 def leave(code: int) -> NoReturn:
@@ -69,11 +166,35 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _nearest(command: str) -> list[str]:
-    from difflib import get_close_matches
+def _usage_error(error: Any) -> UsageError:
+    """Return an error of Typer's in our words: what is wrong in one line, then the nearest option or what to try."""
+    hints = [try_help(error.ctx)] if getattr(error, "ctx", None) else []
+    option = getattr(error, "option_name", "")
+    if option and "possibilities" in vars(error):
+        near = error.possibilities or _nearest_option(error.ctx, option)
+        guess = [f"did you mean {near[0]}?"] if near else []
+        return UsageError(f"no option {option}", hints=[*guess, *hints])
+    if option:
+        return UsageError(f"{option} needs a value", hints=hints)
+    param = getattr(error, "param", None)
+    name = (
+        "" if param is None else param.opts[-1] if param.param_type_name == "option" else param.make_metavar(error.ctx)
+    )
+    if not error.message:
+        return UsageError(f"{name} is missing", hints=hints)
+    text = error.message.rstrip(".")
+    return UsageError(f"{name}: {text}" if name else text, hints=hints)
 
-    found = get_close_matches(command, parser.COMMANDS, n=1)
-    return [f'did you mean "{found[0]}"?' if found else "try: arawn --help"]
+
+def _name_of(param: Any, ctx: typer.Context) -> str:
+    return str(param.opts[-1] if param.param_type_name == "option" else param.make_metavar(ctx).strip("[]."))
+
+
+def _nearest_option(ctx: typer.Context, option: str) -> list[str]:
+    """Return the option that is most like an unknown one, also among those of the commands below."""
+    known = [flag for param in ctx.command.get_params(ctx) for flag in param.opts if param.param_type_name == "option"]
+    near = nearest(option, known)
+    return [near] if near else []
 
 
 def _as_error(bug: Exception) -> ArawnError:

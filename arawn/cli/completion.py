@@ -1,18 +1,17 @@
-"""The names a Tab may ask for: ``arawn __complete KIND PREFIX [WORDS BEFORE]``, one a line.
+"""What a Tab may offer: names of backends, models, keys, secrets and sessions.
 
 It reads files, never the network or a keyring, and changes nothing. What cannot be read counts as empty: whoever
-presses Tab wants no error message. Only names of plain characters are told: they come to stand in a command line, and
-a project's file may come from a stranger.
+presses Tab wants no error message. Only names of plain characters are offered: they come to stand in a command line,
+and a project's file may come from a stranger.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 import tomllib
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.config.settings import Settings, overlay, table_at
 from arawn.config.sources import BUILT_IN, locate, project_trust
@@ -20,40 +19,50 @@ from arawn.errors import ArawnError
 from arawn.files import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
+    import typer
+
+    from arawn.cli.context import Context
     from arawn.config.settings import Tree
 
-_PLAIN = re.compile(r"\w[\w./:@+-]*")
-_PROJECT_LIMIT = 1 << 14  # some texts take tomllib quadratic time, and this one comes from strangers
+_PLAIN = re.compile(r"@?\w[\w./:@+-]*")
+_UNSAFE = re.compile(r"[^\w .,:;/+@-]")
+"""What a text beside a name may not hold: shells evaluate some of it, and a model may have written it."""
+_PROJECT_LIMIT = 1 << 14
+"""Bytes: some texts take tomllib quadratic time, and this one comes from strangers."""
+_RECENT = 30
+"""Sessions that are offered."""
 
 
-def print_values(words: Sequence[str]) -> None:
-    """Write the names of a kind that begin with a prefix."""
-    kinds: dict[str, Callable[[Tree, Sequence[str]], Iterable[str]]] = {
-        "backends": _backends,
-        "keys": _keys,
-        "models": _models,
-        "secrets": _secrets,
-        "values": _values,
-    }
-    kind, prefix = (*words, "", "")[:2]
-    if kind not in kinds:
-        return
-    before = words[2:]
-    found = {name for name in kinds[kind](_tree(before), before) if name.startswith(prefix) and _PLAIN.fullmatch(name)}
-    sys.stdout.buffer.write("".join(f"{name}\n" for name in sorted(found)).encode())
+class _Line(NamedTuple):
+    """What stands on the command line already, as far as names depend on it."""
+
+    tree: Tree
+    backend: str | None
+    key: str
+    context: Context
 
 
-def _backends(tree: Tree, _before: Sequence[str]) -> Iterable[str]:
-    return table_at(tree, ("backends",))
+def find_names(kind: str, ctx: typer.Context, incomplete: str) -> Iterator[tuple[str, str]]:
+    """Yield the names of a kind that begin with what is typed, each with a text about it or none."""
+    context: Context = ctx.obj
+    line = _Line(_tree(context), context.backend, str(ctx.params.get("key") or ""), context)
+    found = dict(KINDS[kind](line))
+    for name in sorted(found):
+        if name.startswith(incomplete) and _PLAIN.fullmatch(name):
+            yield name, _UNSAFE.sub("", found[name])
 
 
-def _models(tree: Tree, before: Sequence[str]) -> Iterator[str]:
+def _backends(line: _Line) -> Iterator[tuple[str, str]]:
+    for name, table in table_at(line.tree, ("backends",)).items():
+        label = table.get("label") if isinstance(table, dict) else ""
+        yield name, label if isinstance(label, str) else ""
+
+
+def _models(line: _Line) -> Iterator[tuple[str, str]]:
     """Return what may follow ``-m``: ids of the backend named before it, else also aliases and ``backend/model``."""
-    if backend := _option(before, "-b", "--backend"):
-        return _ids(tree, backend)
-    return _everywhere(tree)
+    return _unexplained(_ids(line.tree, line.backend) if line.backend else _everywhere(line.tree))
 
 
 def _everywhere(tree: Tree) -> Iterator[str]:
@@ -77,7 +86,7 @@ def _known(tree: Tree) -> Iterator[tuple[str, str]]:
     yield from known_ids()
 
 
-def _keys(tree: Tree, _before: Sequence[str]) -> Iterator[str]:
+def _keys(line: _Line) -> Iterator[tuple[str, str]]:
     """Yield the keys of the configuration, with the names there are."""
     from arawn.config.lines import join_key
     from arawn.config.schema import KEYS
@@ -85,56 +94,91 @@ def _keys(tree: Tree, _before: Sequence[str]) -> Iterator[str]:
     for key in KEYS:
         section, *rest = key.path.split(".")
         if "NAME" not in rest:
-            yield key.path
+            yield key.path, ""
         elif "[]" not in rest:
-            names = table_at(tree, ("backends" if section == "embeddings" else section,))
-            yield from (join_key((section, name, *rest[1:])) for name in names)
+            names = table_at(line.tree, ("backends" if section == "embeddings" else section,))
+            yield from ((join_key((section, name, *rest[1:])), "") for name in names)
 
 
-def _values(tree: Tree, before: Sequence[str]) -> Iterable[str]:
-    """Return what a key may be set to, where that can be listed; the key is the last word before."""
+def _values(line: _Line) -> Iterator[tuple[str, str]]:
+    """Return what the key before may be set to, where that can be listed."""
+    return _unexplained(_listed_values(line))
+
+
+def _listed_values(line: _Line) -> Iterable[str]:
     from arawn.config.lines import split_key
     from arawn.config.schema import find
 
     try:
-        path = split_key(before[-1])
-    except (IndexError, ValueError):
+        path = split_key(line.key)
+    except ValueError:
         return ()
     key = find(path)
     if key is None:
         return ()
     match path:
         case (*_, "backend"):
-            return _backends(tree, before)
+            return table_at(line.tree, ("backends",))
         case ("backends" | "embeddings", backend, "model"):
-            return _ids(tree, backend)
+            return _ids(line.tree, backend)
         case (*_, "model") | ("aliases" | "tiers", _):
-            return _everywhere(tree)
+            return _everywhere(line.tree)
         case _:
             return ("true", "false") if key.kind == "boolean" else key.choices
 
 
-def _secrets(tree: Tree, before: Sequence[str]) -> Iterator[str]:
-    """Yield the secrets that are stored or referred to; for one that is to be set also the backends."""
+def _secrets(line: _Line) -> Iterator[tuple[str, str]]:
+    """Yield the secrets that are stored or referred to."""
     from arawn.engine.assembly import bindings_of
 
     with suppress(ArawnError):
-        yield from bindings_of(Settings((), tree, tree, os.environ)).names()
-    for table in table_at(tree, ("backends",)).values():
+        yield from _unexplained(bindings_of(Settings((), line.tree, line.tree, os.environ)).names())
+    for table in table_at(line.tree, ("backends",)).values():
         reference = table.get("api_key") if isinstance(table, dict) else None
         if isinstance(reference, str) and reference.startswith("$keyring:"):
-            yield reference.removeprefix("$keyring:")
-    if "set" in before:
-        yield from _backends(tree, before)
+            yield reference.removeprefix("$keyring:"), ""
 
 
-def _tree(before: Sequence[str]) -> Tree:
+def _new_secrets(line: _Line) -> Iterator[tuple[str, str]]:
+    """Yield the secrets that may be set: those there are, and the backends."""
+    yield from _backends(line)
+    yield from _secrets(line)
+
+
+def _sessions(line: _Line) -> Iterator[tuple[str, str]]:
+    """Yield the newest sessions, by name where they have one."""
+    from arawn.store.sessions import Sessions
+
+    database = line.context.database
+    if not os.path.exists(database.path):
+        return
+    with suppress(ArawnError), database:
+        for info in Sessions(database).recent(_RECENT):
+            yield info.name or info.id, info.title
+
+
+def _unexplained(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    return ((name, "") for name in names)
+
+
+KINDS: dict[str, Callable[[_Line], Iterator[tuple[str, str]]]] = {
+    "backends": _backends,
+    "keys": _keys,
+    "models": _models,
+    "new secrets": _new_secrets,
+    "secrets": _secrets,
+    "sessions": _sessions,
+    "values": _values,
+}
+"""What yields the names of each kind, with a text about each or none."""
+
+
+def _tree(context: Context) -> Tree:
     """Return the configuration merged, as far as its files can be read."""
-    file = os.path.expanduser(_option(before, "--config"))
-    project = "--no-project" not in before
+    file = os.path.expanduser(context.config or "")
     merged = _parsed(_content(BUILT_IN))
     with suppress(OSError):
-        files = locate(environ=os.environ, cwd=os.getcwd(), config_file=file or None, project=project)
+        files = locate(environ=os.environ, cwd=os.getcwd(), config_file=file or None, project=not context.no_project)
         for name, path in files.items():
             merged = overlay(merged, _project(path) if name == "project" else _parsed(_content(path)))
     return merged
@@ -161,13 +205,3 @@ def _parsed(content: bytes) -> Tree:
         return tomllib.loads(content.decode())
     except (ValueError, RecursionError):
         return {}
-
-
-def _option(words: Sequence[str], *flags: str) -> str:
-    """Return the value an option was given, "" when it was not; quotes are the shell's, and go."""
-    value = ""
-    for word, following in zip(words, (*words[1:], ""), strict=False):
-        flag, equals, attached = word.partition("=")
-        if flag in flags:
-            value = attached if equals else following
-    return value.strip("\"'")

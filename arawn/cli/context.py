@@ -1,4 +1,4 @@
-"""What a command works with: its arguments, the streams, and the settings, loaded when first asked for."""
+"""What commands work with: the options of every command, the streams, and the settings, loaded when first asked for."""
 
 from __future__ import annotations
 
@@ -6,66 +6,78 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from arawn.cli.overrides import overrides
+from arawn.cli.stdin import StandardInput
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-
     from arawn.cli.output import Output
     from arawn.config.roles import Choice, RoleName
     from arawn.config.settings import BackendSettings, Settings
+    from arawn.config.user_file import UserFile
     from arawn.engine.assembly import Engine
     from arawn.store.database import Database
 
 
 class Context:
-    """One run of one command."""
+    """One run of one command. ``overrides`` are keys of the configuration, above all its layers; set them first."""
 
-    def __init__(self, arguments: Namespace, output: Output) -> None:
-        self.arguments = arguments
+    def __init__(self, output: Output) -> None:
         self.output = output
         self.environ = os.environ
+        self.stdin = StandardInput()
+        self.overrides: dict[str, object] = {}
+        self.backend: str | None = None
+        self.model: str | None = None
+        self.config: str | None = None
+        self.env_file: str | None = None
+        self.no_project = False
 
-    def option(self, name: str, default: Any = None) -> Any:
-        """Return a global option, or the default where it was not given."""
-        return getattr(self.arguments, name, default)
+    def set_global(self, name: str, value: Any) -> None:
+        """Take over an option of every command; one that stands later on the command line comes later."""
+        setattr(self.output if name in ("quiet", "debug") else self, name, value)
 
     @cached_property
     def settings(self) -> Settings:
-        """The merged configuration; its warnings are told once."""
+        """The merged configuration; its warnings are shown once."""
         from arawn.config.sources import load
 
         settings = load(
             environ=self.environ,
             cwd=os.getcwd(),
-            config_file=self.option("config_file"),
-            project=not self.option("no_project", default=False),
-            env_file=self.option("env_file"),
-            overrides=overrides(self.arguments),
+            config_file=self.config,
+            project=not self.no_project,
+            env_file=self.env_file,
+            overrides=self.overrides,
         )
         for warning in settings.warnings:
             self.output.warning(warning)
         return settings
 
     @cached_property
+    def user_file(self) -> UserFile:
+        """The user's configuration file, to be changed."""
+        from arawn.config.user_file import UserFile
+
+        return UserFile(self.environ, self.config, self.output.warning)
+
+    @cached_property
     def database(self) -> Database:
-        """What is kept: one file, opened when it is first needed."""
+        """The store: one file, opened when it is first needed."""
         from arawn.store.database import Database
 
         return Database.of_user(self.environ)
 
-    def choose(self, engine: Engine, role: RoleName = "llm", usual: tuple[str, str] | None = None) -> Choice:
-        """Return the backend and model the command line asks for, and tell what the user should know of them.
+    def choose(self, engine: Engine, role: RoleName = "llm", last_used: tuple[str, str] | None = None) -> Choice:
+        """Return the backend and model the command line asks for, and say what the user should know of them.
 
-        ``usual`` are those to stay with where it does not name others.
+        ``last_used`` are those to stay with where it does not name others.
         """
-        backend, model = self.option("backend"), self.option("model")
-        if usual is not None and backend is None:
-            backend, model = _staying(engine, usual, model)
-        return self.told(engine, engine.choose(backend, model, role), role)
+        backend, model = self.backend, self.model
+        if last_used is not None and backend is None:
+            backend, model = _staying(engine, last_used, model)
+        return self.announce(engine, engine.choose(backend, model, role), role)
 
-    def told(self, engine: Engine, choice: Choice, role: RoleName = "llm") -> Choice:
-        """Return a choice, after telling what the user should know of it."""
+    def announce(self, engine: Engine, choice: Choice, role: RoleName = "llm") -> Choice:
+        """Return a choice, after saying what the user should know of it."""
         engine.watch.warn = self.output.warning
         if choice.why:
             self.output.note(choice.why)
@@ -81,14 +93,14 @@ class Context:
 
 
 def names_backend(engine: Engine, name: str) -> bool:
-    """Whether a name for ``-m`` says which backend it means: an alias, a tier, or ``backend/model``."""
+    """Say whether a name for ``-m`` also names its backend: an alias, a tier, or ``backend/model``."""
     backend, slash, _ = name.partition("/")
     return name in engine.settings.aliases or (bool(slash) and backend in engine.settings.backend_names)
 
 
-def _staying(engine: Engine, usual: tuple[str, str], model: str | None) -> tuple[str | None, str | None]:
+def _staying(engine: Engine, last_used: tuple[str, str], model: str | None) -> tuple[str | None, str | None]:
     """Return the backend and model that are meant by a model alone, or by nothing."""
     if model is None:
-        return usual
-    elsewhere = names_backend(engine, model) and engine.facts(usual[0], model) is None
-    return (None if elsewhere else usual[0]), model
+        return last_used
+    elsewhere = names_backend(engine, model) and engine.facts(last_used[0], model) is None
+    return (None if elsewhere else last_used[0]), model

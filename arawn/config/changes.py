@@ -20,7 +20,7 @@ from arawn.secrets.references import mask
 from arawn.store.audit import Change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from arawn.config.lines import Path
@@ -32,6 +32,18 @@ LITERAL = "(literal)"
 """What stands for a key in the file itself, like everywhere where keys are told."""
 _LIMIT = 4 * 1024 * 1024  # bytes of a configuration file
 _CHOOSING = (("llm", "backend"), ("llm", "model"), ("llm", "fallback"))
+
+
+@contextmanager
+def changes_of(environ: Mapping[str, str], warn: Callable[[str], None]) -> Iterator[Changes]:
+    """Open the audit log for something that is about to change; ``warn`` is called with what it cannot take."""
+    from arawn.store.audit import Audit, user_name
+    from arawn.store.database import Database
+
+    with Database.of_user(environ) as database:
+        yield Changes(Audit(database, who=user_name(environ)), warn)
+        for warning in database.warnings:
+            warn(warning)
 
 
 class Changes:

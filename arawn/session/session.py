@@ -15,7 +15,7 @@ from arawn.messages import Caller, ChatRequest, Message, Role, Text, Usage
 from arawn.models.estimates import tokens
 from arawn.session import compaction
 from arawn.session.turns import Answer, Turn, first_line, turns_of
-from arawn.store.recorder import Recorder
+from arawn.store.recorder import Recorder, start_timer
 from arawn.store.sessions import add_cost, add_usage
 from arawn.values import replace
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from arawn.events import Events, StreamEvent
     from arawn.messages import Part, Response
     from arawn.models.catalog import ModelFacts
-    from arawn.store.recorder import Draft
+    from arawn.store.recorder import Draft, StartTimer
     from arawn.store.records import Transcript
     from arawn.store.sessions import Sessions
 
@@ -99,6 +99,7 @@ class Session(Generic[C]):
         name: str = "",
         overflow: Overflow = "summary",
         clock: Callable[[], float] = time.monotonic,
+        start_timer: StartTimer = start_timer,
     ) -> None:
         self.choice = choice
         self.request = request
@@ -108,7 +109,7 @@ class Session(Generic[C]):
         self.usage = Usage()
         self.cost: Decimal | None = None
         self._engine = engine
-        self._recorder = Recorder(sessions, clock=clock)
+        self._recorder = Recorder(sessions, clock=clock, start_timer=start_timer)
         self._system = system
         self._turns: list[Turn] = []
         self._summary = ""
@@ -125,8 +126,8 @@ class Session(Generic[C]):
         self._summary = info.summary
         self._compacted = sum(turn.number <= info.summarised for turn in self._turns)
         if self._system:
-            with self._recorder.guarded():
-                self._recorder.instruct(self._system)
+            with self._recorder.deferring_errors():
+                self._recorder.set_system(self._system)
         self._system = self._system or info.system
         return self
 
@@ -138,7 +139,7 @@ class Session(Generic[C]):
     @property
     def private(self) -> bool:
         """Whether nothing is kept."""
-        return not self._recorder.keeps
+        return not self._recorder.saves
 
     @property
     def unsaved(self) -> NotSavedError | None:
@@ -162,7 +163,7 @@ class Session(Generic[C]):
 
     @system.setter
     def system(self, text: str) -> None:
-        self._recorder.instruct(text)
+        self._recorder.set_system(text)
         self._system = text
 
     def send(self, parts: str | Sequence[Part]) -> Events:
@@ -178,10 +179,6 @@ class Session(Generic[C]):
     def preview(self, message: Message) -> ChatRequest:
         """Return the request ``send`` would make of a message, were all that was said before to fit."""
         return self._completed(len(self._turns), message)
-
-    def catch_up(self) -> None:
-        """Keep what has come of an answer and is not kept yet: call it now and then while nothing more comes."""
-        self._recorder.catch_up()
 
     def retry(self) -> Events:
         """Ask the last question again, as ``send`` does; the old answer goes when the new one begins."""
@@ -271,7 +268,7 @@ class Session(Generic[C]):
                     if not self._was_told(event):
                         yield event
                     if isinstance(event, Delta):  # only now: nobody should wait for a disk to read on
-                        draft.offer(answer.builder.response)
+                        draft.update(answer.builder.response)
         except BaseException as error:
             self._settle(answer, draft, error)
             raise
@@ -285,7 +282,7 @@ class Session(Generic[C]):
             message, backend=backend, model=model, title=title, system=self._system, name=self.name
         )
         if not self.title:
-            with self._recorder.guarded():
+            with self._recorder.deferring_errors():
                 self.retitle(title)
         self._turns.append(Turn((message,), number))
 

@@ -27,21 +27,23 @@ PATIENCE = 10.0
 class Database:
     """The file at ``path``, opened and migrated when first used; of one thread. Close it, or use it in ``with``.
 
-    ``warnings`` says what was repaired on opening; ``busy`` is true inside ``writing``, for a signal's handler to see:
-    what it wants to write must wait. Every verb raises ConfigError for a file that cannot be used: not a
-    database, damaged, made by a newer arawn.
+    ``warnings`` says what was repaired on opening. Every method raises ConfigError for a file that cannot be used: not
+    a database, damaged, made by a newer arawn.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.warnings: list[str] = []
-        self.busy = False
         self._connection: Connection | None = None
 
     @classmethod
     def of_user(cls, environ: Mapping[str, str]) -> Self:
         """Return the user's own."""
         return cls(os.path.join(data_folder(environ), FILE))
+
+    def reopened(self) -> Self:
+        """Return the same file for another thread; close it there."""
+        return type(self)(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +78,6 @@ class Database:
         import sqlite3
 
         connection = self._opened()
-        self.busy = True
         try:
             if connection.in_transaction:  # a signal ended the last one before it could end itself
                 connection.execute("ROLLBACK")
@@ -91,8 +92,6 @@ class Database:
                     connection.execute("ROLLBACK")
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _not_written(self.path, error) from error
-        finally:
-            self.busy = False
 
     def forget_deleted(self) -> None:
         """Remove from the disk what was deleted, as far as no other process is reading: the log still has it."""

@@ -1,9 +1,17 @@
-"""Keeps one conversation while it goes on, and lets it go on when it cannot."""
+"""Saves a conversation while it goes on; a store that cannot be written does not stop it.
+
+An answer is saved as a draft while it streams: at once when its first event comes, then at every event that comes
+half a second or more after the last write. A shorter distance starts a timer, so that the last piece before a silence
+is on the disk at most half a second after it came, whatever ends the process then. The end of the answer, be it
+complete, failed or stopped by a signal, is saved by the caller's own thread before it goes on. The timer has a thread,
+and so a database connection, of its own; a lock keeps a late draft from overwriting the end.
+"""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from arawn.errors import ConfigError, NotSavedError
 from arawn.messages import Message, Role
@@ -18,59 +26,82 @@ if TYPE_CHECKING:
     from arawn.store.records import Status
     from arawn.store.sessions import Sessions
 
-PAUSE = 0.5
-"""Seconds between two writings of an answer that is coming."""
+DRAFT_INTERVAL = 0.5
+"""Seconds between two writes of an answer that is streaming."""
 _NEVER = float("inf")
 
 
-class Recorder:
-    """Keeps a conversation in ``sessions``, nowhere where that is None. ``clock`` counts seconds and never goes back.
+class Timer(Protocol):
+    """A call that is to come."""
 
-    ``id`` is that of the session, empty until the first turn is kept. ``failure`` is why something was not kept, None
+    def cancel(self) -> None:
+        """Drop it, unless it is already being made."""
+        ...
+
+
+StartTimer: TypeAlias = "Callable[[float, Callable[[], None]], Timer]"
+"""Calls a function after so many seconds, in another thread."""
+
+
+def start_timer(seconds: float, function: Callable[[], None]) -> Timer:
+    """Call a function after so many seconds, in a thread that does not keep the process alive."""
+    import threading
+
+    timer = threading.Timer(seconds, function)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+class Recorder:
+    """Saves a conversation in ``sessions``, nowhere where that is None. ``clock`` is monotonic, in seconds.
+
+    ``id`` is that of the session, empty until the first turn is saved. ``failure`` is why something was not saved, None
     where all was: ``open``, ``summarise`` and drafts do not raise it. The other verbs do.
     """
 
-    def __init__(self, sessions: Sessions | None, session: str = "", *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        sessions: Sessions | None,
+        session: str = "",
+        *,
+        clock: Callable[[], float],
+        start_timer: StartTimer = start_timer,
+    ) -> None:
         self.id = session
         self.failure: NotSavedError | None = None
         self.clock = clock
+        self.start_timer = start_timer
         self._sessions = sessions
-        self._draft: Draft | None = None
 
     @property
-    def keeps(self) -> bool:
-        """Whether anything is kept."""
+    def saves(self) -> bool:
+        """Whether anything is saved."""
         return self._sessions is not None
 
     def open(self, message: Message, *, backend: str, model: str, title: str, system: str, name: str) -> int:
-        """Keep a user's message and return the number of its turn, 0 when it is not kept; the first begins a session.
+        """Save a user's message and return the number of its turn, 0 when it is not saved; the first begins a session.
 
         Raises UsageError for a name that cannot be one, or is taken.
         """
         number = 0
         if self._sessions is not None:
-            with self.guarded():
+            with self.deferring_errors():
                 if not self.id:
-                    self.id = self._sessions.begin(backend=backend, model=model, title=title, system=system, name=name)
+                    self.id = self._sessions.create(backend=backend, model=model, title=title, system=system, name=name)
                 number = self._sessions.add_turn(self.id, message, backend=backend, model=model)
         return number
 
     def draft(self, turn: int, *, backend: str, model: str) -> Draft:
-        """Return what keeps the answer of a turn."""
+        """Return what saves the answer of a turn."""
         empty = Message(Role.ASSISTANT, ())
         entry = Entry(message=empty, turn=turn, position=1, backend=backend, model=model)
-        self._draft = Draft(self, self._sessions if turn else None, entry)
-        return self._draft
-
-    def catch_up(self) -> None:
-        """Keep what has come of the answer and is not kept yet: for when nothing more comes for a while."""
-        if self._draft is not None:
-            self._draft.catch_up()
+        return Draft(self, self._sessions if turn else None, entry)
 
     def summarise(self, summary: str, upto: int) -> None:
-        """Keep that the turns up to this number are sent as a summary."""
+        """Save that the turns up to this number are sent as a summary."""
         if self._sessions is not None and self.id:
-            with self.guarded():
+            with self.deferring_errors():
                 self._sessions.summarise(self.id, summary, upto)
 
     def undo(self, turn: int) -> None:
@@ -79,7 +110,7 @@ class Recorder:
             self._sessions.undo(self.id, turn)
 
     def branch(self, turn: int) -> str:
-        """Go on in a new session that begins with the turns up to this number; return its id, empty if not kept."""
+        """Go on in a new session that begins with the turns up to this number; return its id, empty if not saved."""
         if self._sessions is not None and self.id:
             self.id = self._sessions.branch(self.id, turn)
         return self.id
@@ -94,20 +125,20 @@ class Recorder:
         if self._sessions is not None and self.id:
             self._sessions.retitle(self.id, title)
 
-    def instruct(self, system: str) -> None:
+    def set_system(self, system: str) -> None:
         """Give the session another system prompt."""
         if self._sessions is not None and self.id:
-            self._sessions.instruct(self.id, system)
+            self._sessions.set_system(self.id, system)
 
     def raise_failure(self) -> None:
-        """Raise why something was not kept, once."""
+        """Raise why something was not saved, once."""
         failure, self.failure = self.failure, None
         if failure is not None:
             raise failure
 
     @contextmanager
-    def guarded(self) -> Iterator[None]:
-        """Remember instead of raising that the store cannot be used; the first reason counts."""
+    def deferring_errors(self) -> Iterator[None]:
+        """Note that the store cannot be used, for ``raise_failure``, instead of raising it; the first reason counts."""
         try:
             yield
         except (ConfigError, NotSavedError) as error:
@@ -115,46 +146,63 @@ class Recorder:
 
 
 class Draft:
-    """An answer as it is kept: while it comes as it stands twice a second, at its end for good.
-
-    Any verb may be called while another is at work, by a signal's handler.
-    """
+    """One answer as it is saved: as it stands while it streams, and at its end for good; see the head of the file."""
 
     def __init__(self, recorder: Recorder, sessions: Sessions | None, entry: Entry) -> None:
         self._recorder = recorder
         self._sessions = sessions
         self._entry = entry
+        self._lock = Lock()
         self._due = recorder.clock()
-        self._waiting: Callable[[], Response] | None = None
+        self._unsaved: Callable[[], Response] | None = None
+        self._timer: Timer | None = None
 
-    def offer(self, make: Callable[[], Response]) -> None:
-        """Keep what has come, unless that was just done; the first offer is taken, and none after a failure."""
+    def update(self, response: Callable[[], Response]) -> None:
+        """Save what has come, now or when it is due; none of it after a failure."""
         if self._sessions is None:
             return
-        self._waiting = make
-        if self._recorder.clock() >= self._due:
-            self.catch_up()
-
-    def catch_up(self) -> None:
-        """Keep what was offered and is not kept yet."""
-        if self._sessions is None or self._sessions.busy:  # a signal came while something was written
-            return
-        make, self._waiting = self._waiting, None
-        if make is None or self._due == _NEVER:
-            return
-        self._due = _NEVER
-        with self._recorder.guarded():
-            self._sessions.keep(self._recorder.id, self._filled(make(), "partial"))
-            self._due = self._recorder.clock() + PAUSE
+        with self._lock:
+            self._unsaved = response
+            wait = self._due - self._recorder.clock()
+            if wait <= 0:
+                self._save(self._sessions)
+            elif self._timer is None and wait < _NEVER:
+                self._timer = self._recorder.start_timer(wait, self._flush)
 
     def finish(self, response: Response, status: Status, cost: Decimal | None) -> None:
-        """Keep the answer for good; one that failed before anything came took nothing."""
-        self._due = _NEVER
+        """Save the answer for good; one that failed before anything came took nothing."""
         if self._sessions is None:
             return
-        usage = None if status == "error" else response.usage
-        with self._recorder.guarded():
-            self._sessions.finish(self._recorder.id, replace(self._filled(response, status), usage=usage, cost=cost))
+        with self._lock:
+            self._due, self._unsaved = _NEVER, None
+            self._cancel_timer()
+            usage = None if status == "error" else response.usage
+            entry = replace(self._filled(response, status), usage=usage, cost=cost)
+            with self._recorder.deferring_errors():
+                self._sessions.save_answer(self._recorder.id, entry)
+
+    def _flush(self) -> None:
+        """Save what is due and not saved yet; called by the timer."""
+        assert self._sessions is not None, "without a store nothing starts a timer"
+        with self._lock:
+            self._timer = None
+            if self._unsaved is not None:
+                with self._sessions.for_this_thread() as sessions:
+                    self._save(sessions)
+
+    def _save(self, sessions: Sessions) -> None:
+        response, self._unsaved = self._unsaved, None
+        assert response is not None
+        self._due = _NEVER
+        self._cancel_timer()
+        with self._recorder.deferring_errors():
+            sessions.save_draft(self._recorder.id, self._filled(response(), "partial"))
+            self._due = self._recorder.clock() + DRAFT_INTERVAL
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _filled(self, response: Response, status: Status) -> Entry:
         return replace(

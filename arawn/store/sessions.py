@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
 
 from arawn.errors import ConfigError, NotSavedError, UsageError
 from arawn.messages import Usage
@@ -15,7 +16,7 @@ from arawn.store.records import Entry, SessionInfo, Transcript
 from arawn.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from decimal import Decimal
     from sqlite3 import Connection
 
@@ -80,12 +81,13 @@ class Sessions:
         self._database = database
         self._now = now
 
-    @property
-    def busy(self) -> bool:
-        """Whether something is being written at this moment: who comes by a signal must wait."""
-        return self._database.busy
+    @contextmanager
+    def for_this_thread(self) -> Iterator[Self]:
+        """Give the same conversations to another thread, on a connection of its own."""
+        with self._database.reopened() as database:
+            yield type(self)(database, now=self._now)
 
-    def begin(self, *, backend: str, model: str, title: str = "", system: str = "", name: str = "") -> str:
+    def create(self, *, backend: str, model: str, title: str = "", system: str = "", name: str = "") -> str:
         """Make a session and return its id. Raises UsageError for a name that cannot be one, or is taken."""
         with self._database.writing() as connection:
             free = _free_name(connection, name) if name else None
@@ -102,12 +104,12 @@ class Sessions:
             )
             return int(last) + 1
 
-    def keep(self, session: str, entry: Entry) -> None:
+    def save_draft(self, session: str, entry: Entry) -> None:
         """Write an answer as far as it has come, in place of what stood there and after it in its turn."""
         with self._database.writing() as connection:
             self._put(connection, session, entry)
 
-    def finish(self, session: str, entry: Entry) -> None:
+    def save_answer(self, session: str, entry: Entry) -> None:
         """Write an answer for good, durably, and add what it took to the session's usage and cost."""
         with self._database.writing(durable=True) as connection:
             self._put(connection, session, entry)
@@ -174,7 +176,7 @@ class Sessions:
             free = _free_name(connection, name, session) if name else None
             connection.execute("UPDATE sessions SET name = ? WHERE id = ?", [free, session])
 
-    def instruct(self, session: str, system: str) -> None:
+    def set_system(self, session: str, system: str) -> None:
         """Give a session another system prompt."""
         with self._database.writing() as connection:
             connection.execute("UPDATE sessions SET system = ? WHERE id = ?", [_storable(system), session])

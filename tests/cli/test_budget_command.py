@@ -16,7 +16,7 @@ from support.loopback import Loopback
 from support.processes import ARAWN, Home
 
 from arawn.cli.render.lines import width
-from arawn.cli.repl.toolbar import ordered
+from arawn.cli.repl.editor import order_toolbar
 
 NOW = time.time()
 TODAY = datetime.fromtimestamp(NOW, UTC).date()
@@ -228,7 +228,7 @@ def test_chat_says_nothing_of_a_budget_where_there_is_none(home):
 
 
 def test_the_budget_stands_last_until_it_is_nearly_spent():
-    assert ordered("groq/llama", ["12 in"], "budget 74%", ["1 attached"]) == [
+    assert order_toolbar("groq/llama", ["12 in"], "budget 74%", ["1 attached"]) == [
         *("groq/llama", "12 in", "budget 74%", "1 attached")
     ]
-    assert ordered("groq/llama", ["12 in"], "budget 75%!", []) == ["groq/llama", "budget 75%!", "12 in"]
+    assert order_toolbar("groq/llama", ["12 in"], "budget 75%!", []) == ["groq/llama", "budget 75%!", "12 in"]

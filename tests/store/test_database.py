@@ -271,7 +271,7 @@ def test_many_threads_that_open_a_fresh_home_at_once_all_succeed(file):
 def test_r51_a_transaction_that_a_signal_left_open_does_not_stop_the_next(tmp_path):
     with Database(str(tmp_path / "arawn.db")) as database:
         sessions = Sessions(database)
-        kept = sessions.begin(backend="b", model="m", title="kept")
+        kept = sessions.create(backend="b", model="m", title="kept")
         connection = database._opened()
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("UPDATE sessions SET title = 'half done'")

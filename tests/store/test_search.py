@@ -18,7 +18,7 @@ def store(tmp_path):
 
 
 def say(store, *texts, title="talk"):
-    session = store.begin(**MODEL, title=title)
+    session = store.create(**MODEL, title=title)
     for text in texts:
         store.add_turn(session, Message(Role.USER, (Text(text),)), **MODEL)
     return session
@@ -72,7 +72,7 @@ def test_what_is_said_later_is_found_too(store):
 def test_an_answer_is_found_by_its_last_words_only(store):
     session = say(store, "question")
     for text in ("Let me", "It is Thursday"):
-        store.keep(session, Entry(message=Message(Role.ASSISTANT, (Text(text),)), turn=1, position=1, **MODEL))
+        store.save_draft(session, Entry(message=Message(Role.ASSISTANT, (Text(text),)), turn=1, position=1, **MODEL))
         store.search("warm up the index")
 
     assert found(store, "thursday") == ["It is Thursday"]
@@ -82,7 +82,7 @@ def test_an_answer_is_found_by_its_last_words_only(store):
 def test_reasoning_is_not_searched(store):
     session = say(store, "question")
     thought = Message(Role.ASSISTANT, (Reasoning("a secret thought"), Text("answer")))
-    store.keep(session, Entry(message=thought, turn=1, position=1, **MODEL))
+    store.save_draft(session, Entry(message=thought, turn=1, position=1, **MODEL))
 
     assert found(store, "secret") == []
 

@@ -36,10 +36,10 @@ def store(tmp_path, now):
 
 def said(store, *words, **fields):
     """A session with a turn for each word, answered with the word in capitals."""
-    session = store.begin(**{**MODEL, "title": words[0], **fields})
+    session = store.create(**{**MODEL, "title": words[0], **fields})
     for word in words:
         turn = store.add_turn(session, user(word), **MODEL)
-        store.finish(session, answer(word.upper(), turn, usage=Usage(10, 5), cost=Decimal("0.10")))
+        store.save_answer(session, answer(word.upper(), turn, usage=Usage(10, 5), cost=Decimal("0.10")))
     return session
 
 
@@ -48,12 +48,12 @@ def texts(store, session):
 
 
 def test_a_conversation_comes_back_whole(store):
-    session = store.begin(**MODEL, title="Tea", system="Be brief.", name="tea")
+    session = store.create(**MODEL, title="Tea", system="Be brief.", name="tea")
     question = Message(Role.USER, (Text("What is this?"), Image(b"\x89PNG", "image/png")))
     reply = Message(Role.ASSISTANT, (Reasoning("hm", "sig", {"a": 1}, "mock"), Text("Tea"), ToolCall("c", "f", "{")))
     turn = store.add_turn(session, question, **MODEL)
     entry = answer("", message=reply, finish_reason="stop", raw_finish_reason="end", usage=Usage(3, 4, 1), cost=None)
-    store.finish(session, entry)
+    store.save_answer(session, entry)
 
     transcript = store.load(session)
 
@@ -70,7 +70,7 @@ def test_an_answer_is_written_over_as_it_comes(store):
     session = said(store, "one")
     turn = store.add_turn(session, user("two"), **MODEL)
     for text in ("T", "TW", "TWO"):
-        store.keep(session, answer(text, turn, status="partial"))
+        store.save_draft(session, answer(text, turn, status="partial"))
 
     assert texts(store, session) == ["one", "ONE", "two", "TWO"]
     assert store.load(session).entries[-1].status == "partial"
@@ -78,18 +78,18 @@ def test_an_answer_is_written_over_as_it_comes(store):
 
 def test_a_new_answer_takes_the_place_of_all_that_followed_in_its_turn(store):
     session = said(store, "one", "two")
-    store.keep(session, answer("tool said", 1, position=2))
-    store.keep(session, answer("and so", 1, position=3))
+    store.save_draft(session, answer("tool said", 1, position=2))
+    store.save_draft(session, answer("and so", 1, position=3))
 
-    store.keep(session, answer("UNO", 1))
+    store.save_draft(session, answer("UNO", 1))
 
     assert texts(store, session) == ["one", "UNO", "two", "TWO"]
 
 
 def test_usage_and_cost_add_up_exactly_and_count_what_was_written_over(store):
     session = said(store, "one", "two")
-    store.finish(session, answer("again", 2, usage=Usage(1, 1, estimated=True), cost=Decimal("0.0000000001")))
-    store.keep(session, answer("not yet", 2, usage=Usage(100, 100), cost=Decimal(9)))
+    store.save_answer(session, answer("again", 2, usage=Usage(1, 1, estimated=True), cost=Decimal("0.0000000001")))
+    store.save_draft(session, answer("not yet", 2, usage=Usage(100, 100), cost=Decimal(9)))
 
     info = store.load(session).info
 
@@ -98,16 +98,16 @@ def test_usage_and_cost_add_up_exactly_and_count_what_was_written_over(store):
 
 
 def test_an_unknown_cost_is_not_zero(store):
-    session = store.begin(**MODEL)
+    session = store.create(**MODEL)
     turn = store.add_turn(session, user("one"), **MODEL)
-    store.finish(session, answer("ONE", turn, usage=Usage(1, 1)))
+    store.save_answer(session, answer("ONE", turn, usage=Usage(1, 1)))
 
     assert store.load(session).info.cost is None
 
 
 def test_sessions_are_listed_newest_first_and_empty_ones_not_at_all(store, now):
     first, second = said(store, "one"), said(store, "two", "more")
-    store.begin(**MODEL, title="nothing said")
+    store.create(**MODEL, title="nothing said")
     now.now += 5
     store.add_turn(first, user("again"), backend="other", model="big")
 
@@ -188,7 +188,7 @@ def test_what_cannot_be_a_name_is_refused(store, name):
     with pytest.raises(UsageError, match="cannot be the name"):
         store.rename(session, name)
     with pytest.raises(UsageError, match="cannot be the name"):
-        store.begin(**MODEL, name=name)
+        store.create(**MODEL, name=name)
 
 
 def test_a_name_belongs_to_one_session(store):
@@ -208,7 +208,7 @@ def test_title_and_system_prompt_can_be_changed(store):
     session = said(store, "one")
 
     store.retitle(session, "Half \ud800 a pair")
-    store.instruct(session, "Be kind.")
+    store.set_system(session, "Be kind.")
 
     info = store.load(session).info
     assert (info.title, info.system) == ("Half ? a pair", "Be kind.")
@@ -293,8 +293,8 @@ def test_a_session_deleted_meanwhile_is_not_written_to(store):
 
     for write in (
         lambda: store.add_turn(session, user("two"), **MODEL),
-        lambda: store.keep(session, answer("TWO", 2)),
-        lambda: store.finish(session, answer("TWO", 2)),
+        lambda: store.save_draft(session, answer("TWO", 2)),
+        lambda: store.save_answer(session, answer("TWO", 2)),
         lambda: store.branch(session, 1),
     ):
         with pytest.raises(NotSavedError, match="no longer there"):
@@ -302,11 +302,11 @@ def test_a_session_deleted_meanwhile_is_not_written_to(store):
 
 
 def test_two_who_go_on_with_one_session_do_not_write_over_each_other(store):
-    session = store.begin(**MODEL)
+    session = store.create(**MODEL)
 
     first, second = store.add_turn(session, user("one"), **MODEL), store.add_turn(session, user("two"), **MODEL)
-    store.finish(session, answer("TWO", second))
-    store.finish(session, answer("ONE", first))
+    store.save_answer(session, answer("TWO", second))
+    store.save_answer(session, answer("ONE", first))
 
     assert texts(store, session) == ["one", "ONE", "two", "TWO"]
 

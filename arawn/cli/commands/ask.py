@@ -1,132 +1,243 @@
-"""Ask once: the answer goes to standard output and nothing else does.
-
-The prompt is the words given, then a blank line and standard input where it is a pipe or a file; "-" reads standard
-input alone. Files come before the words: text as it is, images for models that can see. Question and answer are kept:
-see arawn sessions.
-"""
+"""``arawn ask``: one question; the answer goes to standard output and nothing else does."""
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from arawn.answers import record as answer
-from arawn.cli import overrides
-from arawn.cli.prompt import read_prompt
-from arawn.cli.recording import Recording
+import typer
+from typer import Option
+
+from arawn.answers.record import Record
+from arawn.cli import options, printers
+from arawn.cli.context import Context
+from arawn.cli.groups import Command, examples, is_short
+from arawn.cli.output import Output
+from arawn.cli.request import judge_end, make_request
 from arawn.cli.signals import Interrupted
+from arawn.cli.stdin import read_prompt
 from arawn.engine.assembly import Engine
-from arawn.errors import ArawnError, IncompleteAnswerError, NotSavedError, StreamInterruptedError
-from arawn.messages import ChatRequest, Effort, FinishReason, OutputFormat, Thinking
-from arawn.values import replace
+from arawn.errors import ArawnError, NotSavedError, StreamInterruptedError, UsageError
+from arawn.session.recording import Recording
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
-
     from arawn.answers.schema import AnswerSchema
-    from arawn.cli.context import Context
     from arawn.config.roles import Choice
     from arawn.events import Events
-    from arawn.messages import Message, Response
+    from arawn.messages import ChatRequest, Message
 
-_NATURAL_ENDS = (FinishReason.STOP, FinishReason.TOOL_CALLS)
+app = options.new_app()
+
+_MODEL_OPTIONS = ("temperature", "max_tokens", "max-tokens", "timeout")
+"""What users of another tool write after ``-o``, each an option here."""
+
+
+class _Asked(NamedTuple):
+    """What the command line says of the question."""
+
+    words: Sequence[str]
+    files: Sequence[str]
+    wishes: options.Wishes
+    session: str
+    go_on: bool
+    saves: bool
+    schema: str | None
+    streams: bool
 
 
 class _Call(NamedTuple):
+    """Everything that is known before asking."""
+
     engine: Engine
     choice: Choice
     request: ChatRequest
     message: Message
-    recording: Recording
+    recording: Recording[Choice]
     schema: AnswerSchema | None
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what ``ask`` takes."""
-    add_request_arguments(parser)
-    overrides.add_arguments(parser)
-    add = parser.add_argument
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("-c", "--continue", dest="go_on", action="store_true", help="go on with the newest session")
-    which.add_argument(
-        "-s", "--session", metavar="NAME", help="go on with this session: its name, id or how that begins; or begin it"
-    )
-    add("--no-save", "--private", action="store_true", help="keep nothing of question and answer")
-    add("--schema", metavar="SCHEMA", help="a JSON Schema (a file, or JSON itself) the answer must fit")
-    shape = parser.add_mutually_exclusive_group()
-    shape.add_argument("--json", action="store_true", help="print one JSON object: text, usage, cost, error …")
-    shape.add_argument("--jsonl", action="store_true", help="print each event as a line of JSON")
-    shape.add_argument("-x", "--extract", action="store_true", help="print only the first code block of the answer")
-    shape.add_argument("--no-stream", action="store_true", help="print the answer at once, when it is complete")
-    add("-o", "--output", metavar="FILE", help="write the answer to FILE, whole or not at all")
-    add(
-        "--usage", action="store_true", help="after the answer, tell on stderr what it took: tokens, cost, time, budget"
-    )
-    add("--strict", action="store_true", help="exit 10 when the answer was cut at its limit, filtered or refused")
-    guard = parser.add_mutually_exclusive_group()
-    guard.add_argument("--plain", action="store_true", help="show control characters as visible text also into a pipe")
-    guard.add_argument("--raw", action="store_true", help="write the answer's bytes unchanged also to a terminal")
-    add("--dry-run", action="store_true", help="print the request that would be sent, without its key")
-    add("--each", action="store_true", help="ask each line of standard input by itself, the words before it")
-    add("--jobs", type=positive_int, metavar="N", help="how many lines of --each to ask at a time (4)")
+@app.command(
+    cls=Command,
+    epilog=examples(
+        'arawn ask "Why is the sky blue?"',
+        'git diff --staged | arawn ask -q "commit message, one line"',
+        'arawn ask --schema person.json -f letter.txt "who wrote this?" | jq .name',
+    ),
+)
+def ask(
+    ctx: typer.Context,
+    words: options.Words = None,
+    file: options.Files = None,
+    system: options.System = None,
+    go_on: options.Continue = False,
+    session: options.Session = None,
+    no_save: Annotated[
+        bool,
+        Option("--no-save", "--private", help="save neither question nor answer", rich_help_panel=options.QUESTION),
+    ] = False,
+    no_stdin: Annotated[
+        bool,
+        Option("-n", "--no-stdin", help="do not read standard input, as in a loop", rich_help_panel=options.QUESTION),
+    ] = False,
+    each: Annotated[
+        bool,
+        Option(
+            "--each",
+            help="ask about each line of standard input by itself, after the words of PROMPT",
+            rich_help_panel=options.QUESTION,
+        ),
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        Option(
+            "--jobs",
+            parser=options.positive_int,
+            metavar="N",
+            help="how many lines of --each to ask at a time (4)",
+            rich_help_panel=options.QUESTION,
+        ),
+    ] = None,
+    schema: Annotated[
+        str | None,
+        Option(
+            "--schema",
+            metavar="SCHEMA",
+            help="the answer must fit this JSON Schema, a file or JSON; else exit 10",
+            rich_help_panel=options.ANSWER,
+        ),
+    ] = None,
+    json: Annotated[
+        bool,
+        Option("--json", help="print one JSON object: text, usage, cost, error …", rich_help_panel=options.ANSWER),
+    ] = False,
+    jsonl: Annotated[
+        bool, Option("--jsonl", help="print each event as a line of JSON", rich_help_panel=options.ANSWER)
+    ] = False,
+    extract: Annotated[
+        bool, Option("-x", "--extract", help="print only the first code block", rich_help_panel=options.ANSWER)
+    ] = False,
+    no_stream: Annotated[
+        bool, Option("--no-stream", help="print the answer once it is complete", rich_help_panel=options.ANSWER)
+    ] = False,
+    output: Annotated[
+        str | None,
+        Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="write the answer to FILE, whole or not at all",
+            rich_help_panel=options.ANSWER,
+        ),
+    ] = None,
+    usage: Annotated[
+        bool,
+        Option("--usage", help="print tokens, cost, time and budget on standard error", rich_help_panel=options.ANSWER),
+    ] = False,
+    strict: Annotated[
+        bool,
+        Option(
+            "--strict",
+            help="exit 10 for an answer cut at its limit, filtered or refused",
+            rich_help_panel=options.ANSWER,
+        ),
+    ] = False,
+    plain: Annotated[
+        bool,
+        Option("--plain", help="show control characters as text, also into a pipe", rich_help_panel=options.ANSWER),
+    ] = False,
+    raw: Annotated[
+        bool, Option("--raw", help="write the answer unchanged, also to a terminal", rich_help_panel=options.ANSWER)
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        Option("--dry-run", help="print the request without its key, and send nothing", rich_help_panel=options.ANSWER),
+    ] = False,
+    max_tokens: options.MaxTokens = None,
+    temperature: options.Temperature = None,
+    think: options.Think = None,
+    timeout: options.Timeout = None,
+    cache: options.UseCache = False,
+    no_cache: options.NoCache = False,
+    fallback: options.Fallback = None,
+) -> int:
+    """Ask once: the answer goes to stdout and nothing else does.
 
+    What is piped in follows the words of PROMPT after a blank line. Files come before them: text as it is, images for
+    models that see. Question and answer are saved: -c continues the newest conversation.
+    """
+    context: Context = ctx.obj
+    shapes = {"--json": json, "--jsonl": jsonl, "-x": extract, "--no-stream": no_stream}
+    for group in (shapes, {"-c": go_on, "-s": session}, {"--plain": plain, "--raw": raw}):
+        options.exclusive(group)
+    context.overrides |= options.overrides(cache=cache, no_cache=no_cache, fallback=fallback)
+    context.stdin.ignored = no_stdin
+    if plain or raw:
+        context.output.guard_answers(on=plain)
+    made = options.Wishes(max_tokens, temperature, think, system, timeout)
+    if each or jobs is not None:
+        from arawn.cli.commands import each as lines
 
-def add_request_arguments(parser: ArgumentParser) -> None:
-    """Declare the prompt, and what a request says besides it."""
-    add = parser.add_argument
-    add("words", nargs="*", metavar="PROMPT", help="the question; - for standard input alone")
-    add("-f", "--file", action="append", default=[], metavar="FILE", help="add a text file or an image; repeatable")
-    add_model_arguments(parser)
-
-
-def add_model_arguments(parser: ArgumentParser) -> None:
-    """Declare what a request says besides what is asked."""
-    add = parser.add_argument
-    add("--system", metavar="TEXT", help="the system prompt")
-    add("--max-tokens", type=positive_int, metavar="N", help="the longest answer, in tokens")
-    add("--temperature", type=temperature, metavar="T", help="0 to 2; how freely words are chosen")
-    add(
-        "--think", choices=get_args(Effort), metavar="EFFORT", help="how much to reason: " + ", ".join(get_args(Effort))
-    )
-    add("--timeout", type=positive_float, metavar="SECONDS", help="the longest the whole call may take")
-
-
-def run(context: Context) -> int:
-    """Ask, print, and return the exit code."""
-    if context.arguments.each or context.arguments.jobs is not None:
-        from arawn.cli.commands import each
-
-        return each.run(context)
-    if context.arguments.dry_run:
-        engine, choice, request, message, recording, _ = _prepared(context)
-        context.output.data(engine.describe(recording.preview(engine, choice, request, message), choice))
+        others = {"-c": go_on, "-s": session, "-n": no_stdin, "-o": output, "--usage": usage, "--dry-run": dry_run}
+        lines.refuse(each=each, others={**others, "-x": extract, "--no-stream": no_stream})
+        question = lines.Question(words or [], file or [], made, schema, jobs, as_json=json or jsonl, strict=strict)
+        return lines.ask_each(context, question)
+    _refuse_habits(output, words or [])
+    asked = _Asked(words or [], file or [], made, session or "", go_on, not no_save, schema, not no_stream)
+    if dry_run:
+        call = _prepare(context, asked)
+        request = call.recording.preview(call.engine, call.choice, call.request, call.message)
+        context.output.data(call.engine.describe(request, call.choice))
         return 0
-    printer, record = make_printer(context), answer.Record()
+    if output:
+        context.output.hold_for(output)
+    printer = _printer(context, shapes, schema=bool(schema), laid_out=not plain and not raw)
+    return _ask_once(context, asked, printer, usage=usage, strict=strict)
+
+
+def _printer(context: Context, shapes: Mapping[str, bool], *, schema: bool, laid_out: bool) -> printers.Printer:
+    """Return what writes the answer in the shape that was asked for."""
+    output = context.output
+    if shapes["--json"]:
+        return printers.JsonPrinter(output)
+    if shapes["--jsonl"]:
+        return printers.JsonLinesPrinter(output)
+    if shapes["-x"] or shapes["--no-stream"] or schema:
+        return printers.WholePrinter(output, extract=shapes["-x"], schema=schema)
+    if not (laid_out and output.paints):
+        return printers.TextPrinter(output)
+    from arawn.cli.render.screen import Screen
+
+    return Screen(output, context.environ, context.settings.value("chat.theme") or "default").printer()
+
+
+def _ask_once(context: Context, asked: _Asked, printer: printers.Printer, *, usage: bool, strict: bool) -> int:
+    """Ask, print, and return the exit code."""
+    record, output = Record(), context.output
     try:
-        _ask(context, record, printer)
+        _answer(context, asked, record, printer, strict=strict)
     except ArawnError as error:
         record.error, record.exit_code = error, error.exit_code
     except Interrupted as stopped:
         record.error = StreamInterruptedError("stopped by a signal")
         record.exit_code = 128 + stopped.signum
         printer.end(record)
-        _keep(context, complete=False)
+        _release(output, complete=False)
         raise
     printer.end(record)
-    if context.arguments.usage:
-        from arawn.cli.report import usage_line
+    if usage:
+        from arawn.cli.report.budget_status import print_usage
 
-        usage_line.tell(context, record)
+        print_usage(output, context.settings, context.database, record)
     if record.error is not None:
-        context.output.error(record.error)
-    _keep(context, complete=record.error is None or isinstance(record.error, NotSavedError))
+        output.error(record.error)
+    _release(output, complete=record.error is None or isinstance(record.error, NotSavedError))
     return record.exit_code
 
 
-def _ask(context: Context, record: answer.Record, printer: answer.Printer) -> None:
+def _answer(context: Context, asked: _Asked, record: Record, printer: printers.Printer, *, strict: bool) -> None:
     """Ask, show what comes, and judge it."""
-    engine, choice, request, message, recording, schema = _prepared(context)
+    engine, choice, request, message, recording, schema = _prepare(context, asked)
     record.begin(choice.backend, choice.model)
     try:
         engine.run(_show(recording.answer(engine, choice, request, message), record, printer))
@@ -134,115 +245,69 @@ def _ask(context: Context, record: answer.Record, printer: answer.Printer) -> No
         engine.close()
         record.settle(engine.stack.last_call)
         record.cost = engine.cost(record.response, choice)
-    judge_end(context, record.response)
+    judge_end(record.response, context.output.warning, strict=strict)
     if schema is not None:
         schema.check(record.response.text)
     if recording.unsaved is not None:
         raise recording.unsaved
 
 
-def _prepared(context: Context) -> _Call:
+def _prepare(context: Context, asked: _Asked) -> _Call:
     """Read and choose everything there is to know before asking."""
-    arguments = context.arguments
-    message = read_prompt(arguments.words, arguments.file)
+    message = read_prompt(asked.words, asked.files, context.stdin)
     schema = None
-    if arguments.schema:
+    if asked.schema:
         from arawn.answers.schema import AnswerSchema
 
-        schema = AnswerSchema(arguments.schema)
-    recording = Recording(context)
-    engine = Engine.blocking(context.settings, total_timeout=arguments.timeout, database=context.database)
-    choice = context.choose(engine, usual=recording.usual)
-    request = replace(make_request(arguments), stream=not arguments.no_stream)
-    if schema is not None:
-        request = replace(request, output=OutputFormat(schema.definition))
+        schema = AnswerSchema(asked.schema)
+    settings, wishes = context.settings, asked.wishes
+    recording: Recording[Choice] = Recording(
+        context.database,
+        name=asked.session,
+        go_on=asked.go_on,
+        keeps=asked.saves and settings.value("sessions.save") is not False,
+        system=wishes.system or "",
+        overflow=settings.value("chat.overflow") or "summary",
+        warn=context.output.warning,
+    )
+    if recording.usual is None:
+        _refuse_prompt_as_session(asked.session)
+    engine = Engine.blocking(settings, total_timeout=wishes.timeout, database=context.database)
+    choice = context.choose(engine, last_used=recording.usual)
+    request = make_request(wishes._replace(system=None), schema=schema, stream=asked.streams)
     return _Call(engine, choice, request, message, recording, schema)
 
 
-async def _show(answered: Events, record: answer.Record, printer: answer.Printer) -> None:
+async def _show(answered: Events, record: Record, printer: printers.Printer) -> None:
     async with aclosing(answered) as events:
         async for event in events:
             record.event(event)
             printer.event(event)
 
 
-def make_request(arguments: Namespace) -> ChatRequest:
-    """Return what the arguments ask for besides model and messages; what they leave open is None."""
-    return ChatRequest(
-        model="",
-        messages=(),
-        max_tokens=arguments.max_tokens,
-        temperature=arguments.temperature,
-        thinking=None if arguments.think is None else Thinking(arguments.think),
-    )
-
-
-def make_printer(context: Context) -> answer.Printer:
-    """Return the printer the arguments ask for."""
-    arguments, output = context.arguments, context.output
-    if arguments.output:
-        output.hold_for(arguments.output)
-    if arguments.plain or arguments.raw:
-        output.guard_answers(on=arguments.plain)
-    if arguments.json:
-        return answer.JsonPrinter(output)
-    if arguments.jsonl:
-        return answer.JsonLinesPrinter(output)
-    if arguments.extract or arguments.no_stream or arguments.schema:
-        return answer.WholePrinter(output, extract=arguments.extract, schema=bool(arguments.schema))
-    if output.paints and not arguments.plain and not arguments.raw:
-        from arawn.cli.render.painted import PaintedPrinter
-
-        return PaintedPrinter(context)
-    return answer.TextPrinter(output)
-
-
-def _keep(context: Context, *, complete: bool) -> None:
-    kept = context.output.release(complete=complete)
+def _release(output: Output, *, complete: bool) -> None:
+    kept = output.release(complete=complete)
     if kept:
-        context.output.note(kept)
+        output.note(kept)
 
 
-def judge_end(context: Context, response: Response, where: str = "") -> None:
-    """Tell any end that is not a natural one, and ``where`` it was; under --strict it is an error."""
-    if response.finish_reason in _NATURAL_ENDS:
-        return
-    told = {
-        FinishReason.LENGTH: "the answer was cut at its token limit",
-        FinishReason.CONTENT_FILTER: "the answer was cut by the provider's content filter",
-        FinishReason.REFUSAL: "the model refused to answer",
-        FinishReason.PAUSE: "the model paused its turn",
-    }.get(response.finish_reason, "the backend did not say why the answer ended")
-    text = f"{told} (finish reason: {response.raw_finish_reason or 'none'})"
-    if context.arguments.strict:
-        raise IncompleteAnswerError(
-            text, hints=["raise --max-tokens"] * (response.finish_reason is FinishReason.LENGTH)
+def _refuse_habits(output: str | None, words: Sequence[str]) -> None:
+    """Refuse ``-o temperature 0.5``, which is how another tool sets an option of the model."""
+    if output in _MODEL_OPTIONS and words:
+        flag = f"--{output.replace('_', '-')}"
+        raise UsageError(
+            f"-o names the file the answer is written to, and {output} is an option",
+            hints=[
+                f"you may mean: {flag} {words[0]}" if is_short(words[0]) else f"you may mean: {flag}",
+                f"or the file: -o ./{output}",
+            ],
         )
-    context.output.warning(where + text)
 
 
-def positive_int(text: str) -> int:
-    """Read a whole number above zero."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
-
-
-def positive_float(text: str) -> float:
-    """Read a number above zero."""
-    return _number(text, 0, float("inf"), "a number above 0", lowest_included=False)
-
-
-def temperature(text: str) -> float:
-    """Read a number from 0 to 2."""
-    return _number(text, 0, 2, "a number from 0 to 2", lowest_included=True)
-
-
-def _number(text: str, low: float, high: float, expected: str, *, lowest_included: bool) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not (low <= number <= high) or (number == low and not lowest_included) or number == float("inf"):
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
-    return number
+def _refuse_prompt_as_session(name: str) -> None:
+    """Refuse to begin a session whose name is a sentence: another tool's ``-s`` is the system prompt."""
+    if any(map(str.isspace, name)):
+        raise UsageError(
+            "there is no session of that name, and a new one has no blanks in its name",
+            hints=["you may mean the system prompt: --system TEXT", "the names there are: arawn sessions"],
+        )

@@ -1,68 +1,64 @@
-"""Show who changed what, and when: budgets, backends, other configuration, secrets, trust in project files.
-
-What "arawn config" and "arawn secrets" change is written down with its value before and after, keys masked, where
-nothing can be changed or removed afterwards. What is changed by hand in a file is not.
-"""
+"""``arawn audit``: who changed what, and when."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from typing import TYPE_CHECKING
+from json import dumps
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer import Option
 
 from arawn import dates
-from arawn.cli.commands.ask import positive_int
+from arawn.cli import options
+from arawn.cli.context import Context
+from arawn.cli.groups import Command, examples
 from arawn.cli.report.tables import print_table
-from arawn.store.audit import ACTIONS, Audit
+from arawn.store.audit import Action, Audit
 from arawn.store.database import Database
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
-    from typing import Any
-
-    from arawn.cli.context import Context
     from arawn.store.audit import Entry
 
 HEADER = ("time", "who", "action", "what", "change")
 _SHOWN = 50
 _WIDEST = 48
 
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what ``audit`` takes."""
-    dates.add_since(parser, dates.EVER)
-    parser.add_argument("--action", choices=ACTIONS, help="only changes of this kind")
-    parser.add_argument("-n", "--limit", type=positive_int, metavar="N", help=f"the last N; else {_SHOWN}")
-    parser.add_argument("--json", action="store_true", help="print a JSON array, without -n of all")
+app = options.new_app()
 
 
-def run(context: Context) -> int:
-    """Show the entries, the newest last."""
-    arguments, output = context.arguments, context.output
-    limit = arguments.limit or (-1 if arguments.json else _SHOWN)
-    since = dates.since(arguments.since or dates.EVER, time.time())
-    found = _entries(context, since, limit + 1 if limit > 0 else limit)
-    shown = found[-limit:] if limit > 0 else found
-    if arguments.json:
-        output.data(json.dumps([_fields(entry) for entry in shown], ensure_ascii=False))
-    elif shown:
-        if len(found) > len(shown):
-            output.note(f"there are older ones: -n {2 * limit} shows more")
-        print_table(output, HEADER, map(_cells, shown))
-    else:
-        output.note("no such change is written down" if since or arguments.action else "nothing was changed yet")
-    return 0
+@app.command(cls=Command, epilog=examples("arawn audit --since 7d", "arawn audit --action budget --json"))
+def audit(
+    ctx: typer.Context,
+    since: options.Since = None,
+    action: Annotated[Action | None, Option("--action", help="only changes of this kind")] = None,
+    limit: options.Limit = None,
+    json: Annotated[bool, Option("--json", help="print a JSON array, without -n of all")] = False,
+) -> None:
+    """Show who changed what, and when: budgets, backends, other configuration, secrets, trust in project files.
 
-
-def _entries(context: Context, since: float, limit: int) -> list[Entry]:
+    What "arawn config" and "arawn secrets" change is recorded with its value before and after, keys masked, in a log to
+    which entries can only be added. What is changed by hand in a file is not. The newest 50 are shown, the newest last.
+    """
+    context: Context = ctx.obj
+    most = limit or (-1 if json else _SHOWN)
+    begin = dates.since(since or dates.EVER, time.time())
     with Database.of_user(context.environ) as database:
-        if not os.path.exists(database.path):
-            return []
-        found = Audit(database).entries(since, limit, action=context.arguments.action or "")
+        found = []
+        if os.path.exists(database.path):
+            found = Audit(database).entries(begin, most + 1 if most > 0 else most, action=action or "")
         for warning in database.warnings:
             context.output.warning(warning)
-    return found
+    shown = found[-most:] if most > 0 else found
+    if json:
+        context.output.data(dumps([_fields(entry) for entry in shown], ensure_ascii=False))
+    elif shown:
+        if len(found) > len(shown):
+            context.output.note(f"there are older ones: -n {2 * most} shows more")
+        print_table(context.output, HEADER, map(_cells, shown))
+    else:
+        context.output.note("no such change is recorded" if since or action else "nothing was changed yet")
 
 
 def _fields(entry: Entry) -> dict[str, Any]:

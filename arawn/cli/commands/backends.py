@@ -1,19 +1,18 @@
-"""Show which backends are configured and reachable: endpoint, key, latency, models.
-
-Each is checked in the cheapest way it offers, by its health_path or its list of models, all at the same time. Shown
-are those you configured, those whose key is set, and local servers that answer; --all shows every one. "check NAME"
-checks one and exits with its failure. --watch checks again and again, until Ctrl-C: a table on a terminal, one JSON
-object a check into anything else.
-"""
+"""``arawn backends``: which backends are configured, and whether they answer."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from json import dumps
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+import typer
+from typer import Argument, Option
+
 from arawn.answers.record import error_fields
-from arawn.cli.commands.ask import positive_float
+from arawn.cli import options
+from arawn.cli.context import Context
+from arawn.cli.groups import Command, examples
 from arawn.cli.output import Styled
 from arawn.cli.report.tables import plain, table
 from arawn.cli.signals import Interrupted
@@ -24,10 +23,8 @@ from arawn.errors import ConnectionFailedError, UsageError
 from arawn.network.proxies import is_loopback
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
     from collections.abc import Callable
 
-    from arawn.cli.context import Context
     from arawn.cli.report.tables import Cell
     from arawn.config.settings import BackendSettings, Settings
     from arawn.engine.health import Health
@@ -37,115 +34,138 @@ INTERVAL = 5.0
 HEADER = ("", "backend", "model", "endpoint", "key", "health")
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what ``backends`` takes."""
-    parser.add_argument("action", nargs="?", choices=("list", "check"), default="list", help="list (default) or check")
-    parser.add_argument("backend_name", nargs="?", metavar="NAME", help="the backend to check")
-    parser.add_argument("--all", action="store_true", help="show every backend, configured or not")
-    parser.add_argument("--offline", action="store_true", help="ask nobody, show only what is configured")
-    parser.add_argument("--watch", action="store_true", help="check again and again, until Ctrl-C")
-    parser.add_argument(
-        "--interval", type=positive_float, metavar="SECONDS", help=f"how long from check to check ({INTERVAL:g})"
-    )
-    parser.add_argument("--json", action="store_true", help="print a JSON array; with --watch, an object a check")
+app = options.new_app()
 
 
-def run(context: Context) -> int:
-    """Check and show."""
-    arguments = context.arguments
-    if arguments.watch:
-        return _watch(context)
-    if arguments.interval is not None:
+@app.command(
+    cls=Command,
+    epilog=examples("arawn backends", "arawn backends check groq", "arawn backends --watch --interval 30"),
+)
+def backends(
+    ctx: typer.Context,
+    action: Annotated[
+        Literal["list", "ls", "check"],
+        Argument(metavar="[list|check]", help="list all, or check one and exit with its failure", show_default=False),
+    ] = "list",
+    name: Annotated[
+        str | None,
+        Argument(
+            metavar="[NAME]",
+            help="the backend to check",
+            autocompletion=options.names_of("backends"),
+            show_default=False,
+        ),
+    ] = None,
+    everything: Annotated[bool, Option("--all", help="show every backend, configured or not")] = False,
+    offline: Annotated[bool, Option("--offline", help="send nothing, show only what is configured")] = False,
+    watch: Annotated[bool, Option("--watch", help="check again and again, until Ctrl-C")] = False,
+    interval: Annotated[
+        float | None,
+        Option("--interval", parser=options.positive_float, metavar="SECONDS", help=f"between checks ({INTERVAL:g})"),
+    ] = None,
+    json: Annotated[bool, Option("--json", help="print a JSON array; with --watch, an object a check")] = False,
+) -> int:
+    """Show which backends are configured and reachable: endpoint, key, latency, models.
+
+    Each is checked in the cheapest way it offers, by its health_path or its list of models, all at the same time. Shown
+    are those you configured, those whose key is set, and local servers that answer. --watch draws a table on a
+    terminal, and writes one JSON object a check into anything else.
+    """
+    context: Context = ctx.obj
+    if interval is not None and not watch:
         raise UsageError("--interval needs --watch")
-    if arguments.action == "check":
-        return _check_one(context)
-    settings, names = context.settings, _names(context)
-    found = dict.fromkeys(names) if arguments.offline else _check_all(context, names)
-    shown = [name for name in names if arguments.all or _worth_showing(settings, name, found[name])]
-    if arguments.json:
-        context.output.data(json.dumps([_fields(settings, name, found[name]) for name in shown]))
-    elif shown:
-        for line in _lines(settings, {name: found[name] for name in shown}):
-            context.output.line(*line)
-    else:
-        context.output.note("no backend is configured: arawn doctor says how to begin, --all shows what there could be")
+    one = name or context.backend or context.settings.llm.backend if action == "check" else None
+    if action == "check" and not one:
+        raise UsageError("which backend?", hints=["arawn backends check NAME"])
+    if watch:
+        if offline:
+            raise UsageError("--watch asks, --offline asks nobody: give one of them")
+        return _watch(context, one, everything=everything, interval=interval or INTERVAL, as_json=json)
+    if one:
+        return _check_one(context, one, as_json=json)
+    _list(context, everything=everything, offline=offline, as_json=json)
     return 0
 
 
-def _names(context: Context) -> list[str]:
+def _list(context: Context, *, everything: bool, offline: bool, as_json: bool) -> None:
+    settings, output = context.settings, context.output
+    names = _names(settings, everything=everything)
+    found: dict[str, Health | None] = dict.fromkeys(names)
+    if not offline:
+        for name in names:
+            context.caution(settings.backend(name))
+        found = _check_all(settings, names, animated=output.stdout_tty and not as_json)
+    shown = [name for name in names if everything or _worth_showing(settings, name, found[name])]
+    if as_json:
+        output.data(dumps([_fields(settings, name, found[name]) for name in shown]))
+    elif shown:
+        for line in _lines(settings, {name: found[name] for name in shown}):
+            output.line(*line)
+    else:
+        output.note("no backend is configured: arawn doctor says how to begin, --all shows what there could be")
+
+
+def _names(settings: Settings, *, everything: bool) -> list[str]:
     """Return the backends to ask."""
-    settings = context.settings
     whole = [name for name, table in settings.tree["backends"].items() if "adapter" in table]
-    return [name for name in whole if context.arguments.all or _worth_asking(settings, name)]
+    return [name for name in whole if everything or _worth_asking(settings, name)]
 
 
-def _watch(context: Context) -> int:
+def _watch(context: Context, one: str | None, *, everything: bool, interval: float, as_json: bool) -> int:
     from arawn.cli.commands.watch import watch
 
-    arguments, settings = context.arguments, context.settings
-    if arguments.offline:
-        raise UsageError("--watch asks, --offline asks nobody: give one of them")
-    one = arguments.action == "check"
-    names = [_name(context)] if one else _names(context)
+    settings = context.settings
+    names = [one] if one else _names(settings, everything=everything)
     for name in names:
         context.caution(settings.backend(name))
 
     def is_shown(name: str, health: Health) -> bool:
-        return one or arguments.all or _worth_showing(settings, name, health)
+        return bool(one) or everything or _worth_showing(settings, name, health)
 
-    return watch(context, names, interval=arguments.interval or INTERVAL, is_shown=is_shown)
-
-
-def _name(context: Context) -> str:
-    name: str | None = context.arguments.backend_name or context.option("backend") or context.settings.llm.backend
-    if not name:
-        raise UsageError("which backend?", hints=["arawn backends check NAME"])
-    return name
+    return watch(context.output, settings, names, interval=interval, is_shown=is_shown, as_json=as_json)
 
 
-def _check_one(context: Context) -> int:
-    name = _name(context)
-    context.caution(context.settings.backend(name))
-    engine = Engine.blocking(context.settings)
+def _check_one(context: Context, name: str, *, as_json: bool) -> int:
+    settings, output = context.settings, context.output
+    context.caution(settings.backend(name))
+    engine = Engine.blocking(settings)
     health = engine.run(check(engine, name))
     engine.close()
-    if context.arguments.json:
-        context.output.data(json.dumps(_fields(context.settings, name, health)))
+    if as_json:
+        output.data(dumps(_fields(settings, name, health)))
     if health.error is not None:
         raise health.error
-    if not context.arguments.json:
-        address = context.settings.backend(name).base_url
+    if not as_json:
+        address = settings.backend(name).base_url
         where = f"at {address}" if address else "in this process"
-        context.output.line(_verdict(health), f" {name} {where}: {health}")
+        output.line(_verdict(health), f" {name} {where}: {health}")
     return 0
 
 
-def _check_all(context: Context, names: list[str]) -> dict[str, Health | None]:
-    """Check at the same time; on a terminal the table fills as the answers come."""
+def _check_all(settings: Settings, names: list[str], *, animated: bool) -> dict[str, Health | None]:
+    """Check at the same time; where it is ``animated``, the table fills as the answers come."""
     import asyncio
 
-    for name in names:
-        context.caution(context.settings.backend(name))
     found: dict[str, Health | None] = dict.fromkeys(names)
 
-    async def check_each(tell: Callable[[], None]) -> None:
-        engine = Engine.asynchronous(context.settings, total_timeout=PATIENCE)
+    async def check_each(on_answer: Callable[[], None]) -> None:
+        engine = Engine.asynchronous(settings, total_timeout=PATIENCE)
 
         async def one(name: str) -> None:
             found[name] = await check(engine, name)
-            tell()
+            on_answer()
 
         await asyncio.gather(*map(one, names))
         await engine.aclose()
 
-    if not context.output.stdout_tty or context.arguments.json:
+    if not animated:
         asyncio.run(check_each(lambda: None))
         return found
     from rich.live import Live
     from rich.text import Text
 
     def drawn() -> Text:
-        return Text("\n".join(plain(line) for line in _lines(context.settings, found)))
+        return Text("\n".join(plain(line) for line in _lines(settings, found)))
 
     live = Live(drawn(), transient=True, auto_refresh=False)
     try:

@@ -1,34 +1,32 @@
-"""Ask many questions from a file, several at a time, and write the answers to another; run again, it goes on.
-
-FILE has a question a line, as JSON: a text, an object with "prompt" or "messages", or OpenAI's batch form; "-" reads
-standard input. The file of -o gets a record for each line, at once when it is there and in order at the end. Whatever
-stops arawn: the same command again asks only what has no answer yet. See docs/batch.md for all keys.
-"""
+"""``arawn batch``: many questions from a file, the answers to another, resumable."""
 
 from __future__ import annotations
 
-import json
 from contextlib import aclosing
 from decimal import Decimal
 from functools import lru_cache, partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from json import dumps
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from arawn.answers.answered import Answered, Told, at_line
+import typer
+from typer import Argument, Option
+
+from arawn.answers.record import FinishedRecord
 from arawn.batch.answer_file import AnswerFile, Key
 from arawn.batch.feed import Feed
 from arawn.batch.questions import id_of, nearest, read_question
-from arawn.cli import overrides, signals
-from arawn.cli.commands.ask import add_model_arguments, make_request, positive_int
-from arawn.cli.context import names_backend
+from arawn.cli import options, signals
+from arawn.cli.context import Context, names_backend
+from arawn.cli.groups import Command, examples
 from arawn.cli.report.progress import Progress
+from arawn.cli.request import NewNotices, at_line, make_request
 from arawn.engine.assembly import Engine
 from arawn.errors import ArawnError, BudgetError, IncompleteAnswerError, UsageError
-from arawn.messages import ChatRequest, Message, Role, Text
+from arawn.messages import ChatRequest, Role
 from arawn.values import replace
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
     from collections.abc import AsyncGenerator
 
     from arawn.answers.schema import AnswerSchema
@@ -36,48 +34,79 @@ if TYPE_CHECKING:
     from arawn.batch.feed import Line
     from arawn.batch.questions import Asking
     from arawn.batch.run import Answer
-    from arawn.cli.context import Context
     from arawn.config.roles import Choice
     from arawn.events import Events
 
 _JOBS = 8
 _GIVES_WAY = 256
 _NOTHING = Decimal(0)
-_TOLD = ("budget", "config", "dropped", "fallback")
+_SHOWN = ("budget", "config", "dropped", "fallback")
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what ``batch`` takes."""
-    add = parser.add_argument
-    add("file", metavar="FILE", help="the questions, a line of JSON each; - for standard input")
-    add("-o", "--output", metavar="FILE", required=True, help="where the answers go, and where they went before")
-    add("--jobs", type=positive_int, default=_JOBS, metavar="N", help=f"how many to ask at a time ({_JOBS})")
-    add_model_arguments(parser)
-    overrides.add_arguments(parser)
-    add("--json", action="store_true", help="print the summary as a JSON object")
+app = options.new_app()
 
 
-def run(context: Context) -> int:
+@app.command(
+    cls=Command,
+    epilog=examples(
+        "arawn batch questions.jsonl -o answers.jsonl",
+        "arawn batch questions.jsonl -o answers.jsonl --jobs 16 -m groq/llama-3.3-70b-versatile",
+    ),
+)
+def batch(
+    ctx: typer.Context,
+    file: Annotated[str, Argument(metavar="FILE", help="the questions, a line of JSON each; - for standard input")],
+    output: Annotated[str, Option("-o", "--output", metavar="FILE", help="the answers, also those of an earlier run")],
+    jobs: Annotated[
+        int, Option("--jobs", parser=options.positive_int, metavar="N", help="how many to ask at a time")
+    ] = _JOBS,
+    json: Annotated[bool, Option("--json", help="print the summary as a JSON object")] = False,
+    system: options.System = None,
+    max_tokens: options.MaxTokens = None,
+    temperature: options.Temperature = None,
+    think: options.Think = None,
+    timeout: options.Timeout = None,
+    cache: options.UseCache = False,
+    no_cache: options.NoCache = False,
+    fallback: options.Fallback = None,
+) -> int:
+    """Ask many questions from a file, several at a time, and write the answers to another; run again, it goes on.
+
+    FILE has a question a line, as JSON: a text, an object with "prompt" or "messages", or OpenAI's batch form. The file
+    of -o gets a record for each line, at once when it is there and in order at the end. Whatever stops arawn: the same
+    command again asks only what has no answer yet. All keys: docs/batch.md.
+    """
+    context: Context = ctx.obj
+    context.overrides |= options.overrides(cache=cache, no_cache=no_cache, fallback=fallback)
+    wishes = options.Wishes(max_tokens, temperature, think, system, timeout)
+    return _run(context, file, output, wishes, jobs, as_json=json)
+
+
+def _run(context: Context, questions: str, answers: str, wishes: options.Wishes, jobs: int, *, as_json: bool) -> int:
     """Ask what is not answered yet, and return the exit code."""
     import asyncio
 
-    arguments, output = context.arguments, context.output
-    with Feed(arguments.file) as feed:
-        if feed.is_same_as(arguments.output):
-            raise UsageError(f"{arguments.output} holds the questions: the answers need a file of their own")
-        with AnswerFile(arguments.output) as file:
+    output = context.output
+    with Feed(questions) as feed:
+        if feed.is_same_as(answers):
+            raise UsageError(f"{answers} holds the questions: the answers need a file of their own")
+        with AnswerFile(answers) as file:
             animated = output.stderr_tty and context.environ.get("TERM") != "dumb"
             progress = Progress(output, None if output.quiet else feed.count(), bar=animated)
-            work = _Work(context, feed, file, progress)
+            work = _Work(context, feed, file, progress, wishes)
+
+            def describe_end(exit_code: int, before: str = "") -> None:
+                work.describe_end(answers, exit_code, before, as_json=as_json)
+
             try:
-                asyncio.run(work.whole())
+                asyncio.run(work.whole(jobs))
             except signals.Interrupted as stopped:
-                work.tell_end(128 + stopped.signum, "stopped: ")
+                describe_end(128 + stopped.signum, "stopped: ")
                 raise
             except ArawnError as error:
-                work.tell_end(error.exit_code)
+                describe_end(error.exit_code)
                 raise
-            work.tell_end(work.exit_code)
+            describe_end(work.exit_code)
             return work.exit_code
 
 
@@ -103,26 +132,24 @@ class Question(NamedTuple):
 class Routes:
     """Finds out who answers which question; each backend and model has one stack for the whole batch."""
 
-    def __init__(self, context: Context, engine: Engine) -> None:
-        arguments = context.arguments
+    def __init__(self, context: Context, engine: Engine, wishes: options.Wishes) -> None:
         self._context = context
         self._engine = engine
-        self._request = make_request(arguments)
-        self._system = (Message(Role.SYSTEM, (Text(arguments.system),)),) if arguments.system else ()
+        self._wanted = make_request(wishes)
         self._routes: dict[tuple[str | None, str | None], Route] = {}
 
     def to(self, asking: Asking) -> Route:
         """Return the way of a question. Raises ConfigError where nobody answers it."""
-        backend, model = self._wanted(asking)
+        backend, model = self._names(asking)
         if (backend, model) not in self._routes:
-            choice = self._context.told(self._engine, self._engine.choose(backend, model))
+            choice = self._context.announce(self._engine, self._engine.choose(backend, model))
             settings = _settings(choice.backend, self.complete(ChatRequest("", ()), choice))
             self._routes[backend, model] = Route(choice, self._engine.backend(choice), settings)
         return self._routes[backend, model]
 
-    def _wanted(self, asking: Asking) -> tuple[str | None, str | None]:
+    def _names(self, asking: Asking) -> tuple[str | None, str | None]:
         """Return the names a question is asked by: its own, and for what it does not name those of the command line."""
-        backend, model = self._context.option("backend"), self._context.option("model")
+        backend, model = self._context.backend, self._context.model
         if asking.backend is not None:
             return asking.backend, asking.model
         if asking.model is None:
@@ -134,16 +161,16 @@ class Routes:
 
     def complete(self, request: ChatRequest, choice: Choice) -> ChatRequest:
         """Fill what a question leaves open: from the command line, then from the settings."""
-        ours = self._request
+        wanted = self._wanted
         messages = request.messages
-        if self._system and not any(message.role is Role.SYSTEM for message in messages):
-            messages = (*self._system, *messages)
+        if not any(message.role is Role.SYSTEM for message in messages):
+            messages = (*wanted.messages, *messages)
         given = replace(
             request,
             messages=messages,
-            max_tokens=ours.max_tokens if request.max_tokens is None else request.max_tokens,
-            temperature=ours.temperature if request.temperature is None else request.temperature,
-            thinking=request.thinking or ours.thinking,
+            max_tokens=wanted.max_tokens if request.max_tokens is None else request.max_tokens,
+            temperature=wanted.temperature if request.temperature is None else request.temperature,
+            thinking=request.thinking or wanted.thinking,
         )
         return self._engine.complete(given, choice)
 
@@ -151,15 +178,16 @@ class Routes:
 class _Work:
     """One run of a batch."""
 
-    def __init__(self, context: Context, feed: Feed, file: AnswerFile, progress: Progress) -> None:
-        self._context = context
+    def __init__(
+        self, context: Context, feed: Feed, file: AnswerFile, progress: Progress, wishes: options.Wishes
+    ) -> None:
+        self._output = context.output
         self._feed = feed
         self._file = file
         self._progress = progress
-        timeout, database = context.arguments.timeout, context.database
-        self._engine = Engine.asynchronous(context.settings, total_timeout=timeout, database=database)
-        self._routes = Routes(context, self._engine)
-        self._told = Told()
+        self._engine = Engine.asynchronous(context.settings, total_timeout=wishes.timeout, database=context.database)
+        self._routes = Routes(context, self._engine, wishes)
+        self._new = NewNotices()
         self._failure: tuple[int, ArawnError] | None = None
         self._exhausted: BudgetError | None = None
 
@@ -168,13 +196,13 @@ class _Work:
         """The exit code of the first line that has no answer."""
         return 0 if self._failure is None else self._failure[1].exit_code
 
-    async def whole(self) -> None:
+    async def whole(self, jobs: int) -> None:
         """Ask, write the answers as they come, and put them in order. Raises BudgetError where that stopped it."""
         from asyncio import get_running_loop
 
         from arawn.batch.run import Batch
 
-        batch = Batch(self, self._questions(), jobs=self._context.arguments.jobs)
+        batch = Batch(self, self._questions(), jobs=jobs)
         loop = get_running_loop()
         with signals.handed_to(lambda: loop.call_soon_threadsafe(batch.stop)):
             try:
@@ -195,9 +223,9 @@ class _Work:
             raise question.route
         return question.route.backend.stream(question.request)
 
-    def tell_end(self, exit_code: int, before: str = "") -> None:
-        """Tell how far it came, what failed first, and how to go on."""
-        output, progress, path = self._context.output, self._progress, self._context.arguments.output
+    def describe_end(self, path: str, exit_code: int, before: str, *, as_json: bool) -> None:
+        """Say how far it came, what failed first, and how to go on with the answers in ``path``."""
+        output, progress = self._output, self._progress
         if progress.done + progress.failed == 0 and self._exhausted is None:
             return
         if self._failure is not None:
@@ -205,9 +233,9 @@ class _Work:
         output.note(before + progress.summary())
         if exit_code:
             output.note(f"the same command again asks what has no answer in {path} yet")
-        if self._context.arguments.json:
+        if as_json:
             fields = {**progress.fields(), "output": path, "exit_code": exit_code}
-            output.data(json.dumps(fields, ensure_ascii=False))
+            output.data(dumps(fields, ensure_ascii=False))
 
     async def _questions(self) -> AsyncGenerator[Question, None]:
         """Yield the questions that have no answer yet."""
@@ -234,7 +262,7 @@ class _Work:
             given = id_of(line.data) if line.is_whole else None
             return Question(line.number, given, Key(line.digest, ""), error)
         for key in asking.unknown:
-            self._tell_unknown(key)
+            self._warn_unknown(key)
         try:
             schema = _compiled(asking)
             route = self._routes.to(asking)
@@ -252,15 +280,15 @@ class _Work:
             return
         question = answer.question
         choice = None if isinstance(question.route, ArawnError) else question.route.choice
-        record = Answered(answer, self._engine, choice)
+        record = FinishedRecord(answer, choice, self._engine.cost)
         if question.schema is not None and record.error is None:
             _check(question.schema, record)
         self._file.append(question.line, question.key, _fields(question.id, record))
         self._progress.add(record.cost if record.cost or record.response.message.parts else _NOTHING, record.error)
         if record.error is not None:
             self._fail(question.line, record.error)
-        for text in self._told.of(answer.notices, _TOLD):
-            self._progress.say(partial(self._context.output.note, text))
+        for text in self._new.of(answer.notices, _SHOWN):
+            self._progress.write_above(partial(self._output.note, text))
 
     def _fail(self, line: int, error: ArawnError) -> None:
         """Remember the first failure in the order of the lines."""
@@ -269,12 +297,12 @@ class _Work:
         else:
             error.__traceback__ = None  # it leads to what was asked, and that back to it
 
-    def _tell_unknown(self, key: str) -> None:
+    def _warn_unknown(self, key: str) -> None:
         text = f'"{key[:80]}" means nothing to arawn and is not sent'
-        if self._told.is_new(text):
+        if self._new.is_new(text):
             near = nearest(key)
             guess = f'; did you mean "{near}"?' if near else ""
-            self._progress.say(partial(self._context.output.warning, text + guess))
+            self._progress.write_above(partial(self._output.warning, text + guess))
 
 
 def _compiled(asking: Asking) -> AnswerSchema | None:
@@ -283,7 +311,7 @@ def _compiled(asking: Asking) -> AnswerSchema | None:
     if output is None or output.schema is None:
         return None
     try:
-        return _schema(json.dumps(output.schema))
+        return _schema(dumps(output.schema))
     except UsageError as error:
         raise UsageError(error.message.replace("--schema", '"schema"', 1), hints=error.hints) from None
 
@@ -300,17 +328,17 @@ def _settings(backend: str, empty: ChatRequest) -> str:
     thinking = empty.thinking and [empty.thinking.effort, empty.thinking.budget_tokens]
     system = [message.text for message in empty.messages]
     how = [backend, empty.model, empty.max_tokens, empty.temperature, thinking, system]
-    return sha256(json.dumps(how).encode()).hexdigest()[:16]
+    return sha256(dumps(how).encode()).hexdigest()[:16]
 
 
-def _fields(given: Any, record: Answered) -> dict[str, Any]:
+def _fields(given: Any, record: FinishedRecord) -> dict[str, Any]:
     """Return what is written of an answer: what ``ask --json`` prints, with the user's own id."""
     summary = record.summary()
     answer_id = summary.pop("id")
     return {"id": given, **summary, "answer_id": answer_id}
 
 
-def _check(schema: AnswerSchema, record: Answered) -> None:
+def _check(schema: AnswerSchema, record: FinishedRecord) -> None:
     try:
         schema.check(record.response.text)
     except IncompleteAnswerError as error:

@@ -1,17 +1,21 @@
-"""Show what may be spent and how much of it is, or set a limit: for all backends together, or with -b for one.
-
-Where a limit is reached, nothing more is sent there, and ask exits 9. Days and months are those of UTC.
-"""
+"""``arawn budget``: what may be spent, and how much of it is."""
 
 from __future__ import annotations
 
-import argparse
 import re
-from typing import TYPE_CHECKING, Any, get_args
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+from typer import Argument, Option
+
+from arawn.cli import options
+from arawn.cli.context import Context
+from arawn.cli.groups import Command, examples
 from arawn.cli.report.bars import Bar, chart, shows_blocks
-from arawn.cli.report.budget_status import WARNING, standings
+from arawn.cli.report.budget_status import WARNING_PERCENT, budget_statuses
 from arawn.cli.report.columns import NONE, Column, print_columns, terminal_columns
+from arawn.cli.report.export import write_json
 from arawn.config.lines import join_key
 from arawn.errors import UsageError
 from arawn.models.money import money
@@ -19,10 +23,8 @@ from arawn.store.budgets import Period
 from arawn.store.reports import close_dead
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
     from collections.abc import Sequence
 
-    from arawn.cli.context import Context
     from arawn.cli.output import Output
     from arawn.store.budgets import Standing
 
@@ -30,38 +32,7 @@ _AMOUNT = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{1,12})?)")
 _EACH = {"day": "a day", "month": "a month", "total": "in all"}
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what ``budget`` takes."""
-    from arawn.cli.parser import global_options
-
-    actions = parser.add_subparsers(dest="action", metavar="ACTION")
-
-    def add(name: str, text: str) -> ArgumentParser:
-        made: ArgumentParser = actions.add_parser(
-            name, help=text, description=text, parents=[global_options()], conflict_handler="resolve"
-        )
-        whose = "the budget of this backend; else that of all together"
-        made.add_argument("-b", "--backend", metavar="NAME", default=argparse.SUPPRESS, help=whose)
-        return made
-
-    add("show", "show each budget, and how much of it is left").add_argument(
-        "--json", action="store_true", help="print a JSON array"
-    )
-    setting = add("set", "set how much may be spent")
-    setting.add_argument("amount", type=amount, metavar="AMOUNT", help="so many USD, like 20 or 0.50")
-    setting.add_argument("--period", choices=get_args(Period), help="in which time; else as before, and at first month")
-    add("unset", "remove a limit")
-    parser.set_defaults(json=False)
-
-
-def run(context: Context) -> int:
-    """Do what was asked; without an action, show."""
-    actions = {"show": _show, "set": _set, "unset": _unset}
-    actions[context.arguments.action or "show"](context)
-    return 0
-
-
-def amount(text: str) -> str:
+def usd(text: str) -> str:
     """Read an amount of USD. Raises UsageError for what is none."""
     found = _AMOUNT.fullmatch(text.strip())
     if found is None:
@@ -70,14 +41,68 @@ def amount(text: str) -> str:
     return f"{int(whole)}{dot}{cents}"
 
 
-def _show(context: Context) -> None:
-    output, database = context.output, context.database
-    wanted = context.option("backend")
-    close_dead(database)
-    found = [each for each in standings(context.settings, database) if wanted in (None, each.limit.scope)]
-    if context.arguments.json:
-        from arawn.answers.report_json import write_json
+app = options.new_app(
+    invoke_without_command=True,
+    help="""Show and set what may be spent: for all backends together, or with -b for one.
 
+    Where a limit is reached, nothing more is sent there, and ask exits 9. Days and months are those of UTC. Without a
+    command every budget is shown.
+    """,
+    epilog=examples("arawn budget set 20", "arawn budget set 0.50 -b openai --period day", "arawn budget"),
+)
+
+
+@app.callback()
+def budget(ctx: typer.Context, json: options.AsJson = False) -> None:
+    """Show every budget where no command says otherwise."""
+    if ctx.invoked_subcommand is None:
+        _show(ctx.obj, as_json=json)
+
+
+@app.command(cls=Command, epilog=examples("arawn budget show --json"))
+def show(ctx: typer.Context, json: options.AsJson = False) -> None:
+    """Show each budget, and how much of it is left."""
+    _show(ctx.obj, as_json=json)
+
+
+@app.command("set", cls=Command, epilog=examples("arawn budget set 20", "arawn budget set 0.50 -b openai --period day"))
+def set_(
+    ctx: typer.Context,
+    amount: Annotated[str, Argument(parser=usd, metavar="AMOUNT", help="so many USD, like 20 or 0.50")],
+    period: Annotated[
+        Period | None, Option("--period", help="in which time; else as before, and month at first")
+    ] = None,
+) -> None:
+    """Set how much may be spent, in all or with -b at one backend."""
+    context: Context = ctx.obj
+    backend = context.backend or ""
+    if backend:
+        context.settings.backend(backend)
+    context.user_file.put(_key(backend, "limit"), amount)
+    if period:
+        context.user_file.put(_key(backend, "period"), period)
+    _warn_of_stronger(context, backend)
+    each = _EACH[period or context.settings.value(_key(backend, "period")) or "month"]
+    context.output.line(f"{backend or 'all backends'}: {money(Decimal(amount))} {each}")
+
+
+@app.command(cls=Command, epilog=examples("arawn budget unset", "arawn budget unset -b openai"))
+def unset(ctx: typer.Context) -> None:
+    """Remove a limit: that of all backends together, or with -b of one."""
+    context: Context = ctx.obj
+    backend = context.backend or ""
+    context.user_file.remove(_key(backend, "limit"))
+    if context.settings.origin(_key(backend, "period")).layer == "user":
+        context.user_file.remove(_key(backend, "period"))
+    _warn_of_stronger(context, backend)
+
+
+def _show(context: Context, *, as_json: bool) -> None:
+    output, database = context.output, context.database
+    wanted = context.backend
+    close_dead(database)
+    found = [each for each in budget_statuses(context.settings, database) if wanted in (None, each.limit.scope)]
+    if as_json:
         write_json(output, list(map(_fields, found)))
     elif found:
         print_columns(output, _COLUMNS, found)
@@ -100,33 +125,7 @@ def _draw(output: Output, found: Sequence[Standing]) -> None:
         output.line(*row)
 
 
-def _set(context: Context) -> None:
-    from arawn.cli.commands.config import put
-
-    backend, period = context.option("backend", ""), context.arguments.period
-    if backend:
-        context.settings.backend(backend)
-    put(context, _key(backend, "limit"), context.arguments.amount)
-    if period:
-        put(context, _key(backend, "period"), period)
-    _tell_stronger(context, backend)
-    from decimal import Decimal
-
-    each = _EACH[period or context.settings.value(_key(backend, "period")) or "month"]
-    context.output.line(f"{backend or 'all backends'}: {money(Decimal(context.arguments.amount))} {each}")
-
-
-def _unset(context: Context) -> None:
-    from arawn.cli.commands.config import remove
-
-    backend = context.option("backend", "")
-    remove(context, _key(backend, "limit"))
-    if context.settings.origin(_key(backend, "period")).layer == "user":
-        remove(context, _key(backend, "period"))
-    _tell_stronger(context, backend)
-
-
-def _tell_stronger(context: Context, backend: str) -> None:
+def _warn_of_stronger(context: Context, backend: str) -> None:
     """Warn where something else than the user's file says how much may be spent."""
     origin = context.settings.origin(_key(backend, "limit"))
     if origin.layer in ("project", "environment"):
@@ -144,7 +143,7 @@ def _whose(standing: Standing) -> str:
 def _style(standing: Standing) -> str:
     if standing.percent >= 100:
         return "error"
-    return "warning" if standing.percent >= WARNING else "good"
+    return "warning" if standing.percent >= WARNING_PERCENT else "good"
 
 
 def _ends(standing: Standing) -> str:

@@ -1,80 +1,92 @@
-"""Show and clear the answers that are kept.
-
-Answers are kept, and given again for the same request, once that is switched on: arawn config set cache.enabled true
-"""
+"""``arawn cache``: the cached responses."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from json import dumps
+from typing import Any
 
+import typer
+
+from arawn.cli import options
+from arawn.cli.context import Context
+from arawn.cli.groups import Command, examples
 from arawn.cli.report.tables import print_table
 from arawn.store.answers import USUAL_BYTES, USUAL_TTL, Answers, Tally
 from arawn.store.database import Database
 
-if TYPE_CHECKING:
-    from argparse import ArgumentParser
-    from collections.abc import Sequence
-
-    from arawn.cli.context import Context
-
 HEADER = ("backend", "answers", "expired", "size", "hits", "oldest")
 
+app = options.new_app(
+    invoke_without_command=True,
+    help="""Show and clear cached responses.
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what ``cache`` takes."""
-    from arawn.cli.parser import global_options
-
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, text in (
-        ("stats", "show how many answers are kept, how large they are, and how often they were given again"),
-        ("clear", "remove all answers, or with -b those of one backend, from the disk too"),
-    ):
-        action = actions.add_parser(name, help=text, description=text, parents=[global_options()])
-        action.add_argument("--json", action="store_true", help="print JSON")
+    Responses are cached, and used again for the same request, once that is switched on. Without a command the cache is
+    shown; -b limits each command to one backend.
+    """,
+    epilog=examples("arawn config set cache.enabled true", "arawn cache", "arawn cache clear -b groq"),
+)
 
 
-def run(context: Context) -> int:
-    """Do what was asked. Where nothing was ever kept, no file is made to say so."""
-    action = {"stats": _stats, "clear": _clear}[context.arguments.action]
+@app.callback()
+def cache(ctx: typer.Context, json: options.AsJson = False) -> None:
+    """Show the cache where no command says otherwise."""
+    if ctx.invoked_subcommand is None:
+        _stats(ctx.obj, as_json=json)
+
+
+@app.command(cls=Command, epilog=examples("arawn cache stats --json"))
+def stats(ctx: typer.Context, json: options.AsJson = False) -> None:
+    """Show how many responses are cached, how large they are, and how often they were used."""
+    _stats(ctx.obj, as_json=json)
+
+
+@app.command(cls=Command, epilog=examples("arawn cache clear", "arawn cache clear -b groq"))
+def clear(ctx: typer.Context, json: options.AsJson = False) -> None:
+    """Remove all cached responses, or with -b those of one backend, from the disk too."""
+    context: Context = ctx.obj
+    backend = context.backend or ""
+    with _opened(context) as (database, exists):
+        count = Answers(database).clear(backend) if exists else 0
+    if json:
+        context.output.data(dumps({"removed": count}))
+    else:
+        of = f" of {backend}" if backend else ""
+        context.output.note(f"removed: {count} answer{'' if count == 1 else 's'}{of}")
+
+
+@contextmanager
+def _opened(context: Context) -> Iterator[tuple[Database, bool]]:
+    """Open the store; say whether there is one. Where nothing was ever kept, no file is made to say so."""
     with Database.of_user(context.environ) as database:
-        action(context, database, exists=os.path.exists(database.path))
+        yield database, os.path.exists(database.path)
         for warning in database.warnings:
             context.output.warning(warning)
-    return 0
 
 
-def _stats(context: Context, database: Database, *, exists: bool) -> None:
-    value, output, only = context.settings.value, context.output, context.option("backend")
+def _stats(context: Context, *, as_json: bool) -> None:
+    value, output, only = context.settings.value, context.output, context.backend
     ttl, limit = value("cache.ttl") or USUAL_TTL, (value("cache.max_mb") or USUAL_BYTES / 1e6) * 1e6
     enabled = bool(value("cache.enabled"))
-    tallies = Answers(database, ttl=ttl).stats() if exists else ()
+    with _opened(context) as (database, exists):
+        tallies = Answers(database, ttl=ttl).stats() if exists else ()
     shown = [each for each in tallies if only in (None, each.backend)]
-    if context.arguments.json:
-        told = {"enabled": enabled, "ttl": ttl, "max_bytes": int(limit), **_fields(_sum(shown))}
+    if as_json:
+        whole = {"enabled": enabled, "ttl": ttl, "max_bytes": int(limit), **_fields(_sum(shown))}
         backends = [{"backend": each.backend, **_fields(each)} for each in shown]
-        output.data(json.dumps({**told, "backends": backends}, ensure_ascii=False))
+        output.data(dumps({**whole, "backends": backends}, ensure_ascii=False))
         return
     if shown:
         name, answers, expired, size, hits, oldest = _cells(_sum(shown))
-        whole = (name, answers, expired, f"{size} of {_size(limit)}", hits, oldest)
-        print_table(output, HEADER, [*map(_cells, shown), whole])
+        total = (name, answers, expired, f"{size} of {_size(limit)}", hits, oldest)
+        print_table(output, HEADER, [*map(_cells, shown), total])
     else:
         output.note("no answer is kept" + (f" of {only}" if only else ""))
     if not enabled:
         output.note("the cache is off: arawn config set cache.enabled true")
-
-
-def _clear(context: Context, database: Database, *, exists: bool) -> None:
-    backend = context.option("backend", "")
-    count = Answers(database).clear(backend) if exists else 0
-    if context.arguments.json:
-        context.output.data(json.dumps({"removed": count}))
-    else:
-        of = f" of {backend}" if backend else ""
-        context.output.note(f"removed: {count} answer{'' if count == 1 else 's'}{of}")
 
 
 def _sum(tallies: Sequence[Tally]) -> Tally:

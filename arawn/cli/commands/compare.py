@@ -1,38 +1,34 @@
-"""Ask several backends the same at once, and see their answers side by side, with how fast and how dear they were.
-
-Each -b is a backend, backend/model, a tier or an alias; -m is the model of those that name none, several -m are asked
-one by one. A backend that fails shows its error in its place; the exit code is that of the first failure.
-"""
+"""``arawn compare``: the same question to several backends at once, their answers side by side."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from contextlib import aclosing
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from json import dumps
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer import Option
 
 from arawn.answers.record import Record
-from arawn.cli import overrides, signals
-from arawn.cli.commands.ask import add_request_arguments, make_request
-from arawn.cli.context import names_backend
+from arawn.cli import options, signals
+from arawn.cli.context import Context, names_backend
+from arawn.cli.groups import Command, examples
 from arawn.cli.guard import printable
 from arawn.cli.output import Styled
-from arawn.cli.prompt import read_prompt
 from arawn.cli.render.lines import Span, width, wrap
 from arawn.cli.report.tables import plain, print_table, table
+from arawn.cli.request import make_request
+from arawn.cli.stdin import read_prompt
 from arawn.engine.assembly import Engine
 from arawn.errors import ArawnError, StreamInterruptedError, UsageError
 from arawn.events import Notice
-from arawn.messages import Message, Role, Text
-from arawn.values import replace
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
     from collections.abc import Callable, Sequence
 
-    from arawn.cli.context import Context
     from arawn.cli.output import Output
     from arawn.config.roles import Choice
     from arawn.messages import ChatRequest
@@ -43,18 +39,73 @@ _BETWEEN = 3
 _REDRAWN = 0.2
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what ``compare`` takes."""
-    add_request_arguments(parser)
-    overrides.add_arguments(parser, fallback=False)
-    add = parser.add_argument
-    add("-b", "--backend", action="append", metavar="NAME", help="a backend, backend/model or an alias; repeatable")
-    add("-m", "--model", action="append", metavar="NAME", help="a model of each backend that names none; repeatable")
-    add("--json", action="store_true", help="print a JSON array: an object like that of ask --json for each")
+app = options.new_app()
 
 
-class Answering:
-    """One of those that are asked, and its answer as far as it came; ``choice`` is None where nobody is there."""
+@app.command(
+    cls=Command,
+    epilog=examples(
+        'arawn compare -b groq -b anthropic "Explain monads to a carpenter"',
+        "arawn compare -b openai -m gpt-5.2 -m gpt-5.2-mini -f essay.md",
+    ),
+)
+def compare(
+    ctx: typer.Context,
+    words: options.Words = None,
+    file: options.Files = None,
+    backend: Annotated[
+        list[str] | None,
+        Option(
+            "-b",
+            "--backend",
+            metavar="NAME",
+            help="a backend, backend/model or an alias; repeatable",
+            autocompletion=options.names_of("backends"),
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        Option(
+            "-m",
+            "--model",
+            metavar="NAME",
+            help="a model of each backend that names none; repeatable",
+            autocompletion=options.names_of("models"),
+        ),
+    ] = None,
+    json: Annotated[
+        bool, Option("--json", help="print a JSON array: an object like that of ask --json for each")
+    ] = False,
+    system: options.System = None,
+    max_tokens: options.MaxTokens = None,
+    temperature: options.Temperature = None,
+    think: options.Think = None,
+    timeout: options.Timeout = None,
+    cache: options.UseCache = False,
+    no_cache: options.NoCache = False,
+) -> int:
+    """Ask several backends the same question, and show the answers side by side with their speed and cost.
+
+    Each -b is a backend, backend/model, a tier or an alias; -m is the model of those that name none. A backend that
+    fails shows its error in its place; the exit code is that of the first failure.
+    """
+    context: Context = ctx.obj
+    context.overrides |= options.overrides(cache=cache, no_cache=no_cache)
+    wishes = options.Wishes(max_tokens, temperature, think, system, timeout)
+    message = read_prompt(words or [], file or [], context.stdin)
+    engine = Engine.asynchronous(context.settings, total_timeout=timeout, database=context.database)
+    pairs = _pairs(engine, backend or (context.backend,), model or (context.model,))
+    compared = _find_all(context, engine, pairs)
+    try:
+        request = make_request(wishes, messages=(message,))
+        _ask_all(engine, compared, request, animated=context.output.stdout_tty and not json)
+    finally:
+        _print(context.output, compared, as_json=json)
+    return next((each.exit_code for each in compared if each.exit_code), 0)
+
+
+class Contestant:
+    """One backend with a model, and its answer as far as it came; ``choice`` is None where there is no such backend."""
 
     def __init__(self, label: str) -> None:
         self.label = label
@@ -84,15 +135,15 @@ class Answering:
     def find(self, context: Context, engine: Engine, backend: str | None, model: str | None) -> None:
         """Find out who is meant."""
         try:
-            self.choice = context.told(engine, engine.choose(backend, model))
+            self.choice = context.announce(engine, engine.choose(backend, model))
             self.label = f"{self.choice.backend}/{self.choice.model}"
         except ArawnError as error:
             self._record.begin(backend or "", model or "")
             self._fail(error)
             self._end()
 
-    async def ask(self, engine: Engine, request: ChatRequest, tell: Callable[[], None]) -> None:
-        """Ask, and call ``tell`` at every event."""
+    async def ask(self, engine: Engine, request: ChatRequest, on_event: Callable[[], None]) -> None:
+        """Ask, and call ``on_event`` at every event."""
         if self.choice is None:
             return
         self._record.begin(self.choice.backend, self.choice.model)
@@ -103,7 +154,7 @@ class Answering:
                     self._record.event(event)
                     if isinstance(event, Notice):
                         self.notices.append(event.text)
-                    tell()
+                    on_event()
         except ArawnError as error:
             self._fail(error)
         except BaseException:
@@ -142,56 +193,42 @@ class Answering:
         return {**found, "tokens_per_second": speed}
 
 
-def run(context: Context) -> int:
-    """Ask all, print, and return the exit code."""
-    arguments = context.arguments
-    message = read_prompt(arguments.words, arguments.file)
-    engine = Engine.asynchronous(context.settings, total_timeout=arguments.timeout, database=context.database)
-    everybody = _everybody(context, engine)
-    system = [Message(Role.SYSTEM, (Text(arguments.system),))] if arguments.system else []
-    request = replace(make_request(arguments), messages=(*system, message))
-    try:
-        _ask_all(context, engine, everybody, request)
-    finally:
-        _print(context, everybody)
-    return next((each.exit_code for each in everybody if each.exit_code), 0)
-
-
-def _everybody(context: Context, engine: Engine) -> list[Answering]:
-    """Return who is to be asked. Raises UsageError where that is only one."""
+def _find_all(context: Context, engine: Engine, pairs: Sequence[tuple[str | None, str | None]]) -> list[Contestant]:
+    """Return the backends and models to ask. Raises UsageError where that is only one."""
     found = []
-    for backend, model in _named(context, engine):
-        found.append(Answering(" ".join(filter(None, [backend, model]))))
+    for backend, model in pairs:
+        found.append(Contestant(" ".join(filter(None, [backend, model]))))
         found[-1].find(context, engine, backend, model)
     if len(found) < 2:
         raise UsageError("nothing to compare", hints=["name at least two: arawn compare … -b groq -b anthropic"])
     return found
 
 
-def _named(context: Context, engine: Engine) -> list[tuple[str | None, str | None]]:
-    """Return the backends and models of the command line, each backend that names no model with every -m."""
-    models = context.option("model") or [None]
+def _pairs(
+    engine: Engine, backends: Sequence[str | None], models: Sequence[str | None]
+) -> list[tuple[str | None, str | None]]:
+    """Return backends with models, each backend that names no model with every one."""
     pairs: list[tuple[str | None, str | None]] = []
-    for backend in context.option("backend") or [None]:
+    for backend in backends:
         whole = backend and backend not in engine.settings.backend_names and names_backend(engine, backend)
         pairs += [(None, backend)] if whole else [(backend, model) for model in models]
     return pairs
 
 
-def _ask_all(context: Context, engine: Engine, everybody: Sequence[Answering], request: ChatRequest) -> None:
+def _ask_all(engine: Engine, contestants: Sequence[Contestant], request: ChatRequest, *, animated: bool) -> None:
     """Ask at the same time; on a terminal the numbers are shown as they grow."""
     import asyncio
 
-    async def ask_each(tell: Callable[[], None]) -> None:
+    async def ask_each(on_event: Callable[[], None]) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         with signals.handed_to(lambda: loop.call_soon_threadsafe(task.cancel)):
             try:
-                await asyncio.gather(*(each.ask(engine, request, tell) for each in everybody))
+                await asyncio.gather(*(each.ask(engine, request, on_event) for each in contestants))
             finally:
                 await engine.aclose()
 
-    if not context.output.stdout_tty or context.arguments.json:
+    if not animated:
         asyncio.run(ask_each(lambda: None))
         return
     from rich.live import Live
@@ -200,7 +237,7 @@ def _ask_all(context: Context, engine: Engine, everybody: Sequence[Answering], r
     due = 0.0
 
     def drawn() -> Drawing:
-        lines = table(HEADER, [each.cells() for each in everybody])
+        lines = table(HEADER, [each.cells() for each in contestants])
         return Drawing("\n".join(map(plain, lines)))
 
     def redraw() -> None:
@@ -213,31 +250,30 @@ def _ask_all(context: Context, engine: Engine, everybody: Sequence[Answering], r
         asyncio.run(ask_each(redraw))
 
 
-def _print(context: Context, everybody: Sequence[Answering]) -> None:
-    output = context.output
-    for each in everybody:
+def _print(output: Output, contestants: Sequence[Contestant], *, as_json: bool) -> None:
+    for each in contestants:
         for notice in each.notices:
             output.note(f"{each.label}: {notice}")
-    if context.arguments.json:
-        output.data(json.dumps([each.summary for each in everybody], ensure_ascii=False))
+    if as_json:
+        output.data(dumps([each.summary for each in contestants], ensure_ascii=False))
         return
-    room = (_columns(output) - _BETWEEN * (len(everybody) - 1)) // len(everybody)
+    room = (_columns(output) - _BETWEEN * (len(contestants) - 1)) // len(contestants)
     if room >= _NARROWEST:
-        _print_beside(output, everybody, room)
+        _print_beside(output, contestants, room)
     else:
-        for each in everybody:
+        for each in contestants:
             output.line(Styled(f"== {each.label}", "bold"))
             output.answer(each.text)
             output.end_answer()
             output.line("")
-    print_table(output, HEADER, [each.cells() for each in everybody])
+    print_table(output, HEADER, [each.cells() for each in contestants])
 
 
-def _print_beside(output: Output, everybody: Sequence[Answering], room: int) -> None:
+def _print_beside(output: Output, contestants: Sequence[Contestant], room: int) -> None:
     """Write the answers in columns of that width."""
-    heads = [_wrapped(each.label, room) for each in everybody]
-    texts = [_wrapped(each.text.strip("\n"), room) for each in everybody]
-    for part in (heads, [["─" * room]] * len(everybody), texts):
+    heads = [_wrapped(each.label, room) for each in contestants]
+    texts = [_wrapped(each.text.strip("\n"), room) for each in contestants]
+    for part in (heads, [["─" * room]] * len(contestants), texts):
         for row in zip_longest(*part, fillvalue=""):
             cells = [cell + " " * (room - width(cell)) for cell in row]
             output.answer((" " * _BETWEEN).join(cells).rstrip() + "\n")

@@ -1,50 +1,51 @@
-"""Print the completion script of a shell, or install it where that shell looks for it.
-
-bash        arawn completions bash --install     (or: source <(arawn completions bash))
-zsh         arawn completions zsh --install
-fish        arawn completions fish --install
-powershell  arawn completions powershell >> $PROFILE
-"""
+"""``arawn completions``: tab completion for a shell."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from arawn.cli import bash, fish, powershell, tree, zsh
+import typer
+from typer import Argument, Option
+
+from arawn.cli import options
+from arawn.cli.completion_scripts import script
+from arawn.cli.context import Context
+from arawn.cli.groups import Command, examples
 from arawn.errors import UsageError
 from arawn.files import write_output
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from arawn.cli.context import Context
-
-SHELLS: dict[str, Callable[[tree.Command], str]] = {
-    "bash": bash.script,
-    "zsh": zsh.script,
-    "fish": fish.script,
-    "powershell": powershell.script,
-}
 _NEEDS = {
     "bash": "it needs the package bash-completion; without it, add to .bashrc:  source <(arawn completions bash)",
     "zsh": "it needs in .zshrc, before compinit:  fpath=(~/.zfunc $fpath)",
 }
 
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what ``completions`` takes."""
-    parser.add_argument("shell", choices=tuple(SHELLS), metavar="SHELL", help=", ".join(SHELLS))
-    parser.add_argument("--install", action="store_true", help="write it to your home instead of printing it")
+app = options.new_app()
 
 
-def run(context: Context) -> int:
-    """Print or install."""
-    shell = context.arguments.shell
-    if not context.arguments.install:
+@app.command(
+    cls=Command,
+    epilog=examples(
+        "arawn completions bash --install     (or: source <(arawn completions bash))",
+        "arawn completions zsh --install",
+        "arawn completions powershell >> $PROFILE",
+    ),
+)
+def completions(
+    ctx: typer.Context,
+    shell: Annotated[
+        Literal["bash", "zsh", "fish", "powershell"], Argument(metavar="SHELL", help="bash, zsh, fish or powershell")
+    ],
+    install: Annotated[bool, Option("--install", help="write it to your home instead of printing it")] = False,
+) -> None:
+    """Print the completion script of a shell, or install it where that shell looks for it."""
+    context: Context = ctx.obj
+    if not install:
         context.output.answer(script(shell))
-        return 0
+        return
     path = _place_of(shell, context.environ)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -54,12 +55,6 @@ def run(context: Context) -> int:
     context.output.line(f"written to {path}; new shells have it")
     if shell in _NEEDS:
         context.output.line(f"  {_NEEDS[shell]}")
-    return 0
-
-
-def script(shell: str) -> str:
-    """Return the completion script of one of SHELLS."""
-    return SHELLS[shell](tree.root())
 
 
 def _place_of(shell: str, environ: Mapping[str, str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from arawn.cli.output import Styled
 from arawn.cli.report.tables import print_table
@@ -13,43 +13,39 @@ from arawn.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from arawn.cli.context import Context
+    from arawn.cli.output import Output
     from arawn.cli.report.tables import Cell
     from arawn.config.roles import RoleName
     from arawn.config.settings import BackendSettings, Origin, Settings
 
 Path = tuple[str, ...]
+Shape: TypeAlias = Literal["toml", "origins", "json"]
 _OPEN = "not set, and no key is found: a running Ollama would answer"
 
 
-def show(context: Context) -> int:
-    """Print the configuration, or what --secrets asks for."""
-    arguments, settings = context.arguments, context.settings
-    if arguments.secrets:
-        return _show_secrets(context)
-    values = dict(_chosen(settings, arguments.key, everything=arguments.all))
-    if arguments.key and not values:
-        raise UsageError(f"{arguments.key} is not set", hints=["arawn config show --all"])
-    if arguments.json:
-        context.output.data(json.dumps(_tree(values), ensure_ascii=False))
-    elif arguments.origin:
-        _show_origins(context, values)
-    else:
-        _show_toml(context, values)
-    if not arguments.json and not arguments.key:
-        _show_roles(context)
-    return 0
+def show(output: Output, settings: Settings, key: str | None, *, everything: bool, shape: Shape) -> None:
+    """Print the configuration, or what is under a key of it. Raises UsageError where nothing is set there."""
+    values = dict(_chosen(settings, key, everything=everything))
+    if key and not values:
+        raise UsageError(f"{key} is not set", hints=["arawn config show --all"])
+    match shape:
+        case "json":
+            output.data(json.dumps(_tree(values), ensure_ascii=False))
+        case "origins":
+            _show_origins(output, settings, values)
+        case "toml":
+            _show_toml(output, values)
+    if shape != "json" and not key:
+        _show_roles(output, settings)
 
 
-def get(context: Context) -> int:
-    """Print one value: text as it is, anything else as JSON."""
-    key = context.arguments.key
-    value = context.settings.value(key)
+def get(output: Output, settings: Settings, key: str) -> None:
+    """Print one value: text as it is, anything else as JSON. Raises UsageError where it is not set."""
+    value = settings.value(key)
     if value is None:
         raise UsageError(f"{key} is not set", hints=["arawn config show --all"])
     safe = _masked(_split(key), value)
-    context.output.data(safe if isinstance(safe, str) else json.dumps(safe, ensure_ascii=False))
-    return 0
+    output.data(safe if isinstance(safe, str) else json.dumps(safe, ensure_ascii=False))
 
 
 def _chosen(settings: Settings, key: str | None, *, everything: bool) -> Iterator[tuple[Path, Any]]:
@@ -97,30 +93,30 @@ def _tree(values: dict[Path, Any]) -> dict[str, Any]:
     return tree
 
 
-def _show_toml(context: Context, values: dict[Path, Any]) -> None:
+def _show_toml(output: Output, values: dict[Path, Any]) -> None:
     import tomlkit
 
     text = tomlkit.dumps(_tree(values)).strip("\n")
     for line in text.splitlines():
-        context.output.line(line)
+        output.line(line)
 
 
-def _show_origins(context: Context, values: dict[Path, Any]) -> None:
+def _show_origins(output: Output, settings: Settings, values: dict[Path, Any]) -> None:
     rows: list[tuple[Cell, ...]] = []
     for path, value in values.items():
         name = _joined(path)
-        origin = context.settings.origin(name)
+        origin = settings.origin(name)
         place = "" if origin.layer == "built-in" else _place(origin)
         written = json.dumps(value, ensure_ascii=False)  # of a plain value, what TOML has too
         rows.append((f"{name} = {written}", Styled(f"# {origin.layer}  {place}".rstrip(), "dim")))
-    print_table(context.output, ("value", "origin"), rows)
+    print_table(output, ("value", "origin"), rows)
 
 
-def _show_roles(context: Context) -> None:
+def _show_roles(output: Output, settings: Settings) -> None:
     """Say which backend and model each role comes to; nobody is asked for it."""
     from arawn.engine.assembly import Engine
 
-    engine = Engine.blocking(context.settings)
+    engine = Engine.blocking(settings)
     roles: tuple[tuple[str, RoleName], ...] = (
         ("[llm]", "llm"),
         ("[memory.indexing]", "indexing"),
@@ -131,19 +127,19 @@ def _show_roles(context: Context) -> None:
             choice = engine.choose(role=role, probe=False)
             text = f"# {title} is served by {choice.backend}/{choice.model}"
         except ConfigError as error:
-            text = f"# {title}: {error.message if role == 'embeddings' or _is_chosen(context.settings) else _OPEN}"
-        context.output.line(Styled(text, "dim"))
+            text = f"# {title}: {error.message if role == 'embeddings' or _is_chosen(settings) else _OPEN}"
+        output.line(Styled(text, "dim"))
 
 
 def _is_chosen(settings: Settings) -> bool:
     return bool(settings.llm.backend or settings.llm.model)
 
 
-def _show_secrets(context: Context) -> int:
+def show_secrets(output: Output, settings: Settings, *, as_json: bool) -> None:
     """Look up every key that is configured, and say where it points and whether it is found."""
     from arawn.secrets.references import check
 
-    settings, rows, found = context.settings, [], 0
+    rows, found = [], 0
     for path, reference, table in _references(settings):
         finding = check(
             reference,
@@ -157,16 +153,15 @@ def _show_secrets(context: Context) -> int:
         place = _place(settings.origin(path))
         state = Styled(finding.state, "good" if good else "error")
         rows.append((path, finding.reference, place, state, f"{finding.tail} {finding.sentence}".strip()))
-    if context.arguments.json:
+    if as_json:
         keys = ("key", "reference", "origin", "state", "detail")
         plain = [dict(zip(keys, (*row[:3], row[3].text, row[4]), strict=True)) for row in rows]
-        context.output.data(json.dumps(plain))
+        output.data(json.dumps(plain))
     elif rows:
-        print_table(context.output, ("secret", "reference", "from", "state", ""), rows)
-        context.output.line(f"{found} of {len(rows)} resolve. No key is ever printed whole.")
+        print_table(output, ("secret", "reference", "from", "state", ""), rows)
+        output.line(f"{found} of {len(rows)} resolve. No key is ever printed whole.")
     else:
-        context.output.line("no key is configured, and no backend's key variable is set")
-    return 0
+        output.line("no key is configured, and no backend's key variable is set")
 
 
 def _place(origin: Origin) -> str:

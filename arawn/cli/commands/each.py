@@ -6,24 +6,25 @@ import json
 from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
 
-from arawn.answers.answered import Answered, Told, at_line
-from arawn.answers.record import json_text
+from arawn.answers.extract import json_text
+from arawn.answers.record import FinishedRecord
+from arawn.attachments.files import attachment, compose
 from arawn.batch.feed import Feed
 from arawn.cli import signals
-from arawn.cli.commands.ask import judge_end, make_request
-from arawn.cli.prompt import attachment, compose
+from arawn.cli.request import NewNotices, at_line, judge_end, make_request
 from arawn.engine.assembly import Engine
 from arawn.errors import BudgetError, IncompleteAnswerError, UsageError
-from arawn.messages import Message, OutputFormat, Role, Text
+from arawn.messages import Message, Role
 from arawn.values import replace
 
 if TYPE_CHECKING:
     from asyncio import Semaphore
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from arawn.batch.feed import Line
     from arawn.batch.run import Answer
     from arawn.cli.context import Context
+    from arawn.cli.options import Wishes
     from arawn.errors import ArawnError
     from arawn.events import Events
     from arawn.messages import ChatRequest
@@ -31,16 +32,19 @@ if TYPE_CHECKING:
 _JOBS = 4
 _EARLY = 32
 """So many answers a job may wait for their turn: then no further line is read before the oldest is there."""
-_WITHOUT = {
-    "go_on": "-c",
-    "session": "-s",
-    "output": "-o",
-    "extract": "-x",
-    "no_stream": "--no-stream",
-    "dry_run": "--dry-run",
-    "usage": "--usage",
-}
-_TOLD = ("budget", "cached", "config", "dropped", "fallback", "limited", "retrying")
+_SHOWN = ("budget", "cached", "config", "dropped", "fallback", "limited", "retrying")
+
+
+class Question(NamedTuple):
+    """What the command line says besides the lines: ``jobs`` at a time, None for the usual number."""
+
+    words: Sequence[str]
+    files: Sequence[str]
+    wishes: Wishes
+    schema: str | None
+    jobs: int | None
+    as_json: bool
+    strict: bool
 
 
 class _Place(NamedTuple):
@@ -50,19 +54,20 @@ class _Place(NamedTuple):
     line: Line
 
 
-def run(context: Context) -> int:
+def refuse(*, each: bool, others: Mapping[str, object]) -> None:
+    """Raise UsageError for options that ``--each`` does not go together with, by their flags."""
+    if not each:
+        raise UsageError("--jobs says how many lines of --each are asked at a time; there is no --each")
+    for flag, value in others.items():
+        if value not in (None, False):
+            raise UsageError(f"--each does not go together with {flag}")
+
+
+def ask_each(context: Context, asked: Question) -> int:
     """Ask every line, print the answers in their order, and return the exit code of the first that failed."""
     import asyncio
 
-    arguments = context.arguments
-    if not arguments.each:
-        raise UsageError("--jobs says how many lines of --each are asked at a time; there is no --each")
-    for name, option in _WITHOUT.items():
-        if getattr(arguments, name):
-            raise UsageError(f"--each does not go together with {option}")
-    if arguments.plain or arguments.raw:
-        context.output.guard_answers(on=arguments.plain)
-    work = _Work(context)
+    work = _Work(context, asked)
     asyncio.run(work.whole())
     return work.exit_code
 
@@ -70,29 +75,25 @@ def run(context: Context) -> int:
 class _Work:
     """One run: the lines, who answers them, and the answers that wait for their turn."""
 
-    def __init__(self, context: Context) -> None:
-        arguments = context.arguments
+    def __init__(self, context: Context, asked: Question) -> None:
         self.exit_code = 0
-        self._context = context
-        self._jobs = arguments.jobs or _JOBS
-        self._words = "" if arguments.words == ["-"] else " ".join(arguments.words)
-        self._attached = [attachment(path) for path in arguments.file]
+        self._output = context.output
+        self._asked = asked
+        self._words = "" if asked.words == ["-"] else " ".join(asked.words)
+        self._attached = [attachment(path) for path in asked.files]
         self._schema = None
-        self._request = make_request(arguments)
-        if arguments.system:
-            self._request = replace(self._request, messages=(Message(Role.SYSTEM, (Text(arguments.system),)),))
-        if arguments.schema:
+        if asked.schema:
             from arawn.answers.schema import AnswerSchema
 
-            self._schema = AnswerSchema(arguments.schema)
-            self._request = replace(self._request, output=OutputFormat(self._schema.definition))
-        timeout, database = arguments.timeout, context.database
+            self._schema = AnswerSchema(asked.schema)
+        self._request = make_request(asked.wishes, schema=self._schema)
+        timeout, database = asked.wishes.timeout, context.database
         self._engine = Engine.asynchronous(context.settings, total_timeout=timeout, database=database)
         self._choice = context.choose(self._engine)
         self._backend = self._engine.backend(self._choice)
         self._early: dict[int, Answer[_Place]] = {}
         self._turn = 0
-        self._told = Told()
+        self._new = NewNotices()
 
     async def whole(self) -> None:
         """Ask, and print."""
@@ -100,8 +101,9 @@ class _Work:
 
         from arawn.batch.run import Batch
 
-        window = Semaphore(_EARLY * self._jobs)
-        batch = Batch(self, self._places(window), jobs=self._jobs)
+        jobs = self._asked.jobs or _JOBS
+        window = Semaphore(_EARLY * jobs)
+        batch = Batch(self, self._places(window), jobs=jobs)
         loop = get_running_loop()
         with signals.handed_to(lambda: loop.call_soon_threadsafe(batch.stop)):
             try:
@@ -119,7 +121,7 @@ class _Work:
 
     def stream(self, place: _Place) -> Events:
         """Answer a line."""
-        return self._backend.stream(self._engine.complete(self._asked(place.line), self._choice))
+        return self._backend.stream(self._engine.complete(self._request_for(place.line), self._choice))
 
     async def _places(self, window: Semaphore) -> AsyncGenerator[_Place, None]:
         """Yield the lines, no more than so many ahead of the oldest that has no answer yet."""
@@ -133,20 +135,20 @@ class _Work:
         if turn == 0:
             raise UsageError("nothing to ask: standard input is empty", hints=["arawn ask --each PROMPT < lines.txt"])
 
-    def _asked(self, line: Line) -> ChatRequest:
+    def _request_for(self, line: Line) -> ChatRequest:
         """Return what ``ask`` would ask with this line alone on its standard input."""
         text = "\n\n".join(part for part in (self._words, line.text()) if part.strip())
         message = Message(Role.USER, compose(self._attached, text))
         return replace(self._request, messages=(*self._request.messages, message))
 
     def _print(self, answer: Answer[_Place]) -> None:
-        """Write an answer whose turn it is, or tell why there is none."""
-        output, line = self._context.output, answer.question.line.number
-        for text in self._told.of(answer.notices, _TOLD):
+        """Write an answer whose turn it is, or say why there is none."""
+        output, line = self._output, answer.question.line.number
+        for text in self._new.of(answer.notices, _SHOWN):
             output.note(f"line {line:,}: {text}")
-        record = Answered(answer, self._engine, self._choice)
+        record = FinishedRecord(answer, self._choice, self._engine.cost)
         self._judge(record, line)
-        if self._context.arguments.json or self._context.arguments.jsonl:
+        if self._asked.as_json:
             output.data(json.dumps({"line": line, **record.summary()}, ensure_ascii=False))
         elif record.error is None:
             text = record.response.text
@@ -154,11 +156,13 @@ class _Work:
         if record.error is not None:
             self._fail(line, record.error)
 
-    def _judge(self, record: Answered, line: int) -> None:
+    def _judge(self, record: FinishedRecord, line: int) -> None:
         if record.error is not None:
             return
         try:
-            judge_end(self._context, record.response, f"line {line:,}: ")
+            judge_end(
+                record.response, lambda text: self._output.warning(f"line {line:,}: {text}"), strict=self._asked.strict
+            )
             if self._schema is not None:
                 self._schema.check(record.response.text)
         except IncompleteAnswerError as error:
@@ -168,4 +172,4 @@ class _Work:
         if isinstance(error, BudgetError):
             self.exit_code = error.exit_code
         self.exit_code = self.exit_code or error.exit_code
-        self._context.output.error(at_line(line, error))
+        self._output.error(at_line(line, error))

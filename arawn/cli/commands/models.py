@@ -1,51 +1,54 @@
-"""List the models of a backend, as the backend itself says, with what the catalogue knows of them.
-
-Without --backend: the backend of [llm]. With --known: what the catalogue knows, without asking anybody.
-"""
+"""``arawn models``: the models of a backend, with what the catalogue knows of them."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from json import dumps
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+from typer import Argument, Option
+
+from arawn.cli import options
+from arawn.cli.context import Context
+from arawn.cli.groups import Command, examples
 from arawn.cli.report.tables import print_table
 from arawn.engine.assembly import Engine
 from arawn.messages import ModelCard
 from arawn.models import catalog
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
     from collections.abc import Sequence
 
-    from arawn.cli.context import Context
     from arawn.models.catalog import ModelFacts
 
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what ``models`` takes."""
-    parser.add_argument("search", nargs="?", default="", metavar="WORD", help="only ids that contain this")
-    parser.add_argument("--known", action="store_true", help="from the catalogue, without asking the backend")
-    parser.add_argument("--json", action="store_true", help="print a JSON array")
+app = options.new_app()
 
 
-def run(context: Context) -> int:
-    """Print the models."""
+@app.command(cls=Command, epilog=examples("arawn models -b groq", "arawn models sonnet -b anthropic --known"))
+def models(
+    ctx: typer.Context,
+    search: Annotated[str, Argument(metavar="[WORD]", help="only ids that contain this", show_default=False)] = "",
+    known: Annotated[bool, Option("--known", help="from the catalogue, without asking the backend")] = False,
+    json: Annotated[bool, Option("--json", help="print a JSON array")] = False,
+) -> None:
+    """List the models of a backend, as the backend itself reports them, with what the catalogue knows of them.
+
+    Without -b it is the backend of [llm]. Prices are in USD per million tokens.
+    """
+    context: Context = ctx.obj
     engine = Engine.blocking(context.settings)
-    search, known = context.arguments.search, context.arguments.known
-    name = context.option("backend") or engine.choose(probe=not known).backend
+    name = context.backend or engine.choose(probe=not known).backend
     context.caution(context.settings.backend(name))
     rows = [_row(engine, name, card) for card in _cards(engine, name, known=known)]
     rows = [row for row in rows if search.lower() in row["id"].lower()]
-    if context.arguments.json:
-        context.output.data(json.dumps(rows, ensure_ascii=False))
-        return 0
-    if not rows:
+    if json:
+        context.output.data(dumps(rows, ensure_ascii=False))
+    elif rows:
+        header = ("model", "context", "output", "$/M in", "$/M out", "abilities", "")
+        print_table(context.output, header, [_cells(row) for row in rows])
+    else:
         what = f'no model of {name} has "{search}" in its name' if search else f"no model of {name} is known"
         context.output.note(what)
-        return 0
-    header = ("model", "context", "output", "$/M in", "$/M out", "abilities", "")
-    print_table(context.output, header, [_cells(row) for row in rows])
-    return 0
 
 
 def _cards(engine: Engine, name: str, *, known: bool) -> Sequence[ModelCard]:

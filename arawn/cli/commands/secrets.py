@@ -1,91 +1,125 @@
-"""Keep API keys in the system's keyring. A key is typed at a hidden prompt or piped in, never given as an option.
-
-A stored key is bound to the scheme, host and port of the backend it is for, and is sent nowhere else until
-"arawn secrets allow" says so.
-"""
+"""``arawn secrets``: API keys in the system's keyring."""
 
 from __future__ import annotations
 
-import json
 import os
-from argparse import SUPPRESS
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from json import dumps
+from typing import Annotated
 
-from arawn.cli.commands.changing import changes_of
+import typer
+from typer import Argument, Option
+
+from arawn.cli import options
+from arawn.cli.context import Context
+from arawn.cli.groups import Command, examples
 from arawn.cli.report.tables import print_table
 from arawn.engine.assembly import bindings_of
 from arawn.errors import UsageError
+from arawn.secrets.bindings import Bindings
 
-if TYPE_CHECKING:
-    from argparse import ArgumentParser
-    from collections.abc import Iterator
+app = options.new_app(
+    invoke_without_command=True,
+    help="""Keep API keys in the system's keyring.
 
-    from arawn.cli.context import Context
-    from arawn.secrets.bindings import Bindings
+    A key is typed at a hidden prompt or piped in, never given as an option.
 
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what ``secrets`` takes."""
-    from arawn.cli.parser import global_options
-
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    shared: dict[str, Any] = {"parents": [global_options()]}
-    setting = actions.add_parser("set", help="store a key, from a hidden prompt or standard input", **shared)
-    setting.add_argument("secret", metavar="NAME", help="its name; by custom the backend's")
-    setting.add_argument("typed_key", nargs="*", help=SUPPRESS)
-    setting.add_argument("--for", dest="url", metavar="URL", help="the address it may go to; else the backend NAME's")
-    setting.add_argument("--allow-keyring", metavar="CLASS", default="", help="store also in this unsafe keyring class")
-    allowing = actions.add_parser("allow", help="allow a stored key to go to one more address", **shared)
-    allowing.add_argument("secret", metavar="NAME", help="its name")
-    allowing.add_argument("--for", dest="url", metavar="URL", required=True, help="scheme, host and port")
-    deleting = actions.add_parser("delete", help="remove a key from the keyring", **shared)
-    deleting.add_argument("secret", metavar="NAME", help="its name")
-    listing = actions.add_parser("list", help="list the names of stored keys and where each may go", **shared)
-    listing.add_argument("--json", action="store_true", help="print a JSON array")
+    A stored key is bound to the scheme, host and port of the backend it is for, and is sent nowhere else until
+    "arawn secrets allow" says so. Without a command the stored keys are listed.
+    """,
+    epilog=examples("arawn secrets set anthropic", "arawn secrets set groq < key.txt", "arawn secrets list"),
+)
+Name = Annotated[
+    str, Argument(metavar="NAME", help="its name; by custom the backend's", autocompletion=options.names_of("secrets"))
+]
+NewName = Annotated[
+    str,
+    Argument(metavar="NAME", help="its name; by custom the backend's", autocompletion=options.names_of("new secrets")),
+]
 
 
-def run(context: Context) -> int:
-    """Do what was asked."""
-    bindings = bindings_of(context.settings)
-    name = getattr(context.arguments, "secret", "")
-    match context.arguments.action:
-        case "set":
-            _set(context, name, bindings)
-        case "allow":
-            with _recorded(context, name, bindings):
-                bindings.bind(name, context.arguments.url)
-            context.output.line(f'the secret "{name}" may go to {" and ".join(bindings.origins(name))}')
-        case "delete":
-            _delete(context, name, bindings)
-        case _:
-            _list(context, bindings)
-    return 0
+@app.callback()
+def secrets(ctx: typer.Context, json: options.AsJson = False) -> None:
+    """List the stored keys where no command says otherwise."""
+    if ctx.invoked_subcommand is None:
+        _list(ctx.obj, as_json=json)
 
 
-def _set(context: Context, name: str, bindings: Bindings) -> None:
+@app.command("list", cls=Command, epilog=examples("arawn secrets list --json"))
+def list_(ctx: typer.Context, json: options.AsJson = False) -> None:
+    """List the names of stored keys and where each may be sent."""
+    _list(ctx.obj, as_json=json)
+
+
+@app.command(
+    "set",
+    cls=Command,
+    epilog=examples("arawn secrets set anthropic", "arawn secrets set proxy --for https://llm.example.org < key.txt"),
+)
+def set_(
+    ctx: typer.Context,
+    name: NewName,
+    typed_key: Annotated[list[str] | None, Argument(hidden=True)] = None,
+    url: Annotated[
+        str | None, Option("--for", metavar="URL", help="the address it may go to; else that of the backend NAME")
+    ] = None,
+    allow_keyring: Annotated[
+        str,
+        Option("--allow-keyring", metavar="CLASS", help="store also in this unsafe keyring class", show_default=False),
+    ] = "",
+) -> None:
+    """Store a key, from a hidden prompt or standard input."""
     from arawn.secrets.keychain import Keychain
     from arawn.secrets.references import store_secret
 
-    if context.arguments.typed_key:
+    if typed_key:
         raise UsageError(
             "a key does not belong on a command line: others can read it there, and your shell remembers it",
             hints=[f"type it at a hidden prompt: arawn secrets set {name}", f"or: arawn secrets set {name} < FILE"],
         )
-    settings = context.settings
-    url = context.arguments.url or (settings.backend(name).base_url if name in settings.backend_names else "")
+    context: Context = ctx.obj
+    settings, bindings = context.settings, bindings_of(context.settings)
+    url = url or (settings.backend(name).base_url if name in settings.backend_names else "")
     if not url:
         raise UsageError(
             f'where may the secret "{name}" go? there is no backend of that name with an address',
             hints=[f"arawn secrets set {name} --for https://host"],
         )
-    keychain = Keychain(allow_backend=context.arguments.allow_keyring)
+    keychain = Keychain(allow_backend=allow_keyring)
     typed = _typed(name)
     with _recorded(context, name, bindings, always=True):
         secret = store_secret(name, typed, url, bindings=bindings, keychain=keychain)
     context.output.line(f"stored {secret.tail()} as $keyring:{name}, for {bindings.origins(name)[0]} only")
     if name in settings.backend_names and settings.backend(name).api_key != f"$keyring:{name}":
         context.output.line(f"  use it: arawn config set backends.{name}.api_key '$keyring:{name}'")
+
+
+@app.command(cls=Command, epilog=examples("arawn secrets allow anthropic --for https://proxy.example.org"))
+def allow(
+    ctx: typer.Context,
+    name: Name,
+    url: Annotated[str, Option("--for", metavar="URL", help="scheme, host and port")],
+) -> None:
+    """Allow a stored key to be sent to one more address."""
+    context: Context = ctx.obj
+    bindings = bindings_of(context.settings)
+    with _recorded(context, name, bindings):
+        bindings.bind(name, url)
+    context.output.line(f'the secret "{name}" may go to {" and ".join(bindings.origins(name))}')
+
+
+@app.command(cls=Command, epilog=examples("arawn secrets delete anthropic"))
+def delete(ctx: typer.Context, name: Name) -> None:
+    """Remove a key from the keyring."""
+    from arawn.secrets.references import delete_secret
+
+    context: Context = ctx.obj
+    bindings = bindings_of(context.settings)
+    with _recorded(context, name, bindings, always=True):
+        if not delete_secret(name, bindings=bindings):
+            raise UsageError(f'the keyring has no secret "{name}"', hints=["arawn secrets list"])
+    context.output.line(f'deleted "{name}"')
 
 
 def _typed(name: str) -> str:
@@ -100,33 +134,26 @@ def _typed(name: str) -> str:
 @contextmanager
 def _recorded(context: Context, name: str, bindings: Bindings, *, always: bool = False) -> Iterator[None]:
     """Write into the audit log what the block does to a secret: where its places changed, or ``always``."""
+    from arawn.config.changes import changes_of
+
     before = bindings.origins(name)
     yield
     after = bindings.origins(name)
     if always or before != after:
-        with changes_of(context) as changes:
+        with changes_of(context.environ, context.output.warning) as changes:
             changes.of_secret(name, before, after)
 
 
-def _delete(context: Context, name: str, bindings: Bindings) -> None:
-    from arawn.secrets.references import delete_secret
-
-    with _recorded(context, name, bindings, always=True):
-        if not delete_secret(name, bindings=bindings):
-            raise UsageError(f'the keyring has no secret "{name}"', hints=["arawn secrets list"])
-    context.output.line(f'deleted "{name}"')
-
-
-def _list(context: Context, bindings: Bindings) -> None:
-    entries = bindings.entries()
-    if context.arguments.json:
+def _list(context: Context, *, as_json: bool) -> None:
+    entries = sorted(bindings_of(context.settings).entries().items())
+    if as_json:
         rows = [
             {"name": name, "origins": entry.origins, "store": entry.store, "created": entry.created}
-            for name, entry in sorted(entries.items())
+            for name, entry in entries
         ]
-        context.output.data(json.dumps(rows))
+        context.output.data(dumps(rows))
     elif entries:
-        cells = [(name, " ".join(entry.origins), entry.store, entry.created) for name, entry in sorted(entries.items())]
+        cells = [(name, " ".join(entry.origins), entry.store, entry.created) for name, entry in entries]
         print_table(context.output, ("secret", "may go to", "keyring", "since"), cells)
     else:
         context.output.note("no secret is stored; arawn secrets set NAME")

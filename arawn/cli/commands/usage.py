@@ -1,81 +1,88 @@
-"""Show what calls took and cost, by backend, model, day, session or role; else by backend, for this month.
-
-Every attempt counts, also one that failed or was repeated. Days and months are those of UTC. A guess is marked ~: the
-backend did not tell its numbers. -b and -m count only the calls of one backend or model.
-"""
+"""``arawn usage``: what calls took and cost."""
 
 from __future__ import annotations
 
-import argparse
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
+
+import typer
+from typer import Argument, Option
 
 from arawn import dates
-from arawn.answers.report_json import call_fields, fields, write_csv, write_json
-from arawn.cli.commands.ask import positive_int
+from arawn.answers.report_json import call_fields, fields
+from arawn.cli import options
+from arawn.cli.context import Context
+from arawn.cli.groups import Command, examples, try_help
 from arawn.cli.output import Styled
 from arawn.cli.report.bars import Bar, chart, shows_blocks
 from arawn.cli.report.columns import NONE, Column, print_columns, terminal_columns
+from arawn.cli.report.export import write_csv, write_json
 from arawn.cli.report.figures import bill, duration, percent, tokens
+from arawn.errors import UsageError
 from arawn.store.calls import Call
 from arawn.store.reports import By, Reports, Totals
 from arawn.values import replace
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
     from collections.abc import Callable, Sequence
 
-    from arawn.cli.context import Context
     from arawn.cli.output import Output
     from arawn.cli.report.tables import Cell
     from arawn.messages import Usage
     from arawn.store.reports import Report
 
+Shape: TypeAlias = Literal["table", "json", "csv"]
+
 _SHOWN = 20
 _MOST = 31
-"""Rows of a chart, and on a terminal of a table: there it shows the dearest."""
+"""Rows of a chart, and on a terminal of a table: there it shows the most expensive."""
 _MANY_ERRORS = 0.1
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what ``usage`` takes."""
-    add = parser.add_argument
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--by", choices=get_args(By), default="backend", help="what the calls of a row have in common")
-    what.add_argument(
-        "--recent", nargs="?", type=positive_int, const=_SHOWN, metavar="N", help=f"the newest N calls, else {_SHOWN}"
-    )
-    dates.add_since(parser, "this month; with --recent, all")
-    shape = parser.add_mutually_exclusive_group()
-    shape.add_argument("--json", action="store_true", help="print JSON")
-    shape.add_argument("--csv", action="store_true", help="print CSV, without the line of totals")
-    names: dict[str, Any] = {"metavar": "NAME", "default": argparse.SUPPRESS}
-    add("-b", "--backend", **names, help="only the calls of this backend")
-    add("-m", "--model", **names, help="only the calls of this model, or backend/model")
+app = options.new_app()
 
 
-def run(context: Context) -> int:
-    """Read the ledger and show it."""
-    arguments, database = context.arguments, context.database
-    only = {"backend": context.option("backend", ""), "model": context.option("model", "")}
-    since = dates.since(arguments.since or (dates.EVER if arguments.recent else "month"), time.time())
-    reports = Reports(database)
-    if arguments.recent:
-        _show_calls(context, reports.recent(arguments.recent, since, **only))
+@app.command(
+    cls=Command,
+    epilog=examples("arawn usage", "arawn usage --by model --since 7d", "arawn usage --recent 5 --json"),
+)
+def usage(
+    ctx: typer.Context,
+    by: Annotated[By | None, Option("--by", help="group the calls by this (backend)")] = None,
+    recent: Annotated[bool, Option("--recent", help=f"show the newest calls instead: N, or {_SHOWN}")] = False,
+    count: Annotated[str | None, Argument(metavar="[N]", help="with --recent, how many", show_default=False)] = None,
+    since: options.Since = None,
+    json: options.AsJson = False,
+    csv: Annotated[bool, Option("--csv", help="print CSV, without the line of totals")] = False,
+) -> None:
+    """Show what calls took and cost, by backend, model, day, session or role; without --since, of this month.
+
+    Every attempt counts, also one that failed or was repeated. Days and months are those of UTC. An estimate is marked
+    ~: the backend did not report its numbers. -b and -m count only the calls of one backend or model.
+    """
+    context: Context = ctx.obj
+    options.exclusive({"--json": json, "--csv": csv})
+    options.exclusive({"--recent": recent, "--by": by})
+    if count is not None and not recent:
+        raise UsageError("too many words", hints=[try_help(ctx)])
+    shape: Shape = "json" if json else "csv" if csv else "table"
+    only = {"backend": context.backend or "", "model": context.model or ""}
+    begin = dates.since(since or (dates.EVER if recent else "month"), time.time())
+    reports = Reports(context.database)
+    if recent:
+        number = options.positive_int(count, "--recent") if count else _SHOWN
+        _show_calls(context.output, reports.recent(number, begin, **only), shape)
     else:
-        _show_totals(context, reports.totals(arguments.by, since, **only), since)
-    for warning in database.warnings:
+        _show_totals(context.output, by or "backend", reports.totals(by or "backend", begin, **only), begin, shape)
+    for warning in context.database.warnings:
         context.output.warning(warning)
-    return 0
 
 
-def _show_totals(context: Context, report: Report, since: float) -> None:
-    arguments, output = context.arguments, context.output
-    by = arguments.by
-    if arguments.json:
+def _show_totals(output: Output, by: By, report: Report, since: float, shape: Shape) -> None:
+    if shape == "json":
         groups = [fields(group, by) for group in report.groups]
         write_json(output, {"by": by, "since": since or None, "groups": groups, "total": fields(report.total)})
-    elif arguments.csv:
+    elif shape == "csv":
         write_csv(output, [fields(group, by) for group in report.groups], like=fields(Totals(), by))
     elif report.groups:
         if output.paints:
@@ -87,12 +94,11 @@ def _show_totals(context: Context, report: Report, since: float) -> None:
         output.note("nothing was called yet")
 
 
-def _show_calls(context: Context, calls: Sequence[Call]) -> None:
-    arguments, output = context.arguments, context.output
+def _show_calls(output: Output, calls: Sequence[Call], shape: Shape) -> None:
     listed = [call_fields(call) for call in calls]
-    if arguments.json:
+    if shape == "json":
         write_json(output, listed)
-    elif arguments.csv:
+    elif shape == "csv":
         write_csv(output, listed, like=call_fields(Call(backend="", model="", began=0.0)))
     elif calls:
         print_columns(output, _CALL_COLUMNS, calls)
@@ -101,7 +107,7 @@ def _show_calls(context: Context, calls: Sequence[Call]) -> None:
 
 
 def _print_totals(output: Output, by: By, report: Report) -> None:
-    """Print the table, and on a terminal a chart under it; there both show the dearest, if there are many."""
+    """Print the table, and on a terminal a chart under it; there both show the most expensive, if there are many."""
     room, groups = terminal_columns(output), report.groups
     some = by != "day" and room is not None and len(groups) > _MOST
     rows = [_Row(group.key or NONE, group) for group in (groups[:_MOST] if some else groups)]
@@ -109,7 +115,7 @@ def _print_totals(output: Output, by: By, report: Report) -> None:
     if room is None:
         return
     if some:
-        output.note(f"the dearest {_MOST} of {len(groups)}: --csv has all")
+        output.note(f"the most expensive {_MOST} of {len(groups)}: --csv has all")
     _draw(output, by, groups[-_MOST:] if by == "day" else groups[:_MOST], room)
 
 

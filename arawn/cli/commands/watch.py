@@ -15,7 +15,7 @@ from arawn.cli.output import Styled, write_all
 from arawn.cli.render.lines import Line, Span
 from arawn.cli.render.painter import Painter
 from arawn.cli.report.bars import shows_blocks
-from arawn.cli.report.columns import NONE, Column, laid_out
+from arawn.cli.report.columns import NONE, Column, lay_out
 from arawn.engine.assembly import Engine
 from arawn.engine.health import PATIENCE, SLOW_MS, Health, check
 from arawn.errors import NotSavedError
@@ -24,8 +24,9 @@ from arawn.telemetry.log import stamp
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from arawn.cli.context import Context
+    from arawn.cli.output import Output
     from arawn.cli.report.tables import Cell
+    from arawn.config.settings import Settings
     from arawn.engine.health import State
 
 LAST = 20
@@ -38,19 +39,27 @@ _USUAL = (80, 24)
 _DAY = 86_400
 
 
-def watch(context: Context, names: Sequence[str], *, interval: float, is_shown: Callable[[str, Health], bool]) -> int:
+def watch(
+    output: Output,
+    settings: Settings,
+    names: Sequence[str],
+    *,
+    interval: float,
+    is_shown: Callable[[str, Health], bool],
+    as_json: bool,
+) -> int:
     """Check backends until a signal ends it; ``is_shown`` says whether one is of interest that was not so far."""
     if not names:
-        context.output.note("no backend is configured: arawn doctor says how to begin, --all shows what there could be")
+        output.note("no backend is configured: arawn doctor says how to begin, --all shows what there could be")
         return 0
     import asyncio
 
-    paints = context.output.stdout_tty and not context.arguments.json and context.environ.get("TERM") != "dumb"
-    watcher = _Watcher(context, names, interval=interval, is_shown=is_shown)
+    paints = output.stdout_tty and not as_json and settings.environ.get("TERM") != "dumb"
+    watcher = _Watcher(output, settings, names, interval=interval, is_shown=is_shown)
     if not paints:
-        asyncio.run(watcher.run(lambda row: context.output.data(json.dumps(row.fields()))))
+        asyncio.run(watcher.run(lambda row: output.data(json.dumps(row.fields()))))
         return 0
-    drawing = _Drawing(context, watcher)
+    drawing = _Drawing(output, settings.llm.backend, watcher)
     try:
         asyncio.run(watcher.run(drawing.update))
     finally:
@@ -124,12 +133,19 @@ class _Watcher:
     """Checks each backend in its own time, so that a slow one keeps nobody waiting."""
 
     def __init__(
-        self, context: Context, names: Sequence[str], *, interval: float, is_shown: Callable[[str, Health], bool]
+        self,
+        output: Output,
+        settings: Settings,
+        names: Sequence[str],
+        *,
+        interval: float,
+        is_shown: Callable[[str, Health], bool],
     ) -> None:
-        self._context = context
+        self._output = output
+        self._settings = settings
         self._interval = interval
         self._is_shown = is_shown
-        self._rows = [_Row(name, context.settings.value("health.slow_ms") or SLOW_MS) for name in names]
+        self._rows = [_Row(name, settings.value("health.slow_ms") or SLOW_MS) for name in names]
         self.shown: list[_Row] = []
         self._told = False
 
@@ -139,7 +155,7 @@ class _Watcher:
 
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
-        engine = Engine.asynchronous(self._context.settings, total_timeout=PATIENCE)
+        engine = Engine.asynchronous(self._settings, total_timeout=PATIENCE)
         with signals.handed_to(lambda: loop.call_soon_threadsafe(task.cancel)):
             checks = [loop.create_task(self._check_again(engine, row, tell)) for row in self._rows]
             try:
@@ -160,7 +176,7 @@ class _Watcher:
                 tell(row)
             elif not (self.shown or self._told) and all(each.checked for each in self._rows):
                 self._told = True
-                self._context.output.note("no backend is configured, and no local server answers: still looking")
+                self._output.note("no backend is configured, and no local server answers: still looking")
             await sleep(max(0.0, began + self._interval - time.monotonic()))
 
     def _shows(self, row: _Row) -> bool:
@@ -173,10 +189,10 @@ class _Watcher:
 class _Drawing:
     """The table on the terminal; changes of state are lines above it, which stay."""
 
-    def __init__(self, context: Context, watcher: _Watcher) -> None:
-        usual, blocks = context.settings.llm.backend, shows_blocks()
+    def __init__(self, output: Output, usual: str | None, watcher: _Watcher) -> None:
+        blocks = shows_blocks()
         self._watcher = watcher
-        self._colour = context.output.colour
+        self._colour = output.colour
         self._painter = Painter(lambda text: write_all(1, text.encode("utf-8", "replace")))
         self._columns = (
             Column("", lambda row: "*" if row.name == usual else " ", words=1),
@@ -193,7 +209,7 @@ class _Drawing:
         why = row.reason or row.latency
         change = f"{_clock(row.checked, row.checked)}  {row.name} is ", row.state, f", was {row.before}: {why}"
         columns, rows = _window()
-        table, _ = laid_out(self._columns, self._watcher.shown, columns - 1)
+        table, _ = lay_out(self._columns, self._watcher.shown, columns - 1)
         hidden = len(table) - rows + 1
         if hidden > 0:
             table = [*table[: -hidden - 1], [Styled(f"and {hidden + 1} more: the window is too low", "dim")]]
@@ -202,7 +218,7 @@ class _Drawing:
     def leave(self) -> None:
         """Leave the table as it is."""
         with suppress(NotSavedError):  # the terminal may be gone
-            self._painter.leave()
+            self._painter.detach()
 
     def _line(self, cells: Sequence[Cell]) -> Line:
         pieces = [cell if isinstance(cell, Styled) else Styled(cell, "") for cell in cells]

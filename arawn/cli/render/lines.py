@@ -1,4 +1,4 @@
-"""Styled lines: how wide they are, how text is wrapped into them, and how they are written with SGR sequences."""
+"""Styled lines: their width, wrapping text into them, and writing them with SGR sequences."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ WIDE = "\u2e80-\ua4cf\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\U00020000-\U0003fff
 _SPACE = " \t\u2000-\u2006\u2008-\u200a\u3000"
 _CLOSING = "\u3001\u3002\u3009\u300b\u300d\u300f\u3011\uff01\uff09\uff0c\uff1a\uff1b\uff1f"
 _WORD = re.compile(rf"[{_SPACE}]*([{WIDE}][{_CLOSING}]*|[^{_SPACE}{WIDE}]+)")
-_TAB = 8
+_TAB_WIDTH = 8
+"""Columns between the tab stops of a terminal."""
 
 
 class Span(NamedTuple):
-    """Text in one style (SGR parameters). Decoration is what a layout adds or repeats: bars, bullets, markers."""
+    """Text in one style (SGR parameters). ``content`` is False for what the layout adds: bars, bullets, markers."""
 
     text: str
     style: str = ""
@@ -27,7 +28,7 @@ class Span(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One line of output. Code stands at column 0 and is wrapped by the terminal alone, which then copies it whole."""
+    """One line of output. Code starts at column 0 and only the terminal wraps it, so it is copied in one piece."""
 
     spans: Sequence[Span]
     code: bool = False
@@ -47,19 +48,19 @@ EMPTY = Line(())
 
 
 def width(text: str) -> int:
-    """Return the columns a text without tabs takes."""
-    return len(text) if text.isascii() else _measured(text)[0]
+    """Return the columns of a text without tabs."""
+    return len(text) if text.isascii() else _measure(text)[0]
 
 
 def rows(line: Line, columns: int) -> int:
-    """Return the rows a line takes on a screen that wraps it."""
+    """Return the rows of a line on a screen that wraps it."""
     text = line.text
     if text.isascii() and len(text) <= columns and "\t" not in text:
         return 1
     column = row = 0
     for at, cell in enumerate(text.split("\t")):
         if at:
-            column = min(column + _TAB - column % _TAB, columns - 1)
+            column = min(column + _TAB_WIDTH - column % _TAB_WIDTH, columns - 1)
         column += width(cell)
         row, column = row + max(0, column - 1) // columns, (max(0, column - 1) % columns + 1 if column else 0)
     return row + 1
@@ -71,39 +72,39 @@ def wrap(spans: Iterable[Span], room: int, *, split: bool = False) -> list[list[
     A longer word, such as an address, stays whole on a line of its own unless ``split`` cuts it.
     """
     lines: list[list[Span]] = []
-    for line in _split_lines(spans):
+    for line in _split_at_newlines(spans):
         text = "".join([span.text for span in line])
-        if _room_for(text) <= room:
+        if _max_width(text) <= room:
             lines.append(line)
         else:
-            lines += _cuts(line, _breaks(text, room, split=split))
+            lines += _slices(line, _line_ranges(text, room, split=split))
     return lines
 
 
-def painted(line: Line) -> tuple[str, str]:
+def encode_sgr(line: Line) -> tuple[str, str]:
     """Return the line with SGR sequences, and the style that is still on at its end."""
     pieces: list[str] = []
     style = ""
     for span in line.spans:
         if span.style != style:
-            pieces.append(_switch(style, span.style))
+            pieces.append(_sgr_change(style, span.style))
             style = span.style
         pieces.append(span.text)
     return "".join(pieces), style
 
 
 def ansi(line: Line) -> str:
-    """Return the line with SGR sequences, the last of which ends all styles."""
-    text, style = painted(line)
+    """Return the line with SGR sequences; the last one resets the style."""
+    text, style = encode_sgr(line)
     return f"{text}\x1b[m" if style else text
 
 
-def joined(outer: str, inner: str) -> str:
+def nest_style(outer: str, inner: str) -> str:
     """Return a style within a style."""
     return f"{outer};{inner}" if outer and inner else outer or inner
 
 
-def _switch(old: str, new: str) -> str:
+def _sgr_change(old: str, new: str) -> str:
     if not new:
         return "\x1b[m"
     if old and new.startswith(f"{old};"):
@@ -112,7 +113,7 @@ def _switch(old: str, new: str) -> str:
     return f"\x1b[{new}m" if replaces else f"\x1b[0;{new}m"
 
 
-def _split_lines(spans: Iterable[Span]) -> Iterator[list[Span]]:
+def _split_at_newlines(spans: Iterable[Span]) -> Iterator[list[Span]]:
     line: list[Span] = []
     for span in spans:
         first, *others = span.text.split("\n")
@@ -123,10 +124,10 @@ def _split_lines(spans: Iterable[Span]) -> Iterator[list[Span]]:
     yield line
 
 
-def _breaks(text: str, room: int, *, split: bool) -> Iterator[tuple[int, int]]:
+def _line_ranges(text: str, room: int, *, split: bool) -> Iterator[tuple[int, int]]:
     start = end = used = 0
     for match in _WORD.finditer(text):
-        first, gap, need = match.start(1), match.start(1) - match.start(), _room_for(match[1])
+        first, gap, need = match.start(1), match.start(1) - match.start(), _max_width(match[1])
         if end and used + gap + need > room:
             yield start, end
             start, used = first, need
@@ -134,29 +135,29 @@ def _breaks(text: str, room: int, *, split: bool) -> Iterator[tuple[int, int]]:
             used += gap + need
         end = match.end()
         if split and used > room:
-            *parts, last = _parts(text[start:end], room)
+            *parts, last = _split_word(text[start:end], room)
             for part in parts:
                 yield start, start + len(part)
                 start += len(part)
-            used = _room_for(last)
+            used = _max_width(last)
     yield start, end
 
 
-def _parts(word: str, room: int) -> Iterator[str]:
-    """Cut a word that is too wide between its graphemes."""
+def _split_word(word: str, room: int) -> Iterator[str]:
+    """Split a word that is too wide between its graphemes."""
     from wcwidth import iter_graphemes
 
     part = ""
     for grapheme in iter_graphemes(word):
-        if part and _room_for(part + grapheme) > room:
+        if part and _max_width(part + grapheme) > room:
             yield part
             part = ""
         part += grapheme
     yield part
 
 
-def _cuts(spans: Sequence[Span], ranges: Iterable[tuple[int, int]]) -> Iterator[list[Span]]:
-    """Cut ranges, which follow one another, out of the text the spans make up."""
+def _slices(spans: Sequence[Span], ranges: Iterable[tuple[int, int]]) -> Iterator[list[Span]]:
+    """Yield the spans of each range of their joined text; the ranges are in order."""
     at = begin = 0
     for start, end in ranges:
         cut: list[Span] = []
@@ -172,13 +173,13 @@ def _cuts(spans: Sequence[Span], ranges: Iterable[tuple[int, int]]) -> Iterator[
         yield cut
 
 
-def _room_for(text: str) -> int:
-    return len(text) if text.isascii() else _measured(text)[1]
+def _max_width(text: str) -> int:
+    return len(text) if text.isascii() else _measure(text)[1]
 
 
 @lru_cache(maxsize=4096)
-def _measured(text: str) -> tuple[int, int]:
-    """Return the columns of a text, and those on a terminal that shows each part of an emoji on its own."""
+def _measure(text: str) -> tuple[int, int]:
+    """Return the columns of a text, and those on a terminal that shows each part of an emoji separately."""
     from wcwidth import wcswidth, wcwidth
 
     together = max(0, wcswidth(text))

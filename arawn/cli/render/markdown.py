@@ -1,8 +1,8 @@
-"""Markdown as lines for a terminal: blocks in, styled lines out.
+"""Markdown for a terminal: blocks in, styled lines out.
 
-Every layout decision looks back, never ahead: no number column as wide as the last number, no tight and loose lists.
-So the lines of a text's beginning stay the beginning of the text's lines, and they can be written while the rest comes.
-No text is lost: HTML and reference definitions are shown as they are, and code stands at column 0, ready to be copied.
+Every layout decision looks back, never ahead: no number column as wide as the last number, no tight or loose lists.
+So the first lines never change when more text follows, and can be written while the rest arrives.
+No text is lost: HTML and reference definitions are shown as they are, and code starts at column 0, ready to be copied.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from arawn.cli.render.grid import SAMPLE, Grid
-from arawn.cli.render.highlight import Highlights
+from arawn.cli.render.highlight import Highlighters
+from arawn.cli.render.incremental import IncrementalText
 from arawn.cli.render.inline import MAX_NESTING, Inline, Parser
 from arawn.cli.render.lines import EMPTY, Line, Span, ansi, wrap
-from arawn.cli.render.partial import Incoming
+from arawn.cli.render.table import SAMPLE_ROWS, Table
 from arawn.cli.render.theme import PLAIN
 
 if TYPE_CHECKING:
@@ -25,15 +25,17 @@ if TYPE_CHECKING:
     from arawn.cli.render.highlight import Highlighter
     from arawn.cli.render.theme import Theme
 
-LISTS = ("bullet_list", "ordered_list")
-_APART = {"heading", "fence", "code_block", "table", "hr"}
-_NARROWEST = 10
-_LONGEST_RULE = 40
+LIST_KINDS = ("bullet_list", "ordered_list")
+_SPACED_KINDS = {"heading", "fence", "code_block", "table", "hr"}
+_MIN_TEXT_WIDTH = 10
+"""Columns that text gets on any screen and in any nesting."""
+_MAX_RULE_WIDTH = 40
+"""Columns of a horizontal rule."""
 _PIPE = re.compile(r"(?<!\\)\|")
 
 
 class Block(NamedTuple):
-    """A block: its tokens, and the source lines ``start`` to ``end`` it stands in."""
+    """A block: its tokens, and its source lines from ``start`` up to ``end``."""
 
     kind: str
     start: int
@@ -43,24 +45,24 @@ class Block(NamedTuple):
     @property
     def parts(self) -> list[Block]:
         """The blocks within."""
-        return blocks_of(self.tokens[1:-1])
+        return group_blocks(self.tokens[1:-1])
 
     @property
     def open_fence(self) -> bool:
-        """Whether this is a fence without its closing line."""
+        """Whether this is a fence without a closing line."""
         return self.kind == "fence" and self.end - self.start - self.tokens[0].content.count("\n") < 2
 
 
-class Before(NamedTuple):
-    """What stands before the first block: a block of this kind, perhaps a blank line, items up to this number."""
+class Preceding(NamedTuple):
+    """What precedes the first block: the kind of a block, whether a blank line, the next number of a list."""
 
     kind: str
     blank: bool
     number: int | None = None
 
 
-def blocks_of(tokens: Sequence[Token]) -> list[Block]:
-    """Group tokens into the blocks of their uppermost level."""
+def group_blocks(tokens: Sequence[Token]) -> list[Block]:
+    """Group tokens into their top-level blocks."""
     blocks: list[Block] = []
     depth = first = 0
     for at, token in enumerate(tokens):
@@ -74,23 +76,23 @@ def blocks_of(tokens: Sequence[Token]) -> list[Block]:
 
 
 def is_blank(line: str) -> bool:
-    """Whether a source line is blank, also within a quote."""
+    """Whether a source line is blank, also in a quote."""
     return not line.strip(" \t>")
 
 
 def render(text: str, width: int, theme: Theme, colour: bool) -> str:
-    """Render a whole text for a screen ``width`` columns wide; what is live on the screen ends up the same."""
+    """Render a whole text for a screen of ``width`` columns; a streamed answer ends up the same."""
     renderer = Renderer(theme if colour else PLAIN)
-    source = Incoming().take(text, final=True)
+    source = IncrementalText().feed(text, final=True)
     source += "" if source.endswith("\n") else "\n"
     return "".join(
-        f"{ansi(line)}\n" for line in renderer.lines(renderer.parse(source), source.split("\n"), room(width))
+        f"{ansi(line)}\n" for line in renderer.lines(renderer.parse(source), source.split("\n"), text_width(width))
     )
 
 
-def room(columns: int) -> int:
-    """Return how wide text may be: terminals differ in what they do when the last column is full."""
-    return max(columns - 1, _NARROWEST)
+def text_width(columns: int) -> int:
+    """Return the columns for text, one less than the screen: terminals differ once the last column is full."""
+    return max(columns - 1, _MIN_TEXT_WIDTH)
 
 
 class Renderer:
@@ -98,13 +100,13 @@ class Renderer:
 
     def __init__(self, theme: Theme) -> None:
         self.theme = theme
-        self.highlights = Highlights(theme)
+        self.highlighters = Highlighters(theme)
         self._parser = Parser()
         self.inline = Inline(self._parser, theme)
 
     def parse(self, source: str) -> list[Block]:
-        """Return the blocks of a text that has passed the guard."""
-        return blocks_of(self._parser.parse(source))
+        """Return the blocks of an escaped text."""
+        return group_blocks(self._parser.parse(source))
 
     def lines(
         self,
@@ -112,11 +114,11 @@ class Renderer:
         source: Sequence[str],
         room: int,
         *,
-        before: Before | None = None,
-        sample: int = SAMPLE,
+        before: Preceding | None = None,
+        sample: int = SAMPLE_ROWS,
     ) -> list[Line]:
-        """Lay out blocks of the source lines; ``sample`` rows decide the widths of a table."""
-        return _Page(self, source, before, sample).top(blocks, room)
+        """Lay out blocks of the source lines; ``sample`` rows decide the column widths of a table."""
+        return _Layout(self, source, before, sample).top(blocks, room)
 
     def fence(self, token: Token, *, info: bool) -> Line:
         """Return the first or the last line of a fenced block."""
@@ -124,14 +126,14 @@ class Renderer:
         return Line((Span(text, self.theme.fence, content=info),), code=True)
 
     def highlighter(self, token: Token) -> Highlighter:
-        """Return what colours the code of a fence."""
-        return self.highlights.start(token.info)
+        """Return the highlighter for the code of a fence."""
+        return self.highlighters.start(token.info)
 
 
-class _Page:
+class _Layout:
     """One layout of some blocks of one source."""
 
-    def __init__(self, renderer: Renderer, source: Sequence[str], before: Before | None, sample: int) -> None:
+    def __init__(self, renderer: Renderer, source: Sequence[str], before: Preceding | None, sample: int) -> None:
         self._renderer = renderer
         self._theme = renderer.theme
         self._source = source
@@ -141,23 +143,23 @@ class _Page:
 
     def top(self, blocks: Sequence[Block], room: int) -> list[Line]:
         self._continued = blocks[0] if blocks else None
-        return self._flow(blocks, room, before=self._before.kind if self._before else "", lay_out=self._safely)
+        return self._flow(blocks, room, before=self._before.kind if self._before else "", lay_out=self._block_or_source)
 
-    def _safely(self, block: Block, room: int) -> list[Line]:
+    def _block_or_source(self, block: Block, room: int) -> list[Line]:
         if any(token.level >= MAX_NESTING - 2 for token in block.tokens):
-            return self._as_written(block, room)
+            return self._source_lines(block, room)
         try:
             return self._block(block, room)
-        except Exception:  # noqa: BLE001 -- whatever a model wrote, it is shown
-            return self._as_written(block, room)
+        except Exception:  # noqa: BLE001 -- whatever a model wrote must be shown
+            return self._source_lines(block, room)
 
-    def _as_written(self, block: Block, room: int) -> list[Line]:
+    def _source_lines(self, block: Block, room: int) -> list[Line]:
         text = "\n".join(self._source[block.start : block.end]).replace("\t", "    ")
         return [Line(spans) for spans in wrap([Span(text)], room)]
 
-    def _apart(self, before: str, block: Block) -> bool:
+    def _needs_blank(self, before: str, block: Block) -> bool:
         blank = is_blank(self._source[block.start - 1]) if block.start else self._before and self._before.blank
-        return bool(blank) or before in _APART or block.kind in _APART
+        return bool(blank) or before in _SPACED_KINDS or block.kind in _SPACED_KINDS
 
     def _flow(
         self,
@@ -167,10 +169,10 @@ class _Page:
         before: str = "",
         lay_out: Callable[[Block, int], list[Line]] | None = None,
     ) -> list[Line]:
-        """Lay out blocks one below the other, with a blank line where the source has one or the blocks call for it."""
+        """Lay out blocks below each other, with a blank line where the source has one or the kinds need one."""
         lines: list[Line] = []
         for block in blocks:
-            if before and self._apart(before, block):
+            if before and self._needs_blank(before, block):
                 lines.append(EMPTY)
             lines += (lay_out or self._block)(block, room)
             before = block.kind
@@ -185,7 +187,7 @@ class _Page:
             case "fence" | "code_block":
                 return self._code(block)
             case "hr":
-                return [Line((Span("─" * min(room, _LONGEST_RULE), self._theme.rule, content=False),))]
+                return [Line((Span("─" * min(room, _MAX_RULE_WIDTH), self._theme.rule, content=False),))]
             case "blockquote":
                 return self._quote(block, room)
             case "bullet_list" | "ordered_list":
@@ -193,7 +195,7 @@ class _Page:
             case "table":
                 return self._table(block, room)
             case _:
-                return self._as_written(block, room)
+                return self._source_lines(block, room)
 
     def _text(self, source: str, style: str, room: int) -> list[Line]:
         return [Line(spans) for spans in wrap(self._renderer.inline.spans(source, style), room)]
@@ -213,17 +215,17 @@ class _Page:
             return [Line((Span(text, self._theme.code),), code=True) for text in code]
         first = self._renderer.fence(token, info=True)
         last = [] if block.open_fence else [self._renderer.fence(token, info=False)]
-        return [first, *self._renderer.highlights.block(token.info, code), *last]
+        return [first, *self._renderer.highlighters.block(token.info, code), *last]
 
     def _quote(self, block: Block, room: int) -> list[Line]:
-        lines = self._flow(block.parts, max(room - 2, _NARROWEST))
-        return [line if line.code else _prefixed("│ ", self._theme.quote, line) for line in lines]
+        lines = self._flow(block.parts, max(room - 2, _MIN_TEXT_WIDTH))
+        return [line if line.code else _add_prefix("│ ", self._theme.quote, line) for line in lines]
 
     def _list(self, block: Block, room: int) -> list[Line]:
         number = self._first_number(block)
         lines: list[Line] = []
         for at, item in enumerate(block.parts):
-            if at and self._apart("list_item", item):
+            if at and self._needs_blank("list_item", item):
                 lines.append(EMPTY)
             mark = "• " if block.kind == "bullet_list" else f"{number + at}{item.tokens[0].markup} "
             lines += self._item(item, mark, room)
@@ -235,25 +237,25 @@ class _Page:
         return int(block.tokens[1].info or 1)
 
     def _item(self, item: Block, mark: str, room: int) -> list[Line]:
-        lines = self._flow(item.parts, max(room - len(mark), _NARROWEST))
+        lines = self._flow(item.parts, max(room - len(mark), _MIN_TEXT_WIDTH))
         if not lines or lines[0].code:
             lines.insert(0, EMPTY)
         first, *others = lines
-        indented = [line if line.code else _prefixed(" " * len(mark), "", line) for line in others]
-        return [_prefixed(mark, self._theme.bullet, first), *indented]
+        indented = [line if line.code else _add_prefix(" " * len(mark), "", line) for line in others]
+        return [_add_prefix(mark, self._theme.bullet, first), *indented]
 
     def _table(self, block: Block, room: int) -> list[Line]:
         header, *rows = [row for part in block.parts for row in part.parts]
         cells = header.parts
-        grid = Grid(
+        table = Table(
             header=self._cells(header, len(cells)),
             rows=[self._cells(row, len(cells)) for row in rows],
             alignment=[_alignment(cell.tokens[0]) for cell in cells],
         )
-        return grid.lines(room, self._theme, sample=self._sample)
+        return table.lines(room, self._theme, sample=self._sample)
 
     def _cells(self, row: Block, columns: int) -> list[Sequence[Span]]:
-        """Return a row's cells; what is written beyond the last column, which the parser drops, joins the last."""
+        """Return the cells of a row; text beyond the last column, which the parser drops, joins the last cell."""
         cells = [self._renderer.inline.spans(cell.tokens[1].content) for cell in row.parts]
         written = _PIPE.split(self._source[row.start].strip().strip("|"))
         if extra := "|".join(written[columns:]).strip():
@@ -261,7 +263,7 @@ class _Page:
         return cells
 
 
-def _prefixed(prefix: str, style: str, line: Line) -> Line:
+def _add_prefix(prefix: str, style: str, line: Line) -> Line:
     if not line.spans:
         prefix = prefix.rstrip()
     return Line((Span(prefix, style, content=False), *line.spans)) if prefix else line

@@ -1,4 +1,9 @@
-"""An answer on a terminal while it comes: finished blocks go into the scrollback once, the open one is redrawn."""
+"""An answer on a terminal while it arrives: closed blocks are printed once, the open one is redrawn.
+
+``LiveAnswer`` decides when to draw and how large the live area may be; painter.py explains the block commit, and
+document.py finds the lines that are final. If the open block alone gets higher than the live area (a long list item, a
+table), its upper half is printed for good although the block is still open: a forced commit.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +11,33 @@ import time
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from arawn.cli.render.document import Document
+from arawn.cli.render.incremental import IncrementalText, visible_part
 from arawn.cli.render.lines import Line, Span, rows, wrap
-from arawn.cli.render.markdown import Renderer, room
+from arawn.cli.render.markdown import Renderer, text_width
 from arawn.cli.render.painter import Painter
-from arawn.cli.render.partial import Incoming, shown_part
 from arawn.cli.render.theme import PLAIN
+from arawn.events import Notice, ReasoningDelta, RefusalDelta, TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from arawn.answers.record import Record
     from arawn.cli.render.theme import Theme
+    from arawn.events import StreamEvent
 
 Mode: TypeAlias = Literal["live", "blocks", "raw"]
-"""Redrawn in place; append only (screen readers, dumb terminals, recordings); or the text itself."""
+"""Redrawn in place; append only (screen readers, dumb terminals, recordings); or the raw text."""
 
-_INTERVAL = 1 / 12
-_USUAL_SIZE = (80, 24)
-_MOST_ROWS = 24
-_THINKING_ROWS = 8
+_FRAME_INTERVAL = 1 / 12
+"""Seconds between two drawings, at least."""
+_MAX_LIVE_ROWS = 24
+"""Rows of the live area, on a screen that is higher."""
+_MAX_REASONING_ROWS = 8
+"""Rows in which reasoning is shown."""
 
 
 def mode_for(environ: Mapping[str, str], *, tty: bool) -> Mode:
-    """Return how answers are written where the configuration does not say."""
+    """Return how answers are written to this terminal, or to a stream that is none."""
     if not tty:
         return "raw"
     append_only = environ.get("TERM") == "dumb" or environ.get("ACCESSIBLE", "0") not in ("", "0")
@@ -35,11 +45,11 @@ def mode_for(environ: Mapping[str, str], *, tty: bool) -> Mode:
 
 
 class LiveAnswer:
-    """Writes one answer. ``size`` is asked for (columns, rows) before each drawing, so a resize needs no signal.
+    """Writes one answer. ``size`` returns (columns, rows) and is called before each drawing: a resize needs no signal.
 
-    Deltas draw when a drawing is due, at most 12 times a second and less often where drawing is slow; whoever waits
-    for more calls ``frame`` now and then, so that what came last is shown too. Before anything else writes to the
-    terminal, ``suspend`` has to be called.
+    Each delta draws if a drawing is due: at most 12 times a second, less often where drawing is slow. While waiting for
+    more, call ``frame`` now and then, so that the last delta is shown too. Call ``suspend`` before anything else writes
+    to the terminal.
     """
 
     def __init__(
@@ -59,56 +69,56 @@ class LiveAnswer:
         self._monotonic = monotonic
         self._renderer = Renderer(self._theme)
         self._document = Document(self._renderer)
-        self._incoming = Incoming()
+        self._incoming = IncrementalText()
         self._painter = Painter(write)
-        self._thinking: _Thinking | None = None
-        self._painted_at = (0, 0)
-        self._due = float("-inf")
+        self._reasoning: _Reasoning | None = None
+        self._drawn_size = (0, 0)
+        self._next_frame = float("-inf")
         self._changed = False
         self._line_open = False
 
     def text(self, delta: str) -> None:
-        """Take in more of the answer; the first of it folds the reasoning before it."""
+        """Add text of the answer; the first text collapses the reasoning before it."""
         if not delta:
             return
-        self._fold()
+        self._collapse_reasoning()
         if self._mode == "raw":
-            self._write_raw(self._incoming.take(delta))
+            self._write_raw(self._incoming.feed(delta))
             return
         self._document.feed(delta)
         self._changed = True
         self.frame()
 
     def reasoning(self, delta: str) -> None:
-        """Take in more thinking. It closes the answer's open block."""
+        """Add reasoning. It closes the open block of the answer."""
         if not delta:
             return
-        if self._thinking is None:
+        if self._reasoning is None:
             self._finish_text()
-            self._thinking = _Thinking(self._theme, self._monotonic())
-        self._thinking.feed(delta)
+            self._reasoning = _Reasoning(self._theme, self._monotonic())
+        self._reasoning.feed(delta)
         self._changed = True
         self.frame()
 
     def frame(self, *, force: bool = False) -> None:
-        """Draw what has come, if there is anything new and a drawing is due."""
+        """Draw, if there is anything new and a drawing is due."""
         began = self._monotonic()
-        if not force and (not self._changed or began < self._due):
+        if not force and (not self._changed or began < self._next_frame):
             return
         self._draw()
         self._changed = False
-        self._due = began + max(_INTERVAL, 4 * (self._monotonic() - began))
+        self._next_frame = began + max(_FRAME_INTERVAL, 4 * (self._monotonic() - began))
 
     def suspend(self) -> None:
-        """Leave the terminal to others, the cursor on a fresh line; the rest of the open block comes behind theirs."""
+        """Let others write to the terminal, from a new line on; the rest of the open block follows below."""
         if self._mode == "live":
-            self._leave()
+            self._detach()
         elif self._line_open:
             self._write_raw("\n")
 
     def close(self) -> None:
-        """Write everything for good, also after an interruption."""
-        self._fold()
+        """Write everything that is left, also after an interruption."""
+        self._collapse_reasoning()
         self._finish_text()
 
     def _write_raw(self, text: str) -> None:
@@ -116,71 +126,96 @@ class LiveAnswer:
             self._line_open = not text.endswith("\n")
             self._write(text)
 
-    def _fold(self) -> None:
-        """Put one line in the place of the reasoning."""
-        if self._thinking is None:
+    def _collapse_reasoning(self) -> None:
+        """Replace the reasoning by one line."""
+        if self._reasoning is None:
             return
-        seconds = max(1, round(self._monotonic() - self._thinking.began))
-        self._thinking = None
+        seconds = max(1, round(self._monotonic() - self._reasoning.began))
+        self._reasoning = None
         columns = self._columns()
         self._painter.update([Line((Span(f"∴ thought {seconds} s", self._theme.reasoning),))], [], columns)
 
     def _finish_text(self) -> None:
         if self._mode == "raw":
-            self._write_raw(self._incoming.take("", final=True))
+            self._write_raw(self._incoming.feed("", final=True))
             self._write_raw("\n" if self._line_open else "")
             return
         columns = self._columns()
-        self._painter.update(self._document.settle(room(columns), final=True), [], columns)
+        self._painter.update(self._document.commit(text_width(columns), final=True), [], columns)
 
     def _draw(self) -> None:
         columns = self._columns()
-        most = max(2, min(self._painted_at[1] - 2, _MOST_ROWS))
-        if self._thinking:
-            live = self._thinking.lines(room(columns), min(most, _THINKING_ROWS)) if self._mode == "live" else []
+        most = max(2, min(self._drawn_size[1] - 2, _MAX_LIVE_ROWS))
+        if self._reasoning:
+            height = min(most, _MAX_REASONING_ROWS)
+            live = self._reasoning.lines(text_width(columns), height) if self._mode == "live" else []
             self._painter.update([], live, columns)
         elif self._mode != "raw":
-            settled = self._document.settle(room(columns))
-            live = self._document.live(room(columns)) if self._mode == "live" else []
-            excess = _excess(live, columns, most)
-            if excess:
-                self._document.mark_printed(live[:excess])
-                self._document.keep_widths()
-                settled += live[:excess]
-            live = [_shortened(line, columns, most) for line in live[excess:]]
-            self._painter.update(settled, live, columns)
+            committed = self._document.commit(text_width(columns))
+            live = self._document.live(text_width(columns)) if self._mode == "live" else []
+            overflow = _overflow(live, columns, most)
+            if overflow:
+                self._document.mark_printed(live[:overflow])
+                self._document.freeze_widths()
+                committed += live[:overflow]
+            live = [_truncate(line, columns, most) for line in live[overflow:]]
+            self._painter.update(committed, live, columns)
 
     def _columns(self) -> int:
-        """Return how wide the screen is now. What was painted at another size stays where it is."""
-        columns, rows = self._size()
-        size = columns or _USUAL_SIZE[0], rows or _USUAL_SIZE[1]
-        if size != self._painted_at:
-            self._leave()
-            self._painted_at = size
+        """Return the columns of the screen now. Lines drawn at another size stay where they are."""
+        size = self._size()
+        if size != self._drawn_size:
+            self._detach()
+            self._drawn_size = size
         return size[0]
 
-    def _leave(self) -> None:
-        if self._thinking is None:
-            self._document.mark_printed(self._painter.painted_lines)
-        self._painter.leave()
+    def _detach(self) -> None:
+        if self._reasoning is None:
+            self._document.mark_printed(self._painter.live_lines)
+        self._painter.detach()
         self._changed = True
 
 
-class _Thinking:
-    """Reasoning while it comes: its last lines, dim. When they are too many, the upper half is dropped."""
+class MarkdownPrinter:
+    """The printer of ``ask`` on a terminal: draws the events of an answer as ``chat`` does."""
+
+    def __init__(self, answer: LiveAnswer, notify: Callable[[str], None]) -> None:
+        self._answer = answer
+        self._notify = notify
+
+    def event(self, event: StreamEvent) -> None:
+        """Draw text and reasoning, show notices."""
+        match event:
+            case TextDelta(text) | RefusalDelta(text):
+                self._answer.text(text)
+            case ReasoningDelta(text=text):
+                self._answer.reasoning(text)
+            case Notice(text=text):
+                self._answer.suspend()
+                self._notify(text)
+            case _:
+                pass
+
+    def end(self, record: Record) -> None:
+        """Write everything that is left."""
+        self._answer.close()
+
+
+class _Reasoning:
+    """Reasoning while it arrives: its last lines, dim. If there are too many, the upper half is dropped."""
 
     def __init__(self, theme: Theme, began: float) -> None:
         self.began = began
         self._style = theme.reasoning
-        self._incoming = Incoming()
+        self._incoming = IncrementalText()
         self._text = ""
 
     def feed(self, delta: str) -> None:
-        self._text = (self._text + self._incoming.take(delta)).lstrip("\n").replace("\t", "    ")
+        self._text = (self._text + self._incoming.feed(delta)).lstrip("\n").replace("\t", "    ")
 
     def lines(self, room: int, most: int) -> list[Line]:
         *complete, unfinished = self._text.split("\n")
-        shown = shown_part(unfinished, code=True)
+        shown = visible_part(unfinished, code=True)
         wrapped = wrap([Span("\n".join([*complete, shown]), self._style)], room)
         lines = [Line(spans) for spans in wrapped]
         if len(lines) > most:
@@ -189,18 +224,18 @@ class _Thinking:
         return lines
 
 
-def _excess(live: list[Line], columns: int, most: int) -> int:
-    """Return how many lines have to be printed for good so that the rest does not fill the screen."""
+def _overflow(live: list[Line], columns: int, most: int) -> int:
+    """Return how many lines a forced commit must print so that the rest fits into the live area."""
     heights = [rows(line, columns) for line in live]
-    total, excess = sum(heights), 0
-    while total > (most // 2 if excess else most) and excess < len(live) - 1:
-        total -= heights[excess]
-        excess += 1
-    return excess
+    total, overflow = sum(heights), 0
+    while total > (most // 2 if overflow else most) and overflow < len(live) - 1:
+        total -= heights[overflow]
+        overflow += 1
+    return overflow
 
 
-def _shortened(line: Line, columns: int, most: int) -> Line:
-    """Return a line as far as it fits, if it alone is too high; the rest of it is shown when it is complete."""
+def _truncate(line: Line, columns: int, most: int) -> Line:
+    """Return the part of a line that fits, if it alone is too high; the rest is shown when the line is complete."""
     if rows(line, columns) <= most // 2:
         return line
     return line._replace(spans=wrap(line.spans, columns * (most // 2), split=True)[0])

@@ -1,4 +1,4 @@
-"""Themes: which SGR parameters each part of an answer is shown with. An empty string leaves the text as it is."""
+"""Themes: the SGR parameters of each part of an answer. An empty string leaves the text as it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from arawn.values import Value
 
 
 class Theme(Value, kw_only=True):
-    """SGR parameters (what stands between ESC [ and m) for each role; with none of them, text has no colour at all."""
+    """SGR parameters (the text between ESC [ and m) for each role; the default is no style at all."""
 
     heading: str = ""
     strong: str = ""
@@ -56,7 +56,7 @@ DEFAULT = Theme(
     added="32",
     removed="31",
 )
-"""Readable on light and dark without asking: palette colours that are neither near white nor near black."""
+"""Readable on light and dark terminals: palette colours that are neither near white nor near black."""
 
 LIGHT = Theme(
     heading="1;38;5;90",
@@ -107,4 +107,4 @@ DARK = Theme(
 )
 
 THEMES = {"default": DEFAULT, "light": LIGHT, "dark": DARK}
-"""The themes by the names the configuration knows."""
+"""The themes by their names in the configuration."""

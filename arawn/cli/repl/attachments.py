@@ -1,4 +1,4 @@
-"""Files that go along with a message: named by /file, by --file, or in the message itself as @path."""
+"""Files attached to a message: by /file, by --file, or in the message itself as @path."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from glob import glob
 from typing import TYPE_CHECKING
 
-from arawn.cli.prompt import attachment, compose
+from arawn.attachments.files import attachment, compose
 from arawn.messages import Image
 
 if TYPE_CHECKING:
@@ -20,37 +20,37 @@ _PUNCTUATION = ".,;:!?)]}'\""
 
 
 class Attachments:
-    """The files of the next message, read when they are named."""
+    """The files of the next message; each is read when it is added."""
 
     def __init__(self) -> None:
-        self._read: dict[str, Text | Image] = {}
+        self._parts: dict[str, Text | Image] = {}
 
     @property
-    def described(self) -> tuple[str, ...]:
-        """A description of each."""
-        return tuple(_described(path, part) for path, part in self._read.items())
+    def descriptions(self) -> tuple[str, ...]:
+        """Path, size and type of each file."""
+        return tuple(_describe(path, part) for path, part in self._parts.items())
 
     def add(self, pattern: str) -> tuple[str, ...]:
-        """Read a file, or all that a pattern matches; return their descriptions. Raises UsageError."""
+        """Read a file, or all files that match a pattern; return their descriptions. Raises UsageError."""
         named = os.path.expanduser(pattern)
         paths = [named] if os.path.exists(named) else sorted(path for path in glob(named) if os.path.isfile(path))
         read = {path: attachment(path) for path in paths or [named]}
-        self._read |= read
-        return tuple(_described(path, part) for path, part in read.items())
+        self._parts |= read
+        return tuple(_describe(path, part) for path, part in read.items())
 
     def clear(self) -> None:
-        """Attach nothing after all."""
-        self._read.clear()
+        """Remove all files."""
+        self._parts.clear()
 
     def message(self, text: str) -> tuple[Part, ...]:
-        """Return the parts of a message with this text and all its files. Raises UsageError for one not readable."""
-        for path in mentioned(text):
+        """Return the parts of a message with this text and all files. Raises UsageError for an unreadable one."""
+        for path in mentioned_files(text):
             self.add(path)
-        return compose(list(self._read.values()), text)
+        return compose(list(self._parts.values()), text)
 
 
-def mentioned(text: str) -> Iterator[str]:
-    """Yield the existing files a text names as ``@path`` or ``@"a path"``; what is no file is just text."""
+def mentioned_files(text: str) -> Iterator[str]:
+    """Yield the existing files that a text names as ``@path`` or ``@"a path"``; anything else stays text."""
     for quoted, plain in _MENTION.findall(text):
         for path in (quoted or plain, plain.rstrip(_PUNCTUATION)):
             if path and os.path.isfile(os.path.expanduser(path)):
@@ -58,7 +58,7 @@ def mentioned(text: str) -> Iterator[str]:
                 break
 
 
-def _described(path: str, part: Text | Image) -> str:
+def _describe(path: str, part: Text | Image) -> str:
     size = len(part.data if isinstance(part, Image) else part.text.encode("utf-8", "replace"))
     kind = f", {part.media_type}" if isinstance(part, Image) else ""
     return f"{path} ({size:,} bytes{kind})"

@@ -1,4 +1,4 @@
-"""The clipboard: of this machine where a program can reach it, else of whoever sits at the terminal (OSC 52)."""
+"""The clipboard: through a program of this machine, else through the terminal (OSC 52)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from arawn.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_PATIENCE = 3.0
+_PROGRAM_TIMEOUT = 3.0
+"""Seconds a clipboard program may take."""
 
 
 def copy(text: str, environ: Mapping[str, str], write: Callable[[str], None]) -> str:
-    """Copy a text and say how; ``write`` reaches the terminal. Raises UsageError where nothing can be tried."""
+    """Copy a text; return how. ``write`` writes to the terminal. Raises UsageError if there is no clipboard."""
     for command in _programs(environ):
-        if shutil.which(command[0], path=environ.get("PATH")) and _fed(command, text, environ):
+        if shutil.which(command[0], path=environ.get("PATH")) and _run(command, text, environ):
             return f"by {command[0]}"
     if environ.get("TERM") == "dumb":
         raise UsageError("this terminal has no clipboard", hints=["write it to a file: /save FILE"])
     write(f"\x1b]52;c;{b64encode(text.encode('utf-8', 'replace')).decode()}\x07")
-    return "through the terminal (OSC 52; one that does not allow it has ignored it)"
+    return "through the terminal (OSC 52; it may be set to ignore this)"
 
 
 def _programs(environ: Mapping[str, str]) -> list[list[str]]:
-    """Return the programs that may reach a clipboard; far from home, theirs would be the wrong one."""
+    """Return the clipboard programs to try; none over SSH, where they would reach the wrong machine."""
     if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
         return []
     if sys.platform == "darwin":
@@ -40,7 +41,7 @@ def _programs(environ: Mapping[str, str]) -> list[list[str]]:
     return [*wayland, *x11]
 
 
-def _fed(command: list[str], text: str, environ: Mapping[str, str]) -> bool:
+def _run(command: list[str], text: str, environ: Mapping[str, str]) -> bool:
     silent = subprocess.DEVNULL
     try:
         subprocess.run(  # noqa: S603 -- one of the programs above
@@ -48,7 +49,7 @@ def _fed(command: list[str], text: str, environ: Mapping[str, str]) -> bool:
             input=text.encode("utf-8", "replace"),
             stdout=silent,
             stderr=silent,
-            timeout=_PATIENCE,
+            timeout=_PROGRAM_TIMEOUT,
             check=True,
             env=dict(environ),
         )

@@ -1,4 +1,4 @@
-"""What Tab offers: slash commands, what they take, and files after ``@``. It reads files, never the network."""
+"""Completion at the prompt: slash commands, their arguments, and files after ``@``; it never uses the network."""
 
 # ruff: noqa: TID253 -- only ``arawn chat`` imports this, and it needs prompt_toolkit at once
 
@@ -19,22 +19,25 @@ if TYPE_CHECKING:
 
     from arawn.cli.repl.commands import Command
 
-Offers: TypeAlias = "Iterable[tuple[str, str]]"
-"""Names, each with a word about it, empty for none."""
+Names: TypeAlias = "Iterable[tuple[str, str]]"
+"""Names, each with a description, which may be empty."""
 
 _MENTION = re.compile(r'(?:^|\s)@("?)((?<=")[^"\n]*|[^\s"]*)$')
-_MOST = 200
+_MAX_CANDIDATES = 200
+"""Names offered at a time."""
+_MAX_ENTRIES = 20 * _MAX_CANDIDATES
+"""Files of a folder that are looked at."""
 
 
 class ChatCompleter(Completer):
-    """Completes what is typed in a chat. ``sources`` are the names for each kind of argument, asked anew each time."""
+    """Completes what is typed in a chat. ``sources`` has a function for each kind of argument, called at every Tab."""
 
-    def __init__(self, commands: Iterable[Command], sources: Mapping[str, Callable[[], Offers]]) -> None:
+    def __init__(self, commands: Iterable[Command], sources: Mapping[str, Callable[[], Names]]) -> None:
         self._commands = {command.name: command for command in commands}
         self._sources = sources
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
-        """Yield what may stand at the cursor."""
+        """Yield the completions at the cursor."""
         text = document.text_before_cursor
         if mention := _MENTION.search(text):
             yield from _files(mention[2], mention[1])
@@ -44,38 +47,38 @@ class ChatCompleter(Completer):
     def _command(self, text: str) -> Iterator[Completion]:
         name, space, words = text[1:].partition(" ")
         if not space:
-            yield from _matching(name, [(command.name, command.help) for command in self._commands.values()])
+            yield from _match_names(name, [(command.name, command.help) for command in self._commands.values()])
         elif name in self._commands:
-            source = self._commands[name].offers
+            source = self._commands[name].completes
             if source == "files":
                 yield from _files(words, "")
             elif source:
-                yield from _matching(words.lstrip(), self._sources[source]())
+                yield from _match_names(words.lstrip(), self._sources[source]())
 
 
 def is_command(text: str) -> bool:
-    """Whether a text is for us, not for the model."""
+    """Whether a text is a slash command, not a message for the model."""
     return text.startswith("/") and not text.startswith("//")
 
 
 def wants_menu(text: str) -> bool:
-    """Whether there may be something to offer at the end of a text without being asked."""
+    """Whether to open the completion menu while typing."""
     return (is_command(text) and "\n" not in text) or _MENTION.search(text) is not None
 
 
-def _matching(prefix: str, offers: Offers) -> Iterator[Completion]:
-    """Yield the offers that begin with the prefix, then those that have it inside."""
-    wanted, listed = prefix.lower(), [offer for offer in offers if offer[0].isprintable()]
-    begin = [offer for offer in listed if offer[0].lower().startswith(wanted)]
-    inside = [offer for offer in listed if offer not in begin and wanted in offer[0].lower()]
-    for name, about in (*begin, *inside)[:_MOST]:
+def _match_names(prefix: str, names: Names) -> Iterator[Completion]:
+    """Yield the names that begin with the prefix, then those that contain it."""
+    wanted, listed = prefix.lower(), [each for each in names if each[0].isprintable()]
+    begin = [each for each in listed if each[0].lower().startswith(wanted)]
+    inside = [each for each in listed if each not in begin and wanted in each[0].lower()]
+    for name, about in (*begin, *inside)[:_MAX_CANDIDATES]:
         yield Completion(name, -len(prefix), display_meta=about)
 
 
 def _files(typed: str, quote: str) -> Iterator[Completion]:
-    """Yield the files a path may go on to; hidden ones only where a dot was typed."""
+    """Yield the files that continue a path; hidden files only after a typed dot."""
     folder, begun = os.path.split(typed)
-    for name, is_folder in _entries(os.path.expanduser(folder) or "."):
+    for name, is_folder in _list_folder(os.path.expanduser(folder) or "."):
         if not name.startswith(begun) or (name.startswith(".") and not begun) or not name.isprintable():
             continue
         path = os.path.join(folder, name)
@@ -86,7 +89,7 @@ def _files(typed: str, quote: str) -> Iterator[Completion]:
         yield Completion(written + end, -len(typed), display=shown)
 
 
-def _entries(folder: str) -> list[tuple[str, bool]]:
+def _list_folder(folder: str) -> list[tuple[str, bool]]:
     with suppress(OSError), os.scandir(folder) as found:
-        return sorted((entry.name, entry.is_dir()) for entry in found)[: 20 * _MOST]
+        return sorted((entry.name, entry.is_dir()) for entry in found)[:_MAX_ENTRIES]
     return []

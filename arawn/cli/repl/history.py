@@ -1,6 +1,6 @@
-"""The lines that were typed, kept between chats: one JSON string a line, newest last, in a file of mode 0600.
+"""The history of typed lines, kept between chats: one JSON string per line, newest last, in a file of mode 0600.
 
-Kept out are lines that begin with a space, that hold what looks like a key, and pasted texts of more than 20 kB.
+Not stored are lines that begin with a space, lines that contain what looks like a key, and texts of more than 20 kB.
 """
 
 # ruff: noqa: TID253 -- only ``arawn chat`` imports this, and it needs prompt_toolkit at once
@@ -22,25 +22,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FILE = "chat-history"
-LONGEST = 20_000
-MOST_BYTES = 1 << 20
-KEPT_LINES = 2_000
+"""Its name in the data folder."""
+MAX_LINE_LENGTH = 20_000
+"""Characters of a stored line."""
+MAX_FILE_BYTES = 1 << 20
+"""Bytes of the file; beyond that the older half is removed."""
+_MAX_LINES = 2_000
+"""Lines that are read."""
 
 
-class TypedLines(History):
-    """The history in the file ``path``, in memory only where that is empty. What cannot be kept is no error."""
+class StoredHistory(History):
+    """The history in the file ``path``; with an empty path in memory only. A failure to write is no error."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
         self._path = path
 
     def append_string(self, string: str) -> None:
-        """Add a line, if it may be kept."""
-        if is_worth_keeping(string):
+        """Add a line, if it may be stored."""
+        if may_be_stored(string):
             super().append_string(string)
 
     def load_history_strings(self) -> Iterable[str]:
-        """Return the kept lines, newest first."""
+        """Return the stored lines, newest first."""
         return reversed(self._read())
 
     def store_string(self, string: str) -> None:
@@ -54,9 +58,9 @@ class TypedLines(History):
                 file.write(json.dumps(string).encode() + b"\n")
 
     def _shorten(self) -> None:
-        if os.path.exists(self._path) and os.path.getsize(self._path) > MOST_BYTES:
-            kept = [json.dumps(line) + "\n" for line in self._read()[-KEPT_LINES // 2 :]]
-            while sum(map(len, kept)) > MOST_BYTES // 2:
+        if os.path.exists(self._path) and os.path.getsize(self._path) > MAX_FILE_BYTES:
+            kept = [json.dumps(line) + "\n" for line in self._read()[-_MAX_LINES // 2 :]]
+            while sum(map(len, kept)) > MAX_FILE_BYTES // 2:
                 kept = kept[len(kept) // 2 + 1 :]
             write_private(self._path, "".join(kept).encode())
 
@@ -65,13 +69,13 @@ class TypedLines(History):
             return []
         lines: list[str] = []
         with suppress(ArawnError):
-            for written in read_file(self._path, 4 * MOST_BYTES).splitlines()[-KEPT_LINES:]:
+            for written in read_file(self._path, 4 * MAX_FILE_BYTES).splitlines()[-_MAX_LINES:]:
                 with suppress(ValueError):
                     line = json.loads(written)
                     lines += [line] if isinstance(line, str) else []
         return lines
 
 
-def is_worth_keeping(line: str) -> bool:
-    """Whether a line may go into the history."""
-    return not line.startswith(" ") and bool(line.strip()) and len(line) <= LONGEST and mask(line) == line
+def may_be_stored(line: str) -> bool:
+    """Whether a line may be stored."""
+    return not line.startswith(" ") and bool(line.strip()) and len(line) <= MAX_LINE_LENGTH and mask(line) == line

@@ -1,4 +1,4 @@
-"""The keys of the prompt, where they differ from those of every line editor."""
+"""The key bindings of the prompt, where they differ from the defaults of prompt_toolkit."""
 
 # ruff: noqa: TID253 -- only ``arawn chat`` imports this, and it needs prompt_toolkit at once
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from prompt_toolkit.filters import Condition
     from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 
-PATIENCE = 2.0
-"""Seconds in which a second Ctrl-C leaves."""
+QUIT_WINDOW = 2.0
+"""Seconds within which a second Ctrl-C leaves."""
 HELP = (
     ("Enter", "send; after a \\ a new line instead"),
     ("Alt-Enter, Ctrl-J", "a new line (Shift-Enter and Ctrl-Enter too, where the terminal tells them apart)"),
@@ -37,41 +37,45 @@ HELP = (
     ("Tab", "complete commands, names, and files after @"),
     ("Ctrl-Z", "suspend"),
 )
-_WITH_ENTER = ("\x1b[13;2u", "\x1b[13;5u", "\x1b[27;2;13~", "\x1b[27;5;13~")
+_MODIFIED_ENTER = ("\x1b[13;2u", "\x1b[13;5u", "\x1b[27;2;13~", "\x1b[27;5;13~")
 
 
-def tell_enters_apart() -> None:
-    """Make the codes of Shift-Enter and Ctrl-Enter (fixterms, and xterm's modifyOtherKeys) mean Alt-Enter."""
-    ANSI_SEQUENCES.update(dict.fromkeys(_WITH_ENTER, (Keys.Escape, Keys.ControlM)))
+def map_enter_codes() -> None:
+    """Map the codes of Shift-Enter and Ctrl-Enter (fixterms, and xterm's modifyOtherKeys) to Alt-Enter."""
+    ANSI_SEQUENCES.update(dict.fromkeys(_MODIFIED_ENTER, (Keys.Escape, Keys.ControlM)))
 
 
-class Leaving:
-    """Whether Ctrl-C was just pressed on an empty line: then another one leaves."""
+class QuitGuard:
+    """Remembers a Ctrl-C on an empty line: a second one within QUIT_WINDOW leaves."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._until = float("-inf")
 
     @property
-    def near(self) -> bool:
+    def armed(self) -> bool:
         """Whether the next Ctrl-C leaves."""
         return self._monotonic() < self._until
 
     def arm(self) -> None:
-        """Let the next Ctrl-C leave, for a while."""
-        self._until = self._monotonic() + PATIENCE
+        """Let the next Ctrl-C leave, for QUIT_WINDOW seconds."""
+        self._until = self._monotonic() + QUIT_WINDOW
 
     def disarm(self) -> None:
-        """Let the next Ctrl-C be the first again."""
+        """Make the next Ctrl-C a first one again."""
         self._until = float("-inf")
 
 
 def bindings(
-    leaving: Leaving, *, swapped: Callable[[], bool], suspend: Callable[[], None], cancel: Callable[[], bool]
+    quit_guard: QuitGuard,
+    *,
+    enter_swapped: Callable[[], bool],
+    suspend: Callable[[], None],
+    cancel_edit: Callable[[], bool],
 ) -> KeyBindings:
-    """Return the keys; ``swapped`` says whether Enter makes lines and Alt-Enter sends.
+    """Return the key bindings; ``enter_swapped`` returns whether Enter makes a new line and Alt-Enter sends.
 
-    ``cancel`` is asked on an empty line before Ctrl-C counts as leaving: true when it had something to give up.
+    Ctrl-C on an empty line first calls ``cancel_edit``, and counts towards leaving only if that returns False.
     """
     keys = KeyBindings()
     at_prompt = has_focus(DEFAULT_BUFFER)
@@ -79,16 +83,16 @@ def bindings(
 
     @keys.add("enter", filter=at_prompt & ~completion_is_selected)
     def _(event: KeyPressEvent) -> None:
-        _newline_or_send(event.current_buffer, send=not swapped())
+        _newline_or_send(event.current_buffer, send=not enter_swapped())
 
     @keys.add("escape", "enter", filter=at_prompt)
     def _(event: KeyPressEvent) -> None:
-        _newline_or_send(event.current_buffer, send=swapped())
+        _newline_or_send(event.current_buffer, send=enter_swapped())
 
     @keys.add("c-c", filter=at_prompt)
     @keys.add("<sigint>")
     def _(event: KeyPressEvent) -> None:
-        _clear_or_leave(event, leaving, cancel)
+        _clear_or_quit(event, quit_guard, cancel_edit)
 
     @keys.add("c-z")
     def _(_event: KeyPressEvent) -> None:
@@ -130,7 +134,7 @@ def _newline_or_send(buffer: Buffer, *, send: bool) -> None:
 
 
 def _complete(event: KeyPressEvent) -> None:
-    """Take the only completion there is at once; of several offer the next."""
+    """Insert a single completion at once; of several, select the next."""
     buffer = event.current_buffer
     found = list(buffer.completer.get_completions(buffer.document, CompleteEvent(completion_requested=True)))
     if len(found) == 1 and not completion_is_selected():
@@ -140,16 +144,16 @@ def _complete(event: KeyPressEvent) -> None:
         generate_completions(event)
 
 
-def _clear_or_leave(event: KeyPressEvent, leaving: Leaving, cancel: Callable[[], bool]) -> None:
+def _clear_or_quit(event: KeyPressEvent, quit_guard: QuitGuard, cancel_edit: Callable[[], bool]) -> None:
     buffer = event.current_buffer
     if buffer.text:
         buffer.save_to_undo_stack()
         buffer.document = Document()
-    elif leaving.near:
+    elif quit_guard.armed:
         event.app.exit(exception=EOFError)
-    elif not cancel():
-        leaving.arm()
-        event.app.create_background_task(_redraw_after(PATIENCE))
+    elif not cancel_edit():
+        quit_guard.arm()
+        event.app.create_background_task(_redraw_after(QUIT_WINDOW))
 
 
 async def _redraw_after(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The loop of a chat: a prompt, then what it asks for, then a prompt again."""
+"""The loop of a chat: read a line, answer it or run its command, read the next."""
 
 from __future__ import annotations
 
@@ -7,316 +7,377 @@ import errno
 import os
 import signal
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from arawn import __version__
 from arawn.cli.render.screen import Screen
-from arawn.cli.repl import commands, completion, toolbar
+from arawn.cli.repl import commands, completion
 from arawn.cli.repl.attachments import Attachments
-from arawn.cli.repl.attention import Attention, read
-from arawn.cli.repl.editor import Editor
-from arawn.cli.repl.history import FILE, TypedLines
-from arawn.cli.repl.names import Names
-from arawn.cli.repl.reply import Reply
+from arawn.cli.repl.cancellation import TaskRunner
+from arawn.cli.repl.candidates import Candidates
+from arawn.cli.repl.editor import Editor, order_toolbar
+from arawn.cli.repl.history import FILE, StoredHistory
 from arawn.cli.repl.terminal import Terminal
-from arawn.cli.repl.warmth import warm_up
+from arawn.cli.repl.views import AnswerView
 from arawn.cli.report import budget_status, figures
 from arawn.cli.signals import Interrupted, handed_to
-from arawn.engine.assembly import Engine
 from arawn.errors import ArawnError, BackendError, ConfigError, NotSavedError
 from arawn.folders import data_folder
 from arawn.messages import ChatRequest, Usage
 from arawn.session.session import Session
 from arawn.session.turns import PARTIAL, first_line
-from arawn.store.sessions import LAST, Sessions
+from arawn.values import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from decimal import Decimal
 
-    from arawn.cli.context import Context
-    from arawn.cli.repl.attention import View
+    from arawn.cli.output import Output
+    from arawn.cli.repl.views import View
     from arawn.config.roles import Choice
+    from arawn.config.settings import Settings
+    from arawn.engine.assembly import Engine
     from arawn.events import Events
     from arawn.store.budgets import Standing
+    from arawn.store.database import Database
     from arawn.store.records import Transcript
+    from arawn.store.sessions import Sessions
 
-_AFTER_PROMPT = 0.05
-_GONE = (errno.EIO, errno.ENXIO, errno.EBADF)
+_PRELOAD_DELAY = 0.05
+"""Seconds from the first prompt until modules are preloaded."""
+_PRELOADED = ("arawn.cli.render.stream", "arawn.network.looped")
+"""Modules that are imported with the first answer and the first connection."""
+_TERMINAL_GONE = (errno.EIO, errno.ENXIO, errno.EBADF)
+
+
+class ChatParts(Value, kw_only=True):
+    """What a chat works with.
+
+    ``sessions`` is None in a private chat, ``earlier`` the conversation to continue, None for a new one named
+    ``session_name``. ``question`` is sent before the first prompt. ``names_backend`` returns whether a model name says
+    its backend; ``warn_backend`` warns about a backend that the chat switches to.
+    """
+
+    output: Output
+    environ: Mapping[str, str]
+    settings: Settings
+    database: Database
+    engine: Engine
+    choice: Choice
+    sessions: Sessions | None = None
+    earlier: Transcript | None = None
+    session_name: str = ""
+    system: str = ""
+    files: Sequence[str] = ()
+    question: str = ""
+    names_backend: Callable[[str], bool]
+    warn_backend: Callable[[str], None]
 
 
 class Chat:
-    """One run of ``arawn chat``. ``over`` ends it. Raises what the options make impossible."""
+    """One run of ``arawn chat``. Raises UsageError for a file that cannot be attached."""
 
-    def __init__(self, context: Context) -> None:
-        arguments = context.arguments
-        self.context = context
-        self.output = context.output
-        self.environ = context.environ
-        self.settings = context.settings
-        self._database = context.database
-        self.engine = Engine.asynchronous(self.settings, database=self._database)
-        self.sessions = None if arguments.private else Sessions(self._database)
-        self._system: str = arguments.system or ""
-        self._name: str = arguments.session or ""
-        self._earlier = self._found(LAST if arguments.go_on else self._name)
-        choice = context.choose(self.engine, usual=self._earlier.last_asked if self._earlier else None)
-        self.session = self._session(choice, ChatRequest("", ()), self._name)
+    def __init__(self, parts: ChatParts) -> None:
+        self.output = parts.output
+        self.environ = parts.environ
+        self.settings = parts.settings
+        self.engine = parts.engine
+        self.sessions = parts.sessions
+        self._parts = parts
+        self._database = parts.database
+        self.session = self._new_session(parts.choice, ChatRequest("", ()), parts.session_name)
         self.attachments = Attachments()
-        for path in arguments.file:
+        for path in parts.files:
             self.attachments.add(path)
-        self.over = False
-        self.screen = Screen(context.output, context.environ, self.settings.value("chat.theme") or "default")
-        self._names = Names(self.settings, self.sessions, lambda: self.session.choice.backend)
-        self.editor = self._editor()
-        self.terminal = Terminal(self.editor.session.input, self.editor.session.output)
-        self._text = ""
-        self._editing = 0
-        self._attention = Attention(self.terminal, self._keep_up)
+        self.screen = Screen(self.output, self.environ, self.settings.value("chat.theme") or "default")
+        self._candidates = Candidates(self.settings, self.sessions, lambda: self.session.choice.backend)
+        self._editor = self._new_editor()
+        self._terminal = Terminal(self._editor.session.input, self._editor.session.output)
+        self._runner = TaskRunner(self._terminal)
+        self._draft = ""
+        self._edited_turn = 0
+        self._is_over = False
 
     @property
-    def who(self) -> str:
-        """What answers."""
+    def model_label(self) -> str:
+        """The model that answers, as ``backend/model``."""
         choice = self.session.choice
         return f"{choice.backend}/{choice.model}"
 
     @property
     def budgets(self) -> tuple[Standing, ...]:
-        """How the budgets stand that count for what answers. Raises ConfigError when the store cannot be used."""
-        return budget_status.standings(self.settings, self._database, self.session.choice.backend)
+        """The status of the budgets that count for the current backend. Raises ConfigError."""
+        return budget_status.budget_statuses(self.settings, self._database, self.session.choice.backend)
 
     def run(self) -> int:
-        """Talk until the user leaves; return the exit code. A signal's Interrupted comes after all is in order."""
+        """Talk until the user leaves; return the exit code. After clean-up, raises Interrupted for a signal."""
         loop = asyncio.new_event_loop()
         loop.set_exception_handler(self._on_exception)
         try:
-            talk = loop.create_task(self._talk())
+            main = loop.create_task(self._main())
             with suppress(NotImplementedError):  # Windows
                 loop.add_signal_handler(signal.SIGINT, self._on_interrupt)
-            with handed_to(lambda: loop.call_soon_threadsafe(talk.cancel)):
-                return loop.run_until_complete(talk)
+            with handed_to(lambda: loop.call_soon_threadsafe(main.cancel)):
+                return loop.run_until_complete(main)
         except OSError as error:
-            if error.errno in _GONE and hasattr(signal, "SIGHUP"):
+            if error.errno in _TERMINAL_GONE and hasattr(signal, "SIGHUP"):
                 raise Interrupted(signal.SIGHUP) from error
             raise
         finally:
             loop.close()
 
+    # ---- what commands do (control.ChatControl) ----
+
+    def switch_model(self, name: str) -> None:
+        """Continue with a model of the current backend, unless the name says another backend."""
+        current = self.session.choice.backend
+        is_elsewhere = self._parts.names_backend(name) and self.engine.facts(current, name) is None
+        self._switch(None if is_elsewhere else current, name)
+
+    def switch_backend(self, name: str) -> None:
+        """Continue with another backend and its model."""
+        self._switch(name, None)
+
+    def swap_enter(self) -> bool:
+        """Swap Enter and Alt-Enter; return whether Enter now makes a new line."""
+        self._editor.enter_swapped = not self._editor.enter_swapped
+        return self._editor.enter_swapped
+
     def begin(self, name: str = "") -> None:
-        """Begin a new conversation, with the same model and settings."""
-        self.session = self._session(self.session.choice, self.session.request, name)
+        """Begin a new conversation with the same model and settings."""
+        self.session = self._new_session(self.session.choice, self.session.request, name)
 
     def resume(self, transcript: Transcript) -> None:
-        """Go on with a kept conversation, and with what it asked last."""
+        """Continue a saved conversation with the model it used last."""
         self.begin()
         self.session.resume(transcript)
         try:
             if asked := transcript.last_asked:
                 self.session.switch(*asked)
         except ConfigError as error:
-            self.output.warning(f"{error.message}; {self.who} goes on")
-        self._show_last()
+            self.output.warning(f"{error.message}; continuing with {self.model_label}")
+        self._show_resumed()
 
     def edit(self, number: int, text: str) -> None:
-        """Ask the question of a turn again: the next prompt begins with it."""
-        self._editing, self._text, self.editor.before = number, text, f"edit {number}"
+        """Put the question of a turn into the next prompt; what is sent replaces it."""
+        self._edited_turn, self._draft, self._editor.prefix = number, text, f"edit {number}"
 
     async def answer(self, events: Events, text: str = "") -> None:
-        """Show an answer while it comes, and what became of it. Of a ``text`` that did not get sent nothing is lost."""
-        session, reply = self.session, Reply(self.screen, self.who)
+        """Show an answer while it arrives, and how it ended. A ``text`` that was not sent returns to the prompt."""
+        session, view = self.session, AnswerView(self.screen, self.model_label)
         turns, usage, cost = session.turns, session.usage, session.cost
         failure: ArawnError | None = None
         complete = False
         try:
-            complete = await self.attend(read(events, reply), reply)
+            complete = await self.run_cancellable(view.show(events), view)
         except ArawnError as error:
             failure = error
         finally:
-            reply.close()
-        self._text = text if session.turns == turns else ""
+            view.close()
+        self._draft = text if session.turns == turns else ""
         if complete or isinstance(failure, NotSavedError):
-            taken = reply.usage or _more(usage, session.usage)
-            self._line(self.who, *reply.summary(taken, _spent(cost, session.cost)))
+            used = view.usage or _usage_since(usage, session.usage)
+            self._notify(self.model_label, *view.summary(used, _cost_since(cost, session.cost)))
         elif failure is None:
-            self._line(f"[stopped: {'what came is kept' if reply.came else 'nothing had come'}", "/retry asks again]")
-        self._tell_failure(failure)
+            what = "what came is kept" if view.has_text else "nothing had come"
+            self._notify(f"[stopped: {what}", "/retry asks again]")
+        self._show_failure(failure)
 
-    async def attend(self, work: Coroutine[Any, Any, object], view: View) -> bool:
-        """Do something that can be stopped; False when it was. Raises what it raises."""
-        await asyncio.wait([self._warm])
-        return await self._attention.pay(work, view)
+    async def run_cancellable(self, work: Coroutine[Any, Any, object], view: View) -> bool:
+        """Run a coroutine to its end; return False if it was cancelled. Raises what it raises."""
+        await asyncio.wait([self._preloading])
+        return await self._runner.run_cancellable(work, view)
 
-    def tell_where_it_is(self) -> None:
-        """Say how to come back to the conversation."""
+    def notify_saved(self) -> None:
+        """Show how to continue the current conversation later."""
         session = self.session
         if not session.turns:
             return
         if session.id:
-            self._line(f'saved "{session.title}"', f"arawn chat -s {session.id}")
+            self._notify(f'saved "{session.title}"', f"arawn chat -s {session.id}")
         elif session.private:
-            self._line("private: nothing was kept")
+            self._notify("private: nothing was kept")
         else:
             self.output.warning("this conversation could not be saved")
 
-    async def _talk(self) -> int:
-        self._warm = asyncio.ensure_future(self._warm_up())
-        with self.terminal:
+    def quit(self) -> None:
+        """End the chat."""
+        self._is_over = True
+
+    # ---- the loop ----
+
+    async def _main(self) -> int:
+        self._preloading = asyncio.ensure_future(self._preload())
+        with self._terminal:
             try:
                 self._greet()
-                while not self.over:
+                if self._parts.question:
+                    await self._send_first(self._parts.question)
+                while not self._is_over:
                     self.screen.blank()
-                    line = await self._ask()
+                    line = await self._read_line()
                     if line is None:
                         break
-                    await self._heed(line)
+                    await self._dispatch(line)
             finally:
-                self._warm.cancel()
+                self._preloading.cancel()
                 with suppress(OSError, NotSavedError):
-                    self.tell_where_it_is()
+                    self.notify_saved()
                 self._database.close()
                 await self.engine.aclose()
         return 0
 
     def _greet(self) -> None:
-        kept = ["private: nothing is kept"] if self.session.private else []
-        self._line(f"arawn {__version__}", self.who, *kept, "/help, Ctrl-D leaves")
-        if self._earlier:
-            self.session.resume(self._earlier)
-            self._show_last()
-        elif self._name:
-            self._line(f'a new conversation "{self._name}"')
-        for described in self.attachments.described:
-            self._line(f"with your first message goes {described}")
+        private = ["private: nothing is kept"] if self.session.private else []
+        self._notify(f"arawn {__version__}", self.model_label, *private, "/help, Ctrl-D leaves")
+        if self._parts.earlier:
+            self.session.resume(self._parts.earlier)
+            self._show_resumed()
+        elif self._parts.session_name:
+            self._notify(f'a new conversation "{self._parts.session_name}"')
+        for description in self.attachments.descriptions:
+            self._notify(f"with your first message goes {description}")
 
-    async def _ask(self) -> str | None:
-        self.editor.status = self._status()
-        self._names.refresh()
-        text, self._text = self._text, ""
-        return await self.editor.ask(text)
+    async def _read_line(self) -> str | None:
+        self._editor.status = self._status()
+        self._candidates.refresh()
+        text, self._draft = self._draft, ""
+        return await self._editor.read(text)
 
-    async def _heed(self, line: str) -> None:
-        """Do what a line asks for, and tell why that failed."""
+    async def _dispatch(self, line: str) -> None:
+        """Run the command of a line, or send it as a message; show the error if that fails."""
         try:
             if completion.is_command(line):
                 await commands.run(self, line)
             elif line.strip():
-                await self._say(line[1:] if line.startswith("//") else line)
+                await self._send(line[1:] if line.startswith("//") else line)
         except ArawnError as error:
             self.output.error(error)
 
-    async def _say(self, text: str) -> None:
-        number, self._editing, self.editor.before = self._editing, 0, ""
-        self._text = text
+    async def _send_first(self, question: str) -> None:
+        """Show and send the question of the command line; one that cannot be sent stands in the prompt then."""
+        self.screen.blank()
+        self.screen.print_question(question)
+        try:
+            await self._send(question)
+        except ArawnError as error:
+            self.output.error(error)
+
+    async def _send(self, text: str) -> None:
+        number, self._edited_turn, self._editor.prefix = self._edited_turn, 0, ""
+        self._draft = text
         if number:
             await self.answer(self.session.edit(number, text), text)
             return
         parts = self.attachments.message(text)
-        for described in self.attachments.described:
-            self._line(f"attached {described}")
+        for description in self.attachments.descriptions:
+            self._notify(f"attached {description}")
         self.session.title = self.session.title or first_line(text)
         await self.answer(self.session.send(parts), text)
-        if not self._text:
+        if not self._draft:
             self.attachments.clear()
+
+    # ---- what is shown ----
 
     def _status(self) -> list[str]:
         session = self.session
         used = figures.spent(session.usage, session.cost) if session.turns else []
         left = session.context_left()
-        room = [] if left is None else [f"{figures.tokens(left)} left"]
-        files = [f"{len(self.attachments.described)} attached"] if self.attachments.described else []
+        context = [] if left is None else [f"{figures.tokens(left)} left"]
+        count = len(self.attachments.descriptions)
+        files = [f"{count} attached"] if count else []
         private = ["private"] if session.private else []
-        budget = budget_status.part(self.settings, self._database, session.choice.backend)
-        return toolbar.ordered(self.who, [*private, *used, *room], budget, files)
+        budget = budget_status.summarize(self.settings, self._database, session.choice.backend)
+        return order_toolbar(self.model_label, [*private, *used, *context], budget, files)
 
-    def _show_last(self) -> None:
+    def _show_resumed(self) -> None:
         turns = self.session.turns
-        self._line(f'"{self.session.title}"', f"{len(turns)} turn{'s' * (len(turns) != 1)}", self.who)
+        self._notify(f'"{self.session.title}"', f"{len(turns)} turn{'s' * (len(turns) != 1)}", self.model_label)
         if not turns:
             return
         last = turns[-1]
         self.screen.blank()
-        self.screen.show_earlier(last.question.text, last.answer.text if last.answer else "")
-        if last.answer is None or PARTIAL in last.answer.metadata:
-            self._line(
-                "[this answer is not whole: /retry asks again]" if last.answer else "[no answer: /retry asks again]"
-            )
+        self.screen.print_turn(last.question.text, last.answer.text if last.answer else "")
+        if last.answer is None:
+            self._notify("[no answer: /retry asks again]")
+        elif PARTIAL in last.answer.metadata:
+            self._notify("[this answer is not whole: /retry asks again]")
 
-    def _tell_failure(self, failure: ArawnError | None) -> None:
+    def _show_failure(self, failure: ArawnError | None) -> None:
         while self._database.warnings:
             self.output.warning(self._database.warnings.pop(0))
         failure = failure or self.session.unsaved
         if failure is not None:
             self.output.error(failure)
         if isinstance(failure, BackendError):
-            self._line("/retry asks again")
+            self._notify("/retry asks again")
 
-    def _line(self, *parts: str) -> None:
-        self.screen.note(figures.SEPARATOR.join(parts))
+    def _notify(self, *parts: str) -> None:
+        self.screen.notify(figures.SEPARATOR.join(parts))
 
-    def _editor(self) -> Editor:
+    # ---- its parts ----
+
+    def _new_editor(self) -> Editor:
         path = os.path.join(data_folder(self.environ), FILE) if self.sessions else ""
+        names = {"commands": lambda: [(command.name, command.help) for command in commands.COMMANDS]}
         return Editor(
-            history=TypedLines(path),
-            completer=completion.ChatCompleter(commands.COMMANDS, self._sources()),
+            history=StoredHistory(path),
+            completer=completion.ChatCompleter(commands.COMMANDS, {**self._candidates.sources, **names}),
             suspend=self._suspend,
-            cancel=self._cancel_edit,
+            cancel_edit=self._cancel_edit,
             vi=self.settings.value("chat.editing_mode") == "vi",
             colour=self.output.colour,
         )
 
-    def _sources(self) -> dict[str, Any]:
-        names = {"commands": lambda: [(command.name, command.help) for command in commands.COMMANDS]}
-        return {**self._names.sources, **names}
-
-    def _session(self, choice: Choice, request: ChatRequest, name: str) -> Session[Choice]:
+    def _new_session(self, choice: Choice, request: ChatRequest, name: str) -> Session[Choice]:
         return Session(
             self.engine,
             choice,
             sessions=self.sessions,
             request=request,
-            system=self._system,
+            system=self._parts.system,
             name=name,
             overflow=self.settings.value("chat.overflow") or "summary",
         )
 
-    def _found(self, word: str) -> Transcript | None:
-        """Return the conversation the options name; None for a new one."""
-        if not word or self.sessions is None:
-            return None
-        may_begin = word == self._name != LAST
-        info = self.sessions.find(word) if may_begin else self.sessions.resolve(word)
-        return self.sessions.load(info.id) if info else None
+    def _switch(self, backend: str | None, model: str | None) -> None:
+        self.session.switch(backend, model)
+        self._parts.warn_backend(self.session.choice.backend)
 
     def _suspend(self) -> None:
-        self.terminal.suspend_prompt()
+        self._terminal.suspend_prompt()
 
     def _cancel_edit(self) -> bool:
-        editing, self._editing, self.editor.before = self._editing, 0, ""
-        return bool(editing)
+        number, self._edited_turn, self._editor.prefix = self._edited_turn, 0, ""
+        return bool(number)
 
-    async def _warm_up(self) -> None:
-        """Load what the first answer needs while the first message is typed."""
-        await asyncio.sleep(_AFTER_PROMPT)
-        with suppress(Exception):  # whoever needs it will say what is wrong with it
-            await asyncio.to_thread(warm_up, self.engine, self.session.choice)
+    async def _preload(self) -> None:
+        """Load what the first answer needs, in a thread, while the first message is typed."""
 
-    def _keep_up(self) -> None:
-        self.session.catch_up()
+        def load() -> None:
+            for name in _PRELOADED:
+                import_module(name)
+            self.engine.backend(self.session.choice)
+
+        await asyncio.sleep(_PRELOAD_DELAY)
+        with suppress(Exception):  # the first answer will raise it again
+            await asyncio.to_thread(load)
 
     def _on_interrupt(self) -> None:
-        self._attention.stop()
-        self.editor.interrupt()
+        self._runner.cancel()
+        self._editor.interrupt()
 
     def _on_exception(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if (error := context.get("exception")) is not None:
-            self.editor.fail(error)
+            self._editor.fail(error)
 
 
-def _more(before: Usage, after: Usage) -> Usage:
+def _usage_since(before: Usage, after: Usage) -> Usage:
     return Usage(
         after.input_tokens - before.input_tokens, after.output_tokens - before.output_tokens, estimated=after.estimated
     )
 
 
-def _spent(before: Decimal | None, after: Decimal | None) -> Decimal | None:
+def _cost_since(before: Decimal | None, after: Decimal | None) -> Decimal | None:
     return after if after is None or before is None else after - before

@@ -1,7 +1,7 @@
-"""The terminal of a chat: raw from its beginning to its end, so that Ctrl-C is a key and early typing is kept.
+"""The terminal of a chat, in raw mode from start to end, so that Ctrl-C is a key and typing ahead is kept.
 
-Outside of prompts nobody reads the keyboard but ``listening``: Ctrl-C and Esc stop what is going on, all other keys
-wait for the next prompt.
+Between prompts only ``reading_keys`` reads the keyboard: Ctrl-C and Esc cancel the running task, all other keys are
+kept for the next prompt.
 """
 
 # ruff: noqa: TID253 -- only ``arawn chat`` imports this, and it needs prompt_toolkit at once
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from prompt_toolkit.key_binding import KeyPress
     from prompt_toolkit.output import Output
 
-_ESCAPE_WAIT = 0.05
-"""Seconds after which an Esc is a key of its own, not the beginning of another key's code."""
+_ESCAPE_DELAY = 0.05
+"""Seconds after which an Esc is a key, not the start of an escape sequence."""
 
 
 class Terminal:
-    """Where keys come from and prompts are drawn. Use it in ``with``: what it was before, it is again after that."""
+    """Input and output of prompts. Use it in ``with``: at the end the earlier terminal mode is restored."""
 
     def __init__(self, source: Input, output: Output) -> None:
         self.input = source
@@ -48,7 +48,7 @@ class Terminal:
             raw.__exit__(None, None, None)
 
     def suspend(self) -> None:
-        """Stop this job as Ctrl-Z does elsewhere, the terminal as the shell had it; returns when it goes on."""
+        """Stop this job as Ctrl-Z does elsewhere, with the terminal mode of the shell; returns when it continues."""
         if not hasattr(signal, "SIGTSTP"):
             return
         self.__exit__()
@@ -60,13 +60,13 @@ class Terminal:
         run_in_terminal(self.suspend)
 
     @contextmanager
-    def listening(self, stop: Callable[[], object], leave: Callable[[], object]) -> Iterator[None]:
-        """Call ``stop`` on Ctrl-C, on Esc and when the terminal is gone, ``leave`` before Ctrl-Z stops the job."""
-        keyboard = _Keyboard(self, stop, leave)
+    def reading_keys(self, cancel: Callable[[], object], suspend_view: Callable[[], object]) -> Iterator[None]:
+        """Call ``cancel`` on Ctrl-C, Esc and hang-up; call ``suspend_view`` before Ctrl-Z stops the job."""
+        keyboard = _Keyboard(self, cancel, suspend_view)
         self.output.enable_bracketed_paste()
         self.output.flush()
         try:
-            keyboard.take(get_typeahead(self.input))  # pressed so soon that the prompt saw it
+            keyboard.handle(get_typeahead(self.input))  # the prompt has read them already
             with self.input.attach(keyboard.read):
                 yield
         finally:
@@ -76,40 +76,40 @@ class Terminal:
 
 
 class _Keyboard:
-    """The keys pressed while no prompt is shown."""
+    """Handles the keys pressed while no prompt is shown."""
 
-    def __init__(self, terminal: Terminal, stop: Callable[[], object], leave: Callable[[], object]) -> None:
+    def __init__(self, terminal: Terminal, cancel: Callable[[], object], suspend_view: Callable[[], object]) -> None:
         self._terminal = terminal
-        self._stop = stop
-        self._leave = leave
-        self._early: list[KeyPress] = []
-        self._flush: asyncio.TimerHandle | None = None
+        self._cancel = cancel
+        self._suspend_view = suspend_view
+        self._typed_ahead: list[KeyPress] = []
+        self._flush_timer: asyncio.TimerHandle | None = None
 
     def read(self) -> None:
-        self.take(self._terminal.input.read_keys())
+        self.handle(self._terminal.input.read_keys())
         if self._terminal.input.closed:
-            self._stop()
+            self._cancel()
             return
-        if self._flush is not None:
-            self._flush.cancel()
-        self._flush = asyncio.get_running_loop().call_later(_ESCAPE_WAIT, self._end_of_key)
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+        self._flush_timer = asyncio.get_running_loop().call_later(_ESCAPE_DELAY, self._flush_escape)
 
     def close(self) -> None:
-        if self._flush is not None:
-            self._flush.cancel()
-        self.take(self._terminal.input.flush_keys())
-        store_typeahead(self._terminal.input, self._early)
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+        self.handle(self._terminal.input.flush_keys())
+        store_typeahead(self._terminal.input, self._typed_ahead)
 
-    def _end_of_key(self) -> None:
-        self.take(self._terminal.input.flush_keys())
+    def _flush_escape(self) -> None:
+        self.handle(self._terminal.input.flush_keys())
 
-    def take(self, keys: list[KeyPress]) -> None:
-        """Act on these keys, or keep them; an Esc with another key behind it is that key with Alt."""
+    def handle(self, keys: list[KeyPress]) -> None:
+        """Act on keys or keep them; an Esc followed by another key is that key with Alt."""
         for at, key in enumerate(keys):
             if key.key == Keys.ControlC or (key.key == Keys.Escape and at == len(keys) - 1):
-                self._stop()
+                self._cancel()
             elif key.key == Keys.ControlZ:
-                self._leave()
+                self._suspend_view()
                 self._terminal.suspend()
             elif key.key != Keys.CPRResponse:
-                self._early.append(key)
+                self._typed_ahead.append(key)

@@ -1,4 +1,4 @@
-"""What was used and how fast it was, in few characters: for lines under answers, for tables and charts."""
+"""Usage, cost and speed in few characters: for the line under an answer, for tables and charts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from arawn.messages import Usage
 
 SEPARATOR = " · "
-_SHORTEST_STREAM = 0.2
+"""Between the parts of a line."""
+_MIN_STREAM_SECONDS = 0.2
+"""Seconds; for a shorter stream no speed is shown."""
 
 
 def tokens(count: int) -> str:
@@ -25,23 +27,23 @@ def tokens(count: int) -> str:
 
 
 def spent(usage: Usage, cost: Decimal | None) -> list[str]:
-    """Return what was used, as the parts of a line; a guess is marked."""
+    """Return tokens and cost as the parts of a line; an estimate is marked ``~``."""
     guess = "~" if usage.estimated else ""
     parts = [f"{guess}{tokens(usage.input_tokens)} in", f"{guess}{tokens(usage.output_tokens)} out"]
     return parts if cost is None else [*parts, guess + money(cost)]
 
 
 def pace(usage: Usage, first: float, last: float) -> list[str]:
-    """Return how fast an answer came: seconds to its first token and to its last."""
+    """Return the speed of an answer as the parts of a line; ``first`` and ``last`` token in seconds since the call."""
     parts = [f"{first:.1f} s to first"]
     streamed = last - first
-    if streamed >= _SHORTEST_STREAM and usage.output_tokens:
+    if streamed >= _MIN_STREAM_SECONDS and usage.output_tokens:
         parts.append(f"{usage.output_tokens / streamed:.0f} tok/s")
     return parts
 
 
 def bill(cost: Decimal | None, unpriced: int, *, guessed: bool = False) -> str:
-    """Return what calls cost: ``$1.20``, with those of unknown price ``$1.20 + 3 unknown``, a guess ``~$1.20``."""
+    """Return the cost of calls: ``$1.20``, with calls of unknown price ``$1.20 + 3 unknown``, estimated ``~$1.20``."""
     if cost is None:
         return "unknown"
     known = ("~" if guessed and cost else "") + money(cost)
@@ -49,7 +51,7 @@ def bill(cost: Decimal | None, unpriced: int, *, guessed: bool = False) -> str:
 
 
 def duration(milliseconds: float) -> str:
-    """Return a time: <1 ms, 840 ms, 3.2 s, 75 s."""
+    """Return a duration: <1 ms, 840 ms, 3.2 s, 75 s."""
     if milliseconds < 1:
         return "<1 ms"
     if milliseconds < 999.5:

@@ -1,4 +1,4 @@
-"""How far a batch has come: a bar on a terminal, a line now and then anywhere else, and a summary at the end."""
+"""The progress of a batch: a bar on a terminal, a line every few seconds elsewhere, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from arawn.cli.output import Output
     from arawn.errors import ArawnError
 
-_DRAWN = 0.25
-_TOLD = 10.0
+_REDRAW_INTERVAL = 0.25
+"""Seconds between two drawings of the bar."""
+_LINE_INTERVAL = 10.0
+"""Seconds between two lines where there is no bar."""
 
 
 class Progress:
-    """Counts answers; ``total`` is how many lines there are, None where that is not known.
+    """Counts answers; ``total`` is the number of lines, None if unknown.
 
-    ``kept`` answers were there before and are among the ``done``. Without a ``bar`` there is a line every ``pause``
+    ``kept`` counts the ``done`` answers that were there before. Without a ``bar`` a line is written every ``pause``
     seconds.
     """
 
@@ -32,7 +34,7 @@ class Progress:
         total: int | None,
         *,
         bar: bool = False,
-        pause: float = _TOLD,
+        pause: float = _LINE_INTERVAL,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.total = total
@@ -50,21 +52,21 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """How long it has taken."""
+        """Seconds since the start."""
         return self._monotonic() - self._began
 
     def blank(self, lines: int) -> None:
-        """Take in that so many lines hold no question."""
+        """Count lines without a question."""
         if self.total is not None:
             self.total -= lines
 
     def keep(self) -> None:
-        """Take in an answer that was there before."""
+        """Count an answer that was there before."""
         self.done += 1
         self.kept += 1
 
     def add(self, cost: Decimal | None, error: ArawnError | None = None) -> None:
-        """Take in an answer and what it cost, None where that is not known; ``error`` is why it is none."""
+        """Count an answer with its cost, None if unknown; ``error`` if it failed."""
         if error is None:
             self.done += 1
         else:
@@ -74,21 +76,21 @@ class Progress:
         else:
             self.cost += cost
 
-    def say(self, tell: Callable[[], None]) -> None:
-        """Let something be told without the bar in its way."""
+    def write_above(self, write: Callable[[], None]) -> None:
+        """Call ``write`` while the bar is removed, so that its lines stay above the bar."""
         if self._bar is not None:
             self._bar.stop()
-        tell()
+        write()
         if self._bar is not None:
             _start(self._bar)
 
     def summary(self) -> str:
-        """Return the line for the end."""
+        """Return the last line."""
         before = f" ({self.kept:,} of them before)" if self.kept else ""
         return f"{self.done:,} done{before}, {self.failed:,} failed, {self._spent()}, {duration(self.seconds)}"
 
     def fields(self) -> dict[str, Any]:
-        """Return the summary as JSON; ``cost`` is None where no price was known, else what is known of it."""
+        """Return the summary as JSON; ``cost`` (USD) is None if no price was known, else the sum of the known ones."""
         return {
             "done": self.done,
             "kept": self.kept,
@@ -100,13 +102,13 @@ class Progress:
 
     @asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
-        """Show it while the block runs."""
+        """Show the progress while the block runs."""
         from asyncio import CancelledError, create_task
 
         if self._output.quiet:
             yield
             return
-        showing = create_task(self._draw() if self._wants_bar else self._tell())
+        showing = create_task(self._draw() if self._wants_bar else self._log_lines())
         try:
             yield
         finally:
@@ -114,7 +116,7 @@ class Progress:
             with suppress(CancelledError):
                 await showing
 
-    async def _tell(self) -> None:
+    async def _log_lines(self) -> None:
         from asyncio import sleep
 
         while True:
@@ -125,13 +127,13 @@ class Progress:
         from asyncio import sleep
 
         self._bar = bar = _bar()
-        row = bar.add_task("", told=self._line(), total=self.total)
+        row = bar.add_task("", text=self._line(), total=self.total)
         _start(bar)
         try:
             while True:
                 finished = self.done + self.failed
-                bar.update(row, completed=finished, total=self.total, told=self._line(), refresh=True)
-                await sleep(_DRAWN)
+                bar.update(row, completed=finished, total=self.total, text=self._line(), refresh=True)
+                await sleep(_REDRAW_INTERVAL)
         finally:
             self._bar = None
             bar.stop()
@@ -152,7 +154,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in its two largest units: 4 s, 3 min, 1 h 5 min."""
+    """Return a duration in its two largest units: 4 s, 3 min, 1 h 5 min."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -164,11 +166,11 @@ def duration(seconds: float) -> str:
 
 def _start(bar: Any) -> None:
     bar.start()
-    bar.console.show_cursor(True)  # a second signal ends everything at once, and nobody would bring it back
+    bar.console.show_cursor(True)  # a second signal ends the process at once, with the cursor hidden
 
 
 def _bar() -> Any:
-    """Return a bar on stderr that is drawn when it is told to, and leaves nothing behind."""
+    """Return a bar on stderr that is drawn only on request and removed at the end."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
@@ -176,6 +178,6 @@ def _bar() -> Any:
     console = Console(stderr=True)
     columns = (
         BarColumn(24, complete_style="green", finished_style="green"),
-        TextColumn("{task.fields[told]}", markup=False, style="dim"),
+        TextColumn("{task.fields[text]}", markup=False, style="dim"),
     )
     return Bar(*columns, console=console, transient=True, auto_refresh=False)

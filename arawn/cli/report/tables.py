@@ -1,4 +1,4 @@
-"""Plain tables: columns as wide as their widest cell, no frames, so that they copy, grep and cut well."""
+"""Plain tables: columns as wide as their widest cell and no frames, so that they copy, grep and cut well."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> list[list[Cell]]:
-    """Return the lines of a table, each as pieces for ``Output.line``; nothing is padded at their ends."""
+    """Return the lines of a table, each as pieces for ``Output.line``; no line ends in padding."""
     lines: list[Sequence[Cell]] = [[Styled(title, "bold") for title in header], *rows]
     widths = [max(_width(_text(line[at])) for line in lines) for at in range(len(header))]
-    return [_aligned(line, widths) for line in lines]
+    return [_align(line, widths) for line in lines]
 
 
 def print_table(output: Output, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
@@ -30,11 +30,11 @@ def print_table(output: Output, header: Sequence[str], rows: Iterable[Sequence[C
 
 
 def plain(line: Sequence[Cell]) -> str:
-    """Return a line without its styles, guarded."""
+    """Return a line without its styles, escaped for a terminal."""
     return "".join(_text(cell) for cell in line)
 
 
-def _aligned(line: Sequence[Cell], widths: Sequence[int]) -> list[Cell]:
+def _align(line: Sequence[Cell], widths: Sequence[int]) -> list[Cell]:
     pieces: list[Cell] = []
     while line and not _text(line[-1]):
         line = line[:-1]

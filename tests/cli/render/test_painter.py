@@ -20,7 +20,7 @@ def lines(*texts: str) -> list[Line]:
     return [Line((Span(text),)) if text else Line(()) for text in texts]
 
 
-def painted(updates: Sequence[tuple[list[Line], list[Line]]], columns: int = 20) -> tuple[Screen, list[str]]:
+def paint(updates: Sequence[tuple[list[Line], list[Line]]], columns: int = 20) -> tuple[Screen, list[str]]:
     screen, writes = Screen(columns, 30), []
 
     def write(text: str) -> None:
@@ -28,46 +28,46 @@ def painted(updates: Sequence[tuple[list[Line], list[Line]]], columns: int = 20)
         screen.write(text)
 
     painter = Painter(write)
-    for settled, live in updates:
-        painter.update(settled, live, columns)
+    for committed, live in updates:
+        painter.update(committed, live, columns)
     return screen, writes
 
 
 def test_text_that_goes_on_is_written_as_it_is() -> None:
-    _, writes = painted([([], lines("one")), ([], lines("one two")), (lines("one two"), lines("three"))])
+    _, writes = paint([([], lines("one")), ([], lines("one two")), (lines("one two"), lines("three"))])
     assert writes == ["one", " two", "\nthree"]
 
 
 def test_a_style_that_goes_on_is_switched_on_again() -> None:
     bold, more = Line((Span("bo", "1"),)), Line((Span("bold", "1"), Span(" end")))
-    _, writes = painted([([], [bold]), ([], [more])])
+    _, writes = paint([([], [bold]), ([], [more])])
     assert writes == ["\x1b[1mbo\x1b[m", "\x1b[1mld\x1b[m end"]
 
 
 def test_nothing_new_writes_nothing() -> None:
-    _, writes = painted([([], lines("one", "two")), ([], lines("one", "two"))])
+    _, writes = paint([([], lines("one", "two")), ([], lines("one", "two"))])
     assert writes == ["one\ntwo"]
 
 
 def test_only_what_changed_is_rewritten_and_only_what_is_too_long_erased() -> None:
-    screen, writes = painted([([], lines("same", "longer", "old")), ([], lines("same", "short", "new!"))])
+    screen, writes = paint([([], lines("same", "longer", "old")), ([], lines("same", "short", "new!"))])
     assert writes[1] == "\r\x1b[1Ashort\x1b[K\nnew!"
     assert screen.lines == ["same", "short", "new!"]
 
 
 def test_fewer_lines_leave_nothing_behind() -> None:
-    screen, _ = painted([([], lines("a", "b", "c", "d")), (lines("x"), [])])
+    screen, _ = paint([([], lines("a", "b", "c", "d")), (lines("x"), [])])
     assert screen.lines == ["x"]
 
 
 def test_settled_lines_are_not_touched_again() -> None:
-    screen, writes = painted([(lines("a", "b"), lines("live")), ([], lines("other")), (lines("end"), [])])
+    screen, writes = paint([(lines("a", "b"), lines("live")), ([], lines("other")), (lines("end"), [])])
     assert screen.lines == ["a", "b", "end"]
     assert not [text for text in writes if "\x1b[1A" in text]
 
 
 def test_lines_the_terminal_wraps_count_as_their_rows() -> None:
-    screen, _ = painted([([], lines("x" * 45, "tail")), ([], lines("y" * 30, "end"))])
+    screen, _ = paint([([], lines("x" * 45, "tail")), ([], lines("y" * 30, "end"))])
     assert screen.lines == ["y" * 20, "y" * 10, "end"]
 
 
@@ -75,8 +75,8 @@ def test_left_lines_stay_and_the_next_begin_below() -> None:
     screen = Screen(20, 10)
     painter = Painter(screen.write)
     painter.update([], lines("half"), 20)
-    painter.leave()
-    painter.leave()
+    painter.detach()
+    painter.detach()
     painter.update([], lines("next"), 20)
     assert screen.lines == ["half", "next"]
 
@@ -86,10 +86,10 @@ TEXTS = st.lists(st.text("ab ", max_size=50).map(str.rstrip), max_size=5).map(la
 
 @given(st.lists(st.tuples(TEXTS, TEXTS), max_size=6))
 def test_the_screen_shows_what_was_settled_and_what_is_live(updates: list[tuple[list[Line], list[Line]]]) -> None:
-    screen, plain = painted(updates)[0], Screen(20, 30)
-    settled = [line.text for done, _ in updates for line in done]
+    screen, plain = paint(updates)[0], Screen(20, 30)
+    committed = [line.text for done, _ in updates for line in done]
     live = [line.text for line in updates[-1][1]] if updates else []
-    plain.write("\n".join([*settled, *live]))
+    plain.write("\n".join([*committed, *live]))
     assert screen.lines == plain.lines
 
 

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from arawn.cli.repl.history import LONGEST, MOST_BYTES, TypedLines, is_worth_keeping
+from arawn.cli.repl.history import MAX_FILE_BYTES, MAX_LINE_LENGTH, StoredHistory, may_be_stored
 
 
 @pytest.fixture
@@ -17,11 +17,11 @@ def path(tmp_path):
 
 def lines(path):
     """The kept lines, newest first, as the next chat reads them."""
-    return list(TypedLines(str(path)).load_history_strings())
+    return list(StoredHistory(str(path)).load_history_strings())
 
 
 def test_lines_are_kept_newest_first(path):
-    history = TypedLines(str(path))
+    history = StoredHistory(str(path))
     for line in ("one", "two\nlines", "drei ü 漢"):
         history.append_string(line)
     assert lines(path) == ["drei ü 漢", "two\nlines", "one"]
@@ -30,7 +30,7 @@ def test_lines_are_kept_newest_first(path):
 def test_r15_the_file_is_private_under_any_umask(path):
     before = os.umask(0)
     try:
-        TypedLines(str(path)).append_string("hello")
+        StoredHistory(str(path)).append_string("hello")
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -47,12 +47,12 @@ def test_r15_the_file_is_private_under_any_umask(path):
         "export GROQ_API_KEY=gsk_abcdefghijklmnop",
         "api_key: 0123456789abcdef",
         "postgres://user:hunter22@host/db",
-        "x" * (LONGEST + 1),
+        "x" * (MAX_LINE_LENGTH + 1),
     ],
 )
 def test_some_lines_are_kept_nowhere(path, line):
-    assert not is_worth_keeping(line)
-    history = TypedLines(str(path))
+    assert not may_be_stored(line)
+    history = StoredHistory(str(path))
     history.append_string(line)
     assert history.get_strings() == []
     assert not path.exists()
@@ -60,11 +60,11 @@ def test_some_lines_are_kept_nowhere(path, line):
 
 def test_a_file_that_grows_loses_its_oldest_lines(path):
     path.parent.mkdir()
-    path.write_text('"old"\n' + '"%s"\n' % ("x" * 1000) * (MOST_BYTES // 1000 + 10))
-    TypedLines(str(path)).append_string("new")
+    path.write_text('"old"\n' + '"%s"\n' % ("x" * 1000) * (MAX_FILE_BYTES // 1000 + 10))
+    StoredHistory(str(path)).append_string("new")
     assert lines(path)[0] == "new"
     assert "old" not in lines(path)
-    assert path.stat().st_size < MOST_BYTES
+    assert path.stat().st_size < MAX_FILE_BYTES
 
 
 def test_what_is_no_line_of_ours_is_passed_over(path):
@@ -75,14 +75,14 @@ def test_what_is_no_line_of_ours_is_passed_over(path):
 
 def test_a_place_that_cannot_be_written_is_no_error(tmp_path):
     (tmp_path / "data").write_text("a file where the folder would be")
-    history = TypedLines(str(tmp_path / "data" / "chat-history"))
+    history = StoredHistory(str(tmp_path / "data" / "chat-history"))
     history.append_string("hello")
     assert history.get_strings() == ["hello"]
 
 
 def test_without_a_path_lines_are_remembered_and_not_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    history = TypedLines("")
+    history = StoredHistory("")
     history.append_string("hello")
     assert history.get_strings() == ["hello"]
     assert os.listdir(tmp_path) == []

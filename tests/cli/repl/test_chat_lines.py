@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from arawn.answers.record import code_blocks
-from arawn.cli.repl import toolbar
-from arawn.cli.repl.attachments import Attachments, mentioned
+from arawn.answers.extract import code_blocks
+from arawn.cli.repl.attachments import Attachments, mentioned_files
 from arawn.cli.repl.clipboard import copy
 from arawn.cli.repl.commands import COMMANDS, find
 from arawn.cli.repl.conversations import age
+from arawn.cli.repl.editor import fit_toolbar
 from arawn.cli.report import figures
 from arawn.errors import UsageError
 from arawn.messages import Image, Text, Usage
@@ -51,9 +51,9 @@ def test_pace_is_told_only_where_there_was_one():
 
 def test_hints_give_way_and_then_the_line_is_cut():
     parts, hints = ["groq/llama", "", "12 in"], ["Enter sends"]
-    assert toolbar.fitted(parts, hints, 40) == " groq/llama · 12 in        Enter sends "
-    assert toolbar.fitted(parts, hints, 25) == " groq/llama · 12 in"
-    assert toolbar.fitted(parts, hints, 12) == " groq/llam…"
+    assert fit_toolbar(parts, hints, 40) == " groq/llama · 12 in        Enter sends "
+    assert fit_toolbar(parts, hints, 25) == " groq/llama · 12 in"
+    assert fit_toolbar(parts, hints, 12) == " groq/llam…"
 
 
 def test_only_files_that_exist_are_mentioned(tmp_path, monkeypatch):
@@ -61,7 +61,7 @@ def test_only_files_that_exist_are_mentioned(tmp_path, monkeypatch):
     for name in ("a.py", "b c.txt"):
         (tmp_path / name).write_text("x")
     text = 'see @a.py, @"b c.txt" and @a.py! but not @nothing, me@a.py or @property (@a.py)'
-    assert list(mentioned(text)) == ["a.py", "b c.txt", "a.py"]
+    assert list(mentioned_files(text)) == ["a.py", "b c.txt", "a.py"]
 
 
 def test_images_come_before_the_text_of_files_and_the_message_last(tmp_path, monkeypatch):
@@ -72,7 +72,7 @@ def test_images_come_before_the_text_of_files_and_the_message_last(tmp_path, mon
     attachments.add("a.txt")
     parts = attachments.message("what is on @p.png?")
     assert parts == (Image(PNG, "image/png"), Text('<file path="a.txt">\nalpha\n</file>\n\nwhat is on @p.png?'))
-    assert attachments.described[1] == f"p.png ({len(PNG)} bytes, image/png)"
+    assert attachments.descriptions[1] == f"p.png ({len(PNG)} bytes, image/png)"
 
 
 def test_code_blocks_are_found_in_order():

@@ -12,35 +12,38 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from arawn.cli.repl.editor import Editor
-from arawn.cli.repl.keys import PATIENCE, Leaving
+from arawn.cli.repl.keys import QUIT_WINDOW, QuitGuard
 
 
-class Desk:
+class PipedEditor:
     """An editor at the end of a pipe."""
 
     def __init__(self, pipe):
         self.pipe = pipe
-        self.gave_up = 0
+        self.cancelled = 0
         self.editing = False
         self.editor = Editor(
-            history=InMemoryHistory(["earlier"]), completer=DummyCompleter(), suspend=lambda: None, cancel=self.cancel
+            history=InMemoryHistory(["earlier"]),
+            completer=DummyCompleter(),
+            suspend=lambda: None,
+            cancel_edit=self.cancel_edit,
         )
 
-    def cancel(self):
-        self.gave_up += self.editing
+    def cancel_edit(self):
+        self.cancelled += self.editing
         was, self.editing = self.editing, False
         return was
 
-    def asks(self, keys, text=""):
+    def read(self, keys, text=""):
         self.pipe.send_text(keys)
-        return asyncio.run(self.editor.ask(text))
+        return asyncio.run(self.editor.read(text))
 
 
 @pytest.fixture
-def desk(monkeypatch):
+def prompt(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
-        yield Desk(pipe)
+        yield PipedEditor(pipe)
 
 
 @pytest.mark.parametrize(
@@ -61,47 +64,47 @@ def desk(monkeypatch):
         ("\x1b[A\r", "earlier"),
     ],
 )
-def test_keys_make_the_text(desk, keys, text):
-    assert desk.asks(keys) == text
+def test_keys_make_the_text(prompt, keys, text):
+    assert prompt.read(keys) == text
 
 
-def test_swapped_enter_makes_lines_and_alt_enter_sends(desk):
-    desk.editor.swapped = True
-    assert desk.asks("one\rtwo\x1b\r") == "one\ntwo"
+def test_swapped_enter_makes_lines_and_alt_enter_sends(prompt):
+    prompt.editor.enter_swapped = True
+    assert prompt.read("one\rtwo\x1b\r") == "one\ntwo"
 
 
-def test_a_prompt_may_begin_with_a_text(desk):
-    assert desk.asks(" more\r", "some") == "some more"
+def test_a_prompt_may_begin_with_a_text(prompt):
+    assert prompt.read(" more\r", "some") == "some more"
 
 
 @pytest.mark.parametrize("keys", ["\x04", "\x03\x03", "x\x03\x03\x03", "x\x7f\x04"])
-def test_keys_that_leave(desk, keys):
-    assert desk.asks(keys) is None
+def test_keys_that_leave(prompt, keys):
+    assert prompt.read(keys) is None
 
 
-def test_ctrl_d_in_a_text_does_not_leave(desk):
-    assert desk.asks("ab\x01\x04\r") == "b"
+def test_ctrl_d_in_a_text_does_not_leave(prompt):
+    assert prompt.read("ab\x01\x04\r") == "b"
 
 
-def test_the_first_ctrl_c_on_an_empty_line_gives_up_what_is_edited(desk):
-    desk.editing = True
-    assert desk.asks("\x03\x03still here\r") == "still here"
-    assert desk.gave_up == 1
+def test_the_first_ctrl_c_on_an_empty_line_gives_up_what_is_edited(prompt):
+    prompt.editing = True
+    assert prompt.read("\x03\x03still here\r") == "still here"
+    assert prompt.cancelled == 1
 
 
 def test_a_second_ctrl_c_leaves_only_soon_after_the_first():
     now = [0.0]
-    leaving = Leaving(lambda: now[0])
-    assert not leaving.near
-    leaving.arm()
-    now[0] = PATIENCE - 0.1
-    assert leaving.near
-    now[0] = PATIENCE + 0.1
-    assert not leaving.near
+    quit_guard = QuitGuard(lambda: now[0])
+    assert not quit_guard.armed
+    quit_guard.arm()
+    now[0] = QUIT_WINDOW - 0.1
+    assert quit_guard.armed
+    now[0] = QUIT_WINDOW + 0.1
+    assert not quit_guard.armed
 
 
-def test_the_toolbar_says_what_the_next_ctrl_c_does(desk):
-    desk.editor.status = ["groq/llama"]
-    assert desk.editor._toolbar().startswith(" groq/llama ")
-    desk.editor._leaving.arm()
-    assert "Ctrl-C again leaves" in desk.editor._toolbar()
+def test_the_toolbar_says_what_the_next_ctrl_c_does(prompt):
+    prompt.editor.status = ["groq/llama"]
+    assert prompt.editor._toolbar().startswith(" groq/llama ")
+    prompt.editor._quit_guard.arm()
+    assert "Ctrl-C again leaves" in prompt.editor._toolbar()

@@ -6,8 +6,8 @@ import pytest
 
 from arawn.cli.output import Styled
 from arawn.cli.render.lines import width
-from arawn.cli.report.bars import Bar, chart, drawn
-from arawn.cli.report.columns import Column, laid_out, shortened
+from arawn.cli.report.bars import Bar, chart, draw_bar
+from arawn.cli.report.columns import Column, lay_out, truncate
 from arawn.cli.report.figures import bill, duration, percent, tokens
 
 PARTS = "▏▎▍▌▋▊▉"
@@ -18,21 +18,21 @@ def texts(rows):
 
 
 def test_a_bar_is_as_long_as_its_share_to_an_eighth_of_a_cell():
-    assert [drawn(share, 4, blocks=True) for share in (0, 0.25, 0.5, 1)] == ["    ", "█   ", "██  ", "████"]
-    assert [drawn((8 + step) / 32, 4, blocks=True)[1] for step in range(1, 8)] == list(PARTS)
+    assert [draw_bar(share, 4, blocks=True) for share in (0, 0.25, 0.5, 1)] == ["    ", "█   ", "██  ", "████"]
+    assert [draw_bar((8 + step) / 32, 4, blocks=True)[1] for step in range(1, 8)] == list(PARTS)
 
 
 def test_what_is_more_than_nothing_is_seen_and_what_is_less_than_all_is_not_full():
-    assert drawn(1e-9, 10, blocks=True) == "▏" + " " * 9
-    assert drawn(1 - 1e-9, 3, blocks=True) == "██▉"
-    assert drawn(0.999, 3, blocks=False, track=True) == "##."
-    assert drawn(7, 3, blocks=True) == "███"
-    assert drawn(-1, 3, blocks=True) == "   "
+    assert draw_bar(1e-9, 10, blocks=True) == "▏" + " " * 9
+    assert draw_bar(1 - 1e-9, 3, blocks=True) == "██▉"
+    assert draw_bar(0.999, 3, blocks=False, track=True) == "##."
+    assert draw_bar(7, 3, blocks=True) == "███"
+    assert draw_bar(-1, 3, blocks=True) == "   "
 
 
 def test_a_track_shows_how_long_a_bar_can_become():
-    assert drawn(0.5, 4, blocks=True, track=True) == "██░░"
-    assert drawn(0.5, 4, blocks=False, track=True) == "##.."
+    assert draw_bar(0.5, 4, blocks=True, track=True) == "██░░"
+    assert draw_bar(0.5, 4, blocks=False, track=True) == "##.."
 
 
 def test_ascii_bars_are_ascii():
@@ -69,7 +69,7 @@ def test_a_label_cannot_command_the_terminal():
 
 def laid(rows, room=None):
     """The lines of a table as text, and the titles there was no room for."""
-    lines, hidden = laid_out(COLUMNS, rows, room)
+    lines, hidden = lay_out(COLUMNS, rows, room)
     return texts(lines), hidden
 
 
@@ -119,10 +119,10 @@ def test_on_a_narrow_terminal_the_least_important_goes_and_words_are_cut(room, t
 
 
 def test_what_is_cut_says_so():
-    assert shortened("anthropic", 9) == "anthropic"
-    assert shortened("anthropic", 8) == "anthrop…"
-    assert shortened("模型模型", 5) == "模型…"
-    assert width(shortened("模型模型" * 10_000, 10)) <= 10
+    assert truncate("anthropic", 9) == "anthropic"
+    assert truncate("anthropic", 8) == "anthrop…"
+    assert truncate("模型模型", 5) == "模型…"
+    assert width(truncate("模型模型" * 10_000, 10)) <= 10
 
 
 # ---- figures ----

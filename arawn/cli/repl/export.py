@@ -1,4 +1,4 @@
-"""The commands that carry text in and out: files, the clipboard, and whole conversations."""
+"""The commands that save, export, copy and attach: files, the clipboard, whole conversations."""
 
 from __future__ import annotations
 
@@ -6,75 +6,76 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from arawn.answers.record import code_blocks
+from arawn.answers.extract import code_blocks
 from arawn.cli.repl import clipboard
 from arawn.errors import UsageError
 from arawn.files import require_place, write_output
 from arawn.store.records import Entry, SessionInfo, Transcript
 
 if TYPE_CHECKING:
-    from arawn.cli.repl.loop import Chat
+    from arawn.cli.repl.control import ChatControl
     from arawn.config.roles import Choice
     from arawn.session.session import Session
 
-CODE = "code"
+_CODE = "code"
+"""The argument of /copy for code blocks."""
 
 
-def save(chat: Chat, words: str) -> None:
+def save(chat: ChatControl, words: str) -> None:
     """Write the last answer to a file."""
     if not words:
         raise UsageError("which file? /save FILE", hints=["the whole conversation: /export FILE"])
-    _write(chat, words, answers(chat)[-1])
+    _write(chat, words, answer_texts(chat)[-1])
 
 
-def export(chat: Chat, words: str) -> None:
-    """Write the conversation to a file; its suffix says the format."""
-    from arawn.store import export as formats
+def export(chat: ChatControl, words: str) -> None:
+    """Write the conversation to a file; its suffix decides the format."""
+    from arawn.store.export import to_html, to_json, to_markdown
 
     if not chat.session.turns:
         raise UsageError("nothing was said yet")
     path = words or f"arawn-{chat.session.id or 'private'}.md"
-    written = {".md": formats.to_markdown, ".json": formats.to_json, ".html": formats.to_html}
+    formats = {".md": to_markdown, ".json": to_json, ".html": to_html}
     suffix = os.path.splitext(path)[1].lower()
-    if suffix not in written:
-        raise UsageError(f"{path}: how is it to be written?", hints=["name a file that ends in " + ", ".join(written)])
-    kept = chat.sessions.load(chat.session.id) if chat.sessions and chat.session.id else None
-    _write(chat, path, written[suffix](kept or transcript(chat.session)))
+    if suffix not in formats:
+        raise UsageError(f"{path}: unknown format", hints=["name a file that ends in " + ", ".join(formats)])
+    saved = chat.sessions.load(chat.session.id) if chat.sessions and chat.session.id else None
+    _write(chat, path, formats[suffix](saved or unsaved_transcript(chat.session)))
 
 
-def copy(chat: Chat, words: str) -> None:
-    """Copy an answer, or a block of code of the last one."""
-    wants_code = words.split()[:1] == [CODE]
-    texts = list(code_blocks(answers(chat)[-1])) if wants_code else answers(chat)[::-1]
+def copy(chat: ChatControl, words: str) -> None:
+    """Copy an answer, or a code block of the last one."""
+    wants_code = words.split()[:1] == [_CODE]
+    texts = list(code_blocks(answer_texts(chat)[-1])) if wants_code else answer_texts(chat)[::-1]
     if not texts:
         raise UsageError("there is no block of code in the last answer")
     what = "code block" if wants_code else "answer"
-    number = _number(words.removeprefix(CODE).strip(), len(texts), what)
+    number = _parse_number(words.removeprefix(_CODE).strip(), len(texts), what)
     how = clipboard.copy(texts[number - 1], chat.environ, chat.screen.write)
     which = f"{what} {number} of {len(texts)}" if wants_code or number > 1 else f"the last {what}"
-    chat.screen.note(f"copied {which} ({len(texts[number - 1]):,} characters) {how}")
+    chat.screen.notify(f"copied {which} ({len(texts[number - 1]):,} characters) {how}")
 
 
-def file(chat: Chat, words: str) -> None:
+def file(chat: ChatControl, words: str) -> None:
     """Attach a file to the next message."""
     if words == "off":
         chat.attachments.clear()
     elif words:
         chat.attachments.add(words.strip("\"'"))
-    described = chat.attachments.described
-    chat.screen.note("with your next message goes " + ", ".join(described) if described else "no file is attached")
+    names = chat.attachments.descriptions
+    chat.screen.notify("with your next message goes " + ", ".join(names) if names else "no file is attached")
 
 
-def answers(chat: Chat) -> list[str]:
-    """Return the texts of all answers, oldest first. Raises UsageError where there is none."""
+def answer_texts(chat: ChatControl) -> list[str]:
+    """Return the texts of all answers, oldest first. Raises UsageError if there is none."""
     texts = [turn.answer.text for turn in chat.session.turns if turn.answer is not None and turn.answer.text]
     if not texts:
         raise UsageError("there is no answer yet")
     return texts
 
 
-def transcript(session: Session[Choice]) -> Transcript:
-    """Return a conversation that is not kept as one that is."""
+def unsaved_transcript(session: Session[Choice]) -> Transcript:
+    """Return a conversation that is not in the store in the form of one that is."""
     now = time.time()
     entries = [
         Entry(message=message, turn=number, position=position, written=now, model=session.choice.model)
@@ -100,7 +101,7 @@ def transcript(session: Session[Choice]) -> Transcript:
     return Transcript(info, tuple(entries))
 
 
-def _number(word: str, count: int, what: str) -> int:
+def _parse_number(word: str, count: int, what: str) -> int:
     number = int(word) if word.isdecimal() else 0 if word else 1
     if not 1 <= number <= count:
         there = f"is 1 {what}" if count == 1 else f"are {count} {what}s"
@@ -108,11 +109,11 @@ def _number(word: str, count: int, what: str) -> int:
     return number
 
 
-def _write(chat: Chat, path: str, text: str) -> None:
+def _write(chat: ChatControl, path: str, text: str) -> None:
     path = os.path.expanduser(path.strip("\"'"))
     if os.path.exists(path):
         raise UsageError(f"{path} is there already", hints=["name another file, or remove that one first"])
     require_place(path)
     data = text.encode("utf-8", "replace")
     write_output(path, data if data.endswith(b"\n") else data + b"\n")
-    chat.screen.note(f"wrote {path} ({len(data):,} bytes)")
+    chat.screen.notify(f"wrote {path} ({len(data):,} bytes)")

@@ -1,4 +1,4 @@
-"""What of the open text has been printed for good: because the screen is full, or because it was resized."""
+"""The printed prefix of the open text: lines that were printed because the screen was full or was resized."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 
     from arawn.cli.render.lines import Span
 
-_ANCHORS = (32, 16, 8, 4)
+_ANCHOR_SIZES = (32, 16, 8, 4)
+"""Characters to search for, longest first."""
 
 
-class Printed:
-    """Remembers lines, and finds out where the rest begins, also after the same text was laid out anew.
+class PrintedPrefix:
+    """Records printed lines, and finds where the rest begins, also in a new layout of the same text.
 
-    In a new layout the visible characters of the source are counted. Where even they have changed (a mark that was
-    shown has turned out to be emphasis), the last ones that were printed are looked for.
+    In a new layout it counts the visible characters of the source. Where even they have changed (a mark that was shown
+    became emphasis), it searches for the last printed ones.
     """
 
     def __init__(self) -> None:
@@ -26,37 +27,37 @@ class Printed:
         self._content = ""
 
     def add(self, lines: Sequence[Line]) -> None:
-        """Take note of lines that followed what was printed before."""
+        """Record lines that were printed after the earlier ones."""
         self._lines += [line.text for line in lines]
         self._content += _content(lines)
 
     def rest(self, lines: list[Line]) -> list[Line]:
-        """Return what of these lines, the first of which is the first of the open text, is not printed yet."""
+        """Return the lines that are not printed yet; ``lines`` begins where the open text begins."""
         if not self._lines and not self._content:
             return lines
-        if self._as_printed(lines):
+        if self._same_lines(lines):
             return lines[len(self._lines) :]
-        return _from(lines, self._end(_content(lines)))
+        return _skip(lines, self._end_in(_content(lines)))
 
-    def forget(self, lines: list[Line]) -> None:
-        """Take note that these lines are settled; what remains was printed of the text behind them."""
+    def drop(self, lines: list[Line]) -> None:
+        """Remove committed lines; what remains was printed of the text after them."""
         if not self._lines and not self._content:
             return
         content = _content(lines)
-        beyond = self._end(content) >= len(content)
-        self._lines = self._lines[len(lines) :] if self._as_printed(lines) else []
+        beyond = self._end_in(content) >= len(content)
+        self._lines = self._lines[len(lines) :] if self._same_lines(lines) else []
         self._content = self._content[len(content) :] if beyond else ""
 
-    def _as_printed(self, lines: Sequence[Line]) -> bool:
+    def _same_lines(self, lines: Sequence[Line]) -> bool:
         count = min(len(lines), len(self._lines))
         return count > 0 and [line.text for line in lines[:count]] == self._lines[:count]
 
-    def _end(self, content: str) -> int:
-        """Return where in the content what was printed ends."""
+    def _end_in(self, content: str) -> int:
+        """Return the index in the content where the printed part ends."""
         printed = self._content
         if content.startswith(printed) or printed.startswith(content):
             return min(len(printed), len(content))
-        for size in _ANCHORS:
+        for size in _ANCHOR_SIZES:
             anchor, expected = printed[-size:], len(printed) - size
             near = content.rfind(anchor, 0, len(printed)), content.find(anchor, max(0, expected))
             found = [at for at in near if at >= 0]
@@ -69,12 +70,12 @@ def _content(lines: Sequence[Line]) -> str:
     return "".join([line.content for line in lines])
 
 
-def _from(lines: list[Line], skip: int) -> list[Line]:
-    """Return the lines behind their first ``skip`` visible characters."""
+def _skip(lines: list[Line], skip: int) -> list[Line]:
+    """Return the lines after their first ``skip`` visible characters."""
     for at, line in enumerate(lines):
         size = len(line.content)
         if skip < size:
-            first = _cut(line, skip) if skip else line
+            first = _skip_in_line(line, skip) if skip else line
             return [first, *lines[at + 1 :]]
         skip -= size
         if not skip:
@@ -82,7 +83,7 @@ def _from(lines: list[Line], skip: int) -> list[Line]:
     return []
 
 
-def _cut(line: Line, skip: int) -> Line:
+def _skip_in_line(line: Line, skip: int) -> Line:
     spans: list[Span] = []
     for span in line.spans:
         if skip and span.content:
@@ -90,15 +91,15 @@ def _cut(line: Line, skip: int) -> Line:
             if skip >= size:
                 skip -= size
                 continue
-            behind = _behind(span.text, skip)
-            spans.append(span._replace(text=behind if line.code else behind.lstrip()))
+            after = _after(span.text, skip)
+            spans.append(span._replace(text=after if line.code else after.lstrip()))
             skip = 0
         elif not skip:
             spans.append(span)
     return Line(spans, code=line.code)
 
 
-def _behind(text: str, skip: int) -> str:
+def _after(text: str, skip: int) -> str:
     for at, character in enumerate(text):
         skip -= not character.isspace()
         if not skip:

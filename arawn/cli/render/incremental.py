@@ -1,4 +1,4 @@
-"""Text that comes in pieces: whole characters out of cut ones, and what of an unfinished line can already be shown."""
+"""Text that arrives in pieces: joining split characters, and the visible part of an unfinished line."""
 
 from __future__ import annotations
 
@@ -12,50 +12,52 @@ _MARKERS = re.compile(r"[\s>\-+*_=#~`|:.)\d]*")
 _BREAK = re.compile(rf"[\s{WIDE}]")
 _LINK = re.compile(r"!?\[[^\[\]]{0,300}(?:\](?:\([^()]{0,300})?)?$")
 _DELIMITER = re.compile(r"\\.|`+|\*{1,3}|_{1,2}|~~")
-_LAST_DELIMITERS = "\\`*_~ \t"
-_LONG_WORD = 80
-_MOST_OPEN = 4
+_TRAILING_MARKS = "\\`*_~ \t"
+_MAX_WORD_LENGTH = 80
+"""Characters; a longer unfinished word is shown all the same."""
+_MAX_OPEN_MARKS = 4
+"""Marks; with more of them open, none is closed."""
 
 
-class Incoming:
-    """Joins what a stream cut apart (CR LF, surrogate pairs) and lets only printable text pass."""
+class IncrementalText:
+    """Joins what a stream split (CR LF, surrogate pairs) and escapes what is not printable."""
 
     def __init__(self) -> None:
         self._held = ""
 
-    def take(self, delta: str, *, final: bool = False) -> str:
-        """Return the text that is whole so far; ``final`` gives out the rest."""
+    def feed(self, delta: str, *, final: bool = False) -> str:
+        """Return the complete text so far; ``final`` returns the rest."""
         text, self._held = self._held + delta, ""
         if not final and text and (text[-1] == "\r" or "\ud800" <= text[-1] <= "\udbff"):
             text, self._held = text[:-1], text[-1]
-        return printable(_PAIR.sub(_character, text.replace("\r\n", "\n")))
+        return printable(_PAIR.sub(_join_surrogates, text.replace("\r\n", "\n")))
 
 
-def shown_part(line: str, *, code: bool = False) -> str:
-    """Return what of an unfinished line can be shown now without being taken back later.
+def visible_part(line: str, *, code: bool = False) -> str:
+    """Return the part of an unfinished line that can be shown without being changed later.
 
-    Left out are the last word, a link that is not complete, what may become a table, and characters that may turn out
-    to be markers. Emphasis and code spans that are open are closed.
+    Omitted are the last word, an incomplete link, what may become a table, and characters that may become markers.
+    Open emphasis and code spans are closed.
     """
     start = line.lstrip(" >")
     if start.startswith("|") and not code:
         return ""
     code = code or start.startswith(("```", "~~~"))
-    line = line[: _whole_words(line)].rstrip()
+    line = line[: _last_word_start(line)].rstrip()
     if not code:
         link = _LINK.search(line)
-        line = _closed((line[: link.start()] if link else line).rstrip(_LAST_DELIMITERS))
+        line = _close_marks((line[: link.start()] if link else line).rstrip(_TRAILING_MARKS))
     return "" if _MARKERS.fullmatch(line) else line
 
 
-def _whole_words(line: str) -> int:
-    for at in range(len(line) - 1, max(-1, len(line) - 1 - _LONG_WORD), -1):
+def _last_word_start(line: str) -> int:
+    for at in range(len(line) - 1, max(-1, len(line) - 1 - _MAX_WORD_LENGTH), -1):
         if _BREAK.match(line, at):
             return at + 1
-    return len(line) if len(line) > _LONG_WORD else 0
+    return len(line) if len(line) > _MAX_WORD_LENGTH else 0
 
 
-def _closed(line: str) -> str:
+def _close_marks(line: str) -> str:
     """Close the emphasis and the code span that are open at the end of a line."""
     stack: list[str] = []
     for match in _DELIMITER.finditer(line):
@@ -66,7 +68,7 @@ def _closed(line: str) -> str:
             stack.pop()
         elif mark[0] == "`" or _opens(line, match):
             stack.append(mark)
-    return line + "".join(reversed(stack)) if len(stack) <= _MOST_OPEN else line
+    return line + "".join(reversed(stack)) if len(stack) <= _MAX_OPEN_MARKS else line
 
 
 def _opens(line: str, match: re.Match[str]) -> bool:
@@ -74,5 +76,5 @@ def _opens(line: str, match: re.Match[str]) -> bool:
     return not line[match.end()].isspace() and not (inside_word and match.group()[0] == "_")
 
 
-def _character(pair: re.Match[str]) -> str:
+def _join_surrogates(pair: re.Match[str]) -> str:
     return pair.group().encode("utf-16", "surrogatepass").decode("utf-16")

@@ -1,0 +1,239 @@
+"""How arawn's commands behave, on top of Typer's: shared options, help, aliases, words that are too many.
+
+The root group loads a command's module when that command is invoked, so that each start pays for one. Its help is made
+of the one-liners in ``COMMANDS``. Every command takes the options of the root, after its name as before it.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.main import get_command
+
+from arawn.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import TypeAlias
+
+    Context: TypeAlias = Any  # the base class of typer.Context, which has no public name
+
+EVERY_COMMAND = "Options of every command"
+"""The help panel of what all commands take."""
+_ARGUMENTS = "Arguments"
+_OPTIONS = "Options"
+WIDTH = 80
+"""Columns of help that is not shown on a terminal, and the most on one."""
+_ALIASES = {"ls": "list"}
+
+
+class Entry(NamedTuple):
+    """A command in the root's help: its panel there, and what it does in one line."""
+
+    panel: str
+    text: str
+
+
+COMMANDS = {
+    "chat": Entry("Talk", "Talk, in a prompt that keeps the conversation"),
+    "ask": Entry("Talk", "Ask once; the answer goes to stdout"),
+    "compare": Entry("Talk", "Ask several backends the same question"),
+    "batch": Entry("Talk", "Ask many questions from a file"),
+    "sessions": Entry("Talk", "Find, show, export and delete conversations"),
+    "backends": Entry("Look", "Which backends are configured, and whether they answer"),
+    "models": Entry("Look", "The models of a backend, and what they cost"),
+    "embed": Entry("Look", "Turn texts into vectors"),
+    "doctor": Entry("Look", "Find out why something does not work"),
+    "audit": Entry("Look", "Who changed which setting, key or budget"),
+    "usage": Entry("Money", "What calls took and cost"),
+    "budget": Entry("Money", "Show and set what may be spent"),
+    "cache": Entry("Money", "Show and clear cached responses"),
+    "config": Entry("Set up", "Show, change and check the configuration"),
+    "secrets": Entry("Set up", "Keep API keys in the system's keyring"),
+    "completions": Entry("Set up", "Tab completion for your shell"),
+}
+
+
+class Helped:
+    """Help as rich panels on a terminal, and as plain text elsewhere; examples come last."""
+
+    epilog: str | None
+    rich_markup_mode: Any
+
+    def format_help(self, ctx: Context, formatter: Any) -> None:
+        """Write or print the help."""
+        self.rich_markup_mode = "rich" if os.isatty(1) else None
+        if self.rich_markup_mode:
+            _prepare_rich(self, ctx)
+        super().format_help(ctx, formatter)  # type: ignore[misc]
+
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        """Return the words of the usage line; what is required stands there as it is, without braces."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]  # type: ignore[misc]
+
+    def get_help_option(self, ctx: Context) -> Any:
+        """Return the option that shows this help."""
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.help, option.rich_help_panel = "show this help", EVERY_COMMAND
+        return option
+
+    def format_options(self, ctx: Context, formatter: Any) -> None:
+        """Write arguments and options in the sections that are panels on a terminal."""
+        for title, params in _sections(self.get_params(ctx)):  # type: ignore[attr-defined]
+            records = [record for param in params if (record := param.get_help_record(ctx))]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: Context, formatter: Any) -> None:
+        """Write the examples, a line each."""
+        if self.epilog:
+            formatter.write_paragraph()
+            for line in self.epilog.splitlines():
+                formatter.write(f"{line}\n")
+
+
+class Command(Helped, TyperCommand):
+    """A command. Surplus words are refused without being repeated: one of them may be a key."""
+
+    allow_extra_args = True
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Read the words."""
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            raise UsageError("too many words", hints=[try_help(ctx)])
+        return rest
+
+
+class Group(Helped, TyperGroup):
+    """A command with commands below it."""
+
+    def format_options(self, ctx: Context, formatter: Any) -> None:
+        """Write the commands, then the options."""
+        self.format_commands(ctx, formatter)
+        super().format_options(ctx, formatter)
+
+    def format_commands(self, ctx: Context, formatter: Any) -> None:
+        """Write the commands by panel, each with the first line of its help."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        names = self.list_commands(ctx)
+        width = max(map(len, names))
+        for name in names:
+            command: Any = self.get_command(ctx, name)
+            text = (command.help or "").strip().partition("\n")[0].removesuffix(".")
+            panels.setdefault(command.rich_help_panel or "Commands", []).append((name.ljust(width), text))
+        for title, rows in panels.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the command a word names; ``ls`` is ``list``. Raises UsageError where there is none."""
+        name = self.command_named(ctx, args[0])
+        command = None if name is None else self.get_command(ctx, name)
+        if command is None and not ctx.resilient_parsing:
+            raise self.unknown(ctx, args[0])
+        return name, command, args[1:]
+
+    def command_named(self, ctx: Context, word: str) -> str | None:
+        """Return the name of the command that a word means."""
+        names = self.list_commands(ctx)
+        return next((name for name in (word, _ALIASES.get(word)) if name in names), None)
+
+    def unknown(self, ctx: Context, word: str) -> UsageError:
+        """Return the error for a word that names no command; a long one is not repeated: it may be a key."""
+        near = nearest(word, self.list_commands(ctx))
+        path = ctx.command_path.partition(" ")[2]
+        shown = f' "{f"{path} {word}".strip()}"' if is_short(word) else ""
+        guess = [f'did you mean "{f"{path} {near}".strip()}"?'] if near else []
+        return UsageError(f"no command{shown}", hints=[*guess, try_help(ctx)])
+
+
+class Root(Group):
+    """arawn itself: its commands are loaded when they are invoked."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        """Return the names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> TyperCommand | Group | None:
+        """Return a command as its line in the help: for what it does, ``resolve_command`` loads it."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        return Command(cmd_name, help=entry.text, rich_help_panel=entry.panel)
+
+    def load(self, name: str) -> TyperCommand | Group:
+        """Import a command and give it, and all below it, the options of the root."""
+        command = get_command(import_module(f"arawn.cli.commands.{name}").app)
+        assert isinstance(command, Command | Group)
+        _share([param for param in self.params if param.rich_help_panel == EVERY_COMMAND], command)  # type: ignore[attr-defined]
+        return command
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the command a word names, loaded. Raises UsageError where there is none."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return (None, None, rest) if command is None else (name, self.load(str(name)), rest)
+
+
+def examples(*lines: str) -> str:
+    """Return lines as the examples at the end of a command's help."""
+    return "\n".join(["Examples:", *(f"  {line}" for line in lines)])
+
+
+def try_help(ctx: Context) -> str:
+    """Return the hint that leads to a command's help."""
+    return f"try: {ctx.command_path} --help"
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """Return the known word that another is most like, None where none is."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, known, n=1)), None)
+
+
+def is_short(word: str) -> bool:
+    """Say whether a word may be repeated in an error: it has no blanks and is too short for a key."""
+    return len(word) <= 20 and not any(map(str.isspace, word))
+
+
+def _share(options: Sequence[Any], command: Any) -> None:
+    """Add options to a command and all below it, but for those it declares itself."""
+    own = {flag for param in command.params for flag in param.opts}
+    command.params += [option for option in options if not own & set(option.opts)]
+    for child in getattr(command, "commands", {}).values():
+        _share(options, child)
+
+
+def _sections(params: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Yield parameters by panel: arguments, options, named panels as they come, those of every command last."""
+    found: dict[str, list[Any]] = {_ARGUMENTS: [], _OPTIONS: []}
+    for param in params:
+        usual = _ARGUMENTS if isinstance(param, TyperArgument) else _OPTIONS
+        found.setdefault(param.rich_help_panel or usual, []).append(param)
+    found[EVERY_COMMAND] = found.pop(EVERY_COMMAND, [])
+    yield from found.items()
+
+
+def _prepare_rich(command: Any, ctx: Context) -> None:
+    """Set Typer's panels to arawn's looks, and keep brackets in texts from being read as markup."""
+    from rich.markup import escape
+    from typer import rich_utils
+
+    rich_utils.STYLE_OPTIONS_PANEL_BORDER = rich_utils.STYLE_COMMANDS_PANEL_BORDER = "dim"
+    rich_utils.STYLE_OPTION = rich_utils.STYLE_SWITCH = "bold magenta"
+    rich_utils.STYLE_COMMANDS_TABLE_FIRST_COLUMN = "bold magenta"
+    rich_utils.STYLE_TYPES = "dim"
+    rich_utils.STYLE_USAGE = "bold"
+    rich_utils.STYLE_HELPTEXT = ""
+    rich_utils.MAX_WIDTH = min(WIDTH, os.get_terminal_size(1).columns or WIDTH)
+    for text in ("help", "epilog"):
+        setattr(command, text, escape(getattr(command, text) or ""))
+    for param in command.get_params(ctx):
+        if getattr(param, "help", None):
+            param.help = escape(param.help)

@@ -1,0 +1,77 @@
+"""What commands that ask have in common: a request made of options, and the judgement of how an answer ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arawn.errors import ArawnError, IncompleteAnswerError
+from arawn.messages import ChatRequest, FinishReason, Message, OutputFormat, Role, Text, Thinking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from arawn.answers.schema import AnswerSchema
+    from arawn.cli.options import Wishes
+    from arawn.events import Notice
+    from arawn.messages import Response
+
+_NATURAL_ENDS = (FinishReason.STOP, FinishReason.TOOL_CALLS)
+_MOST_NOTICES = 100
+
+
+def make_request(
+    wishes: Wishes, *, messages: tuple[Message, ...] = (), schema: AnswerSchema | None = None, stream: bool = True
+) -> ChatRequest:
+    """Return what options ask for besides the model, with the system prompt before the messages."""
+    return ChatRequest(
+        model="",
+        messages=(*([Message(Role.SYSTEM, (Text(wishes.system),))] if wishes.system else []), *messages),
+        max_tokens=wishes.max_tokens,
+        temperature=wishes.temperature,
+        thinking=None if wishes.think is None else Thinking(wishes.think),
+        output=None if schema is None else OutputFormat(schema.definition),
+        stream=stream,
+    )
+
+
+def judge_end(response: Response, warn: Callable[[str], None], *, strict: bool = False) -> None:
+    """Warn of any end that is not a natural one. Raises IncompleteAnswerError instead where that is ``strict``."""
+    if response.finish_reason in _NATURAL_ENDS:
+        return
+    found = {
+        FinishReason.LENGTH: "the answer was cut at its token limit",
+        FinishReason.CONTENT_FILTER: "the answer was cut by the provider's content filter",
+        FinishReason.REFUSAL: "the model refused to answer",
+        FinishReason.PAUSE: "the model paused its turn",
+    }.get(response.finish_reason, "the backend did not say why the answer ended")
+    text = f"{found} (finish reason: {response.raw_finish_reason or 'none'})"
+    if strict:
+        raise IncompleteAnswerError(
+            text, hints=["raise --max-tokens"] * (response.finish_reason is FinishReason.LENGTH)
+        )
+    warn(text)
+
+
+class NewNotices:
+    """Lets a notice through the first time it comes, so that a thousand answers do not repeat it a thousand times."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def is_new(self, text: str) -> bool:
+        """Say whether a text is to be shown: the first time, and while there are not too many."""
+        if text in self._seen or len(self._seen) >= _MOST_NOTICES:
+            return False
+        self._seen.add(text)
+        return True
+
+    def of(self, notices: Iterable[Notice], kinds: tuple[str, ...]) -> Iterator[str]:
+        """Yield the texts of notices of these kinds that are to be shown."""
+        return (notice.text for notice in notices if notice.kind in kinds and self.is_new(notice.text))
+
+
+def at_line(line: int, error: ArawnError) -> ArawnError:
+    """Return an error that says to which line it belongs; its cause is the error itself."""
+    found = ArawnError(f"line {line:,}: {error.message}", hints=error.hints)
+    found.__cause__ = error
+    return found
