@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from arawn.cli.parser import COMMANDS
 from support.shells import SESSIONS, ShellHome, require
 
 from arawn.cli.commands.completions import SHELLS, script
-from arawn.cli.parser import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 FILES = {"bash": "arawn.bash", "zsh": "_arawn", "fish": "arawn.fish", "powershell": "arawn.ps1"}
