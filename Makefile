@@ -5,19 +5,23 @@ BIN := .venv/bin
 .PHONY: demo test check lint bench generate
 
 demo: .venv/installed
-	@$(BIN)/arawn --no-project --config demo.toml --quiet ask --no-save "Say hello to a newcomer, and how to reach a real model."
+	@sh scripts/demo.sh $(BIN)
 
 .venv/installed: pyproject.toml
+	@echo "making .venv, a virtual environment in this folder ..."
 	@$(PYTHON) -m venv .venv
+	@echo "installing arawn and what it needs into it: about half a minute ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 .venv/tested: pyproject.toml
+	@echo "installing arawn and what its tests need into .venv: about a minute ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@ .venv/installed
 
 .venv/checked: pyproject.toml
+	@echo "installing arawn, what its tests need and the linters into .venv: about a minute ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ .venv/tested .venv/installed

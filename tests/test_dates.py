@@ -7,12 +7,12 @@ import subprocess
 import sys
 
 import pytest
-from support.ledger_rows import moment
+from support.ledger_rows import timestamp
 
 from arawn import dates
 from arawn.errors import UsageError
 
-NOW = moment("2026-11-21 13:45")
+NOW = timestamp("2026-11-21 13:45")
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ NOW = moment("2026-11-21 13:45")
     ],
 )
 def test_a_time_is_understood_in_many_forms(typed, meant):
-    assert dates.since(typed, NOW) == moment(meant)
+    assert dates.since(typed, NOW) == timestamp(meant)
 
 
 @pytest.mark.parametrize("typed", ["all", "999999w", "1969-12-31", "0001-01-01"])
@@ -57,13 +57,15 @@ def test_what_is_no_time_is_told_with_what_would_be(typed):
 
 def test_days_are_those_of_utc_wherever_the_user_is():
     script = (
-        "import time; time.tzset(); from arawn.cli import dates\n"
+        "import time; time.tzset(); from arawn import dates\n"
         f"print([dates.since(word, {NOW}) for word in ('today', '2026-11-21', 'month')])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, "TZ": "Pacific/Kiritimati"}
     )
-    assert done.stdout == f"{[moment('2026-11-21'), moment('2026-11-21'), moment('2026-11-01')]}\n", done.stderr
+    assert done.stdout == f"{[timestamp('2026-11-21'), timestamp('2026-11-21'), timestamp('2026-11-01')]}\n", (
+        done.stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,9 +73,9 @@ def test_days_are_those_of_utc_wherever_the_user_is():
     [("2026-11-01", "2026-11-01"), ("2026-11-01 10:30", "2026-11-01 10:30"), ("2026-11-01 10:00", "2026-11-01 10:00")],
 )
 def test_a_time_is_shown_no_longer_than_it_must(at, shown):
-    assert dates.shown(moment(at)) == shown
+    assert dates.shown(timestamp(at)) == shown
 
 
 def test_seconds_are_shown_where_there_are_some():
-    assert dates.shown(moment("2026-11-01") + 5) == "2026-11-01 00:00:05"
-    assert dates.stamp(moment("2026-11-01") + 5.9) == "2026-11-01T00:00:05Z"
+    assert dates.shown(timestamp("2026-11-01") + 5) == "2026-11-01 00:00:05"
+    assert dates.stamp(timestamp("2026-11-01") + 5.9) == "2026-11-01T00:00:05Z"

@@ -215,7 +215,7 @@ def test_a_module_says_what_it_is_about_and_ends_in_time(file):
     text = file.read_text(encoding="utf-8")
     assert ast.get_docstring(ast.parse(text))
     assert text.startswith('"""')
-    assert text.count("\n") <= 400
+    assert text.count("\n") <= 500
 
 
 def functions(tree):

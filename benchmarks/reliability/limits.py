@@ -16,7 +16,7 @@ from benchmarks.reliability.score import Score
 from benchmarks.reliability.spoken import WHOLE
 from tests.support.loopback import Loopback, answer
 from tests.support.processes import Home
-from tests.support.request_times import Stamped
+from tests.support.request_times import RequestTimes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,7 @@ def _seconds(score: Score, folder: str) -> None:
 def _minute(score: Score, home: Home) -> None:
     """Share a real minute, seen from the server; on its way there a call may lose a little time."""
     with Loopback([*WHOLE]) as server:
-        server.requests = stamps = Stamped()
+        server.requests = stamps = RequestTimes()
         home.serve(server.url, f"rpm = {_RPM}")
         codes = _ended([home.start("ask", "hi", "-q") for _ in range(2 * _RPM)])
         _judge(score, "a minute", stamps.times, _MINUTE - 1)
@@ -86,7 +86,7 @@ def _minute(score: Score, home: Home) -> None:
 def _herd(score: Score, home: Home) -> None:
     """Tell one process to wait, while the others begin: none of them comes before the time is over."""
     with Loopback([answer(b"{}", 429, headers={"Retry-After": str(_PAUSE)})], [*WHOLE]) as server:
-        server.requests = stamps = Stamped()
+        server.requests = stamps = RequestTimes()
         home.serve(server.url)
         file = home.path / "config.toml"
         home.configure(file.read_text().replace("max_retries = 0", "max_retries = 3"))

@@ -1,8 +1,6 @@
 """What the Messages adapter makes of answers that are cut, faulty or none."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +18,7 @@ from support.anthropic_answers import (
     sse,
     text,
 )
+from support.optional_data import folder_of
 
 from arawn.errors import ArawnError, OverloadedError, ProtocolError, StreamInterruptedError
 from arawn.events import Started, TextDelta, ToolCallDelta
@@ -165,7 +164,7 @@ FIELDS = {"index": st.integers(0, 1), "delta": typed(DELTAS), "content_block": t
 SHAPES = st.fixed_dictionaries({"type": EVENTS, **FIELDS}, optional={"usage": VALUES, "error": VALUES})
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(SHAPES | typed(EVENTS) | VALUES, min_size=1, max_size=6), st.integers(0, len(HELLO)))
 def test_r31_nothing_but_our_errors_comes_out_of_any_json(values, kept):
     data = sse(*HELLO[:kept]) + b"".join(f"data: {json.dumps(value)}\n\n".encode() for value in values)
@@ -198,8 +197,7 @@ def test_r27_an_unstreamed_answer_without_a_stop_reason_is_interrupted():
 
 
 def suite():
-    corpora = os.environ.get("ARAWN_CORPORA")
-    return sorted(Path(corpora, "json-test-suite", "test_parsing").glob("*.json")) if corpora else []
+    return sorted((folder_of("ARAWN_CORPORA") / "json-test-suite" / "test_parsing").glob("*.json"))
 
 
 def as_event(body):

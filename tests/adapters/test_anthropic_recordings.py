@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.anthropic_answers import adapter, gather, read, response
+from support.optional_data import needs
 
 from arawn.errors import (
     AuthenticationError,
@@ -45,7 +46,7 @@ FAILURES = {
     "error-429": RateLimitError,
     "error-529": OverloadedError,
 }
-pytestmark = pytest.mark.skipif(not CASES, reason="ARAWN_RECORDINGS is not set")
+pytestmark = needs("ARAWN_RECORDINGS")
 
 
 def recorded(name):
@@ -129,7 +130,7 @@ def test_a_recorded_stream_may_come_byte_by_byte(name):
 
 
 @pytest.mark.parametrize("name", STREAMS)
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.sets(st.floats(0, 1), max_size=12))
 def test_a_recorded_stream_may_be_cut_anywhere(name, places):
     data, parser = recorded(name), adapter().stream_parser()

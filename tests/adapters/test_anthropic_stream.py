@@ -41,7 +41,7 @@ def test_a_text_is_read_from_its_start_to_its_end():
     ]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.sets(st.integers(0, len(sse(*HELLO)))))
 def test_the_events_do_not_depend_on_how_the_bytes_were_cut(cuts):
     data = sse(*HELLO)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.recordings import cut, needs_recordings, one_by_one
+from support.optional_data import needs
+from support.recordings import cut, one_by_one
 
 from arawn.adapters.framing import MAX_EVENT, MAX_LINE, LineDecoder, SseDecoder, SseEvent
 from arawn.errors import ProtocolError
@@ -38,13 +39,13 @@ def lines(pieces: Any) -> list[str]:
     return [*found, decoder.close()]
 
 
-@needs_recordings
+@needs("ARAWN_RECORDINGS")
 @pytest.mark.parametrize(("data", "wanted"), platform_cases())
 def test_r30_it_reads_the_web_platform_tests_byte_by_byte(data: bytes, wanted: list[str]) -> None:
     assert [event.data for event in events(one_by_one(data))] == wanted
 
 
-@needs_recordings
+@needs("ARAWN_RECORDINGS")
 @pytest.mark.parametrize(("data", "wanted"), platform_cases())
 @given(places=places)
 def test_r30_it_reads_the_web_platform_tests_at_every_split(data: bytes, wanted: list[str], places: list[int]) -> None:

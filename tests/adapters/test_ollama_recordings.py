@@ -7,8 +7,9 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.optional_data import needs
 from support.protocols import OLLAMA
-from support.recordings import cut, events_of, needs_recordings, one, one_by_one, recordings, response_of
+from support.recordings import cut, events_of, one, one_by_one, recordings, response_of
 
 from arawn.errors import ModelNotAvailableError, StreamInterruptedError
 from arawn.messages import Usage
@@ -18,7 +19,7 @@ ANSWERS = recordings(lambda case: case["api"] == "ollama-chat" and case["status"
 STREAMS = [case for case in ANSWERS if case.values[0].stream]
 WHOLE = [case for case in ANSWERS if not case.values[0].stream]
 
-pytestmark = needs_recordings
+pytestmark = needs("ARAWN_RECORDINGS")
 
 
 def understood(events: list) -> dict:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.openai_messages import ADAPTER, chunk, read, stream
+from support.optional_data import needs
 from support.recordings import response_of
 
 from arawn.errors import (
@@ -25,10 +26,6 @@ from arawn.events import Finished, ReasoningDelta, RefusalDelta, Started, TextDe
 from arawn.messages import (
     FinishReason,
     Usage,
-)
-
-needs_corpora = pytest.mark.skipif(
-    "ARAWN_CORPORA" not in os.environ, reason="ARAWN_CORPORA does not name the folder of corpora"
 )
 
 
@@ -211,7 +208,7 @@ def hostile_files(kinds: str) -> list[Any]:
     return [pytest.param(file.read_bytes(), id=file.stem) for file in sorted(folder.glob(f"{kinds}_*.json"))]
 
 
-@needs_corpora
+@needs("ARAWN_CORPORA")
 @pytest.mark.parametrize("data", hostile_files("[yni]"))
 def test_r31_no_json_makes_it_crash(data: bytes) -> None:
     line = b" ".join(data.split(b"\n"))
@@ -225,7 +222,7 @@ def test_r31_no_json_makes_it_crash(data: bytes) -> None:
                 ADAPTER.parse_models(b'{"data":[{"id":"m","context_length":' + answer + b"}]}")
 
 
-@needs_corpora
+@needs("ARAWN_CORPORA")
 @pytest.mark.parametrize("data", hostile_files("n"))
 def test_r31_what_is_not_json_is_a_protocol_error(data: bytes) -> None:
     with pytest.raises(ProtocolError, match="here"):

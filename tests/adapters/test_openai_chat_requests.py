@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.recordings import needs_recordings, recordings
+from support.optional_data import needs
+from support.recordings import recordings
 
 from arawn.adapters.base import Quirks
 from arawn.adapters.openai.chat import OpenAIChatAdapter
@@ -143,7 +144,7 @@ REQUESTS = [
 ]
 
 
-@needs_recordings
+@needs("ARAWN_RECORDINGS")
 @pytest.mark.parametrize("recording", REQUESTS)
 def test_a_request_said_in_our_words_is_the_request_others_sent(recording: Recording) -> None:
     assert recording.request is not None

@@ -7,8 +7,9 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.optional_data import needs
 from support.protocols import RESPONSES
-from support.recordings import cut, events_of, needs_recordings, one, one_by_one, recordings, response_of
+from support.recordings import cut, events_of, one, one_by_one, recordings, response_of
 
 from arawn.errors import ContextLengthError, ModelNotAvailableError, QuotaExceededError, StreamInterruptedError
 from arawn.messages import (
@@ -34,7 +35,7 @@ FAILURES = {
     "openai/responses-error-400-model": ModelNotAvailableError,
 }
 
-pytestmark = needs_recordings
+pytestmark = needs("ARAWN_RECORDINGS")
 
 
 def understood(events: list) -> dict:

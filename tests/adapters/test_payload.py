@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support.optional_data import needs
 
 from arawn.adapters.payload import (
     count_of,
@@ -105,7 +106,7 @@ def test_a_malformed_answer_names_the_backend_and_the_event():
     assert "protocol, the answer: why" in malformed(ValueError("why"), backend="x").message
 
 
-@pytest.mark.skipif(not SUITE, reason="ARAWN_CORPORA is not set")
+@needs("ARAWN_CORPORA")
 @pytest.mark.parametrize("file", SUITE, ids=lambda file: file.stem)
 def test_r31_every_file_of_the_json_test_suite_is_read_as_it_should_be(file):
     body = file.read_bytes()

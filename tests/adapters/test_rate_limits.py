@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from support.recordings import needs_recordings, recordings
+from support.optional_data import needs
+from support.recordings import recordings
 
 from arawn.adapters.rate_limits import Allowance, Pace, parse_pace
 
@@ -148,7 +149,7 @@ SCARCE = {
 }
 
 
-@needs_recordings
+@needs("ARAWN_RECORDINGS")
 def test_what_real_providers_sent_is_understood():
     sent = {each.id: each.values[0].headers for each in recordings(lambda line: True)}
     telling = {name: headers for name, headers in sent.items() if any(word in headers for word in TELLING)}
@@ -157,7 +158,7 @@ def test_what_real_providers_sent_is_understood():
     assert found == {name: SCARCE.get(name, Pace()) for name in telling}
 
 
-@needs_recordings
+@needs("ARAWN_RECORDINGS")
 def test_what_other_headers_of_real_providers_say_is_no_pace_or_one_that_can_be():
     for each in recordings(lambda line: True):
         found = parse_pace({"date": "Fri, 08 Aug 2025 15:40:00 GMT", **each.values[0].headers}) or Pace()

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.expected_answers import adapter_for, check, kind_of
-from support.recordings import cut, events_of, needs_recordings, one_by_one, promised, recordings
+from support.optional_data import needs
+from support.recordings import cut, events_of, one_by_one, promised, recordings
 
 from arawn.errors import ArawnError, BackendError, StreamInterruptedError
 from arawn.events import ResponseBuilder
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from arawn.events import StreamEvent
     from arawn.messages import Response
 
-pytestmark = needs_recordings
+pytestmark = needs("ARAWN_RECORDINGS")
 
 CHATS = ("openai-chat", "anthropic-messages", "openai-responses", "ollama-chat")
 MODEL_APIS = ("openai-models", "anthropic-models", "ollama-tags")
@@ -66,7 +67,7 @@ MODEL_LISTS = recordings(
 )
 EMBEDDINGS = recordings(lambda line: line["api"] in {"openai-embeddings", "ollama-embed"})
 places = st.lists(st.integers(0, 1 << 20), max_size=30)
-a_few = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+a_few = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("recording", GOOD_WHOLE)

@@ -290,9 +290,9 @@ def test_a_date_to_retry_at_counts_from_now_when_the_server_names_no_now(engine)
 
 @BOTH_ENGINES
 def test_events_that_come_in_time_keep_a_call_alive(engine):
-    slow = [step for part in STREAM for step in (Pause(0.2), chunked(part, end=False))]
+    slow = [step for part in STREAM for step in (Pause(0.6), chunked(part, end=False))]
     with Loopback([head(headers=CHUNKED), *slow, b"0\r\n\r\n"]) as server:
-        events = engine.play(asking(server.url, patience=Patience(first_event=0.8, idle=0.8)))
+        events = engine.play(asking(server.url, patience=Patience(first_event=2.5, idle=2.5)))
     assert isinstance(events[-1], Finished)
 
 

@@ -78,7 +78,7 @@ def test_thinking_the_template_has_opened_is_thinking(mlx_lm):
     assert (response.reasoning, response.text) == ("Hm.", "Yes")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(cuts=st.lists(st.integers(0, 60), max_size=8))
 def test_the_same_answer_comes_out_however_the_text_was_cut(mlx_lm, cuts):
     text = '<think>a <b</think>\n\nSee<tool_call>{"name": "t", "arguments": {}}</tool_call>done<end'

@@ -8,7 +8,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.mock_backend import Clock, answer, asked, events_of
+from support.mock_backend import RecordedSleep, answer, events_of, hello_request
 
 from arawn import MessageMatcher, MockBackend, MockResponse
 from arawn.backends.mock import EMBEDDING_DIMENSIONS
@@ -59,7 +59,7 @@ def test_an_echo_is_the_last_user_message_character_by_character(text):
 def test_r1_an_echo_brings_escape_sequences_back_unchanged():
     text = "\x1b]52;c;aGk=\x07 \x9b31m \x00 \r\b \x7f"
 
-    assert answer(MockBackend.echo(), asked(text)).text == text
+    assert answer(MockBackend.echo(), hello_request(text)).text == text
 
 
 def test_replies_come_in_order_and_the_last_one_repeats():
@@ -93,13 +93,13 @@ def test_patterns_are_looked_at_before_the_sequence_and_use_nothing_up():
 
     questions = ["weather in Bern?", "hi", "weather", "hi"]
 
-    assert [answer(backend, asked(text)).text for text in questions] == ["sunny", "one", "sunny", "two"]
+    assert [answer(backend, hello_request(text)).text for text in questions] == ["sunny", "one", "sunny", "two"]
 
 
 def test_an_echo_may_have_a_script_too():
     backend = MockBackend.echo().with_pattern_response(MessageMatcher.exact("ping"), MockResponse.text("pong"))
 
-    assert [answer(backend, asked(text)).text for text in ("ping", "other")] == ["pong", "other"]
+    assert [answer(backend, hello_request(text)).text for text in ("ping", "other")] == ["pong", "other"]
 
 
 def test_without_a_script_it_says_what_it_is_and_how_to_script_it():
@@ -176,14 +176,14 @@ def test_it_remembers_what_it_was_asked():
     backend = MockBackend.echo()
 
     for text in ("one", "two"):
-        answer(backend, asked(text))
+        answer(backend, hello_request(text))
 
     assert backend.call_count == 2
-    assert backend.requests == (asked("one"), asked("two"))
+    assert backend.requests == (hello_request("one"), hello_request("two"))
 
 
 def test_it_waits_before_the_first_event_and_between_the_words():
-    clock = Clock()
+    clock = RecordedSleep()
     reply = MockResponse.text("one two three").with_latency(1500).with_tokens_per_second(4)
 
     answer(MockBackend(sleep=clock.sleep).with_response(reply))
@@ -192,7 +192,7 @@ def test_it_waits_before_the_first_event_and_between_the_words():
 
 
 def test_it_does_not_wait_without_a_delay():
-    clock = Clock()
+    clock = RecordedSleep()
 
     answer(MockBackend(sleep=clock.sleep).with_response(MockResponse.text("one two three")))
 
@@ -204,7 +204,7 @@ def test_on_an_event_loop_it_waits_without_a_sleep_of_ours():
 
     reply = MockResponse.text("one two").with_latency(1).with_tokens_per_second(1000)
 
-    response = asyncio.run(collect(MockBackend().with_response(reply).stream(asked())))
+    response = asyncio.run(collect(MockBackend().with_response(reply).stream(hello_request())))
 
     assert response.text == "one two"
 

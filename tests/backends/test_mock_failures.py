@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.mock_backend import Clock, answer, asked
+from support.mock_backend import RecordedSleep, answer, hello_request
 
 from arawn import MockBackend, MockResponse, errors
 from arawn.backends.mock import ERROR_KINDS
@@ -17,7 +17,7 @@ BACKEND_KINDS = sorted(
 
 
 def test_a_failure_may_take_its_time():
-    clock = Clock()
+    clock = RecordedSleep()
     backend = MockBackend(sleep=clock.sleep).with_response(MockResponse.error("timeout").with_latency(2000))
 
     with pytest.raises(ArawnError):
@@ -76,7 +76,7 @@ def test_an_interrupted_answer_sends_half_of_its_text():
     seen = []
 
     with pytest.raises(StreamInterruptedError):
-        seen.extend(iterate(backend.stream(asked())))
+        seen.extend(iterate(backend.stream(hello_request())))
 
     assert seen == [Started("m", "tiny", "mock-1"), TextDelta("one "), TextDelta("two "), TextDelta("t")]
 

@@ -6,7 +6,7 @@ import json
 import tomllib
 
 import pytest
-from support.mock_backend import Clock, answer, asked
+from support.mock_backend import RecordedSleep, answer, hello_request
 
 from arawn.backends.mock import ERROR_KINDS
 from arawn.backends.mock_tables import from_table
@@ -20,7 +20,7 @@ def table(text):
 
 
 def test_a_table_scripts_all_there_is():
-    clock = Clock()
+    clock = RecordedSleep()
     backend = from_table(
         "m",
         table("""
@@ -44,7 +44,7 @@ def test_a_table_scripts_all_there_is():
         sleep=clock.sleep,
     )
 
-    called = answer(backend, asked("Weather?"))
+    called = answer(backend, hello_request("Weather?"))
     greeted = answer(backend)
     with pytest.raises(StreamInterruptedError) as caught:
         answer(backend)
@@ -57,7 +57,9 @@ def test_a_table_scripts_all_there_is():
 
 
 def test_a_table_in_echo_mode_echoes():
-    assert answer(from_table("m", table('[backends.m]\nmode = "echo"')), asked("back to me")).text == "back to me"
+    assert (
+        answer(from_table("m", table('[backends.m]\nmode = "echo"')), hello_request("back to me")).text == "back to me"
+    )
 
 
 @pytest.mark.parametrize("kind", ERROR_KINDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.answering_server import Answering
+from support.chat_server import ChatServer
 from support.processes import Home
 
 
@@ -14,6 +14,6 @@ def home(tmp_path):
 
 @pytest.fixture
 def server(home):
-    with Answering() as server:
+    with ChatServer() as server:
         home.serve(server.url)
         yield server

@@ -10,8 +10,9 @@ import threading
 import time
 
 import pytest
-from support.answering_server import echoed, together
+from support.chat_server import echo, wait_for_all
 from support.processes import ARAWN
+from support.waiting import wait_until
 
 
 def each(home, lines, *words, **options):
@@ -81,9 +82,9 @@ def test_the_words_and_files_stand_before_each_line_as_they_do_for_ask_alone(hom
 
 @pytest.mark.parametrize(("words", "jobs"), [([], 4), (["--jobs", "7"], 7)])
 def test_so_many_are_asked_at_a_time_as_jobs_says(home, server, words, jobs):
-    server.reply = together(jobs)
+    server.reply = wait_for_all(jobs)
     assert each(home, range(40), *words).code == 0
-    assert server.busiest == jobs
+    assert server.max_concurrent == jobs
 
 
 @pytest.mark.parametrize("text", ["a", "a\n", "a\n\n\n", ""])
@@ -94,7 +95,7 @@ def test_each_answer_ends_with_exactly_one_line_end(home, server, text):
 
 def test_lines_end_at_a_line_feed_and_blank_ones_are_passed_over(home, server):
     run = each(home, "\ufeffa\u2028b\r\n\n  \nc\x0bd".encode())
-    assert sorted(server.asked) == ["a\u2028b", "c\x0bd"]
+    assert sorted(server.prompts) == ["a\u2028b", "c\x0bd"]
     assert run.out == "re: a\u2028b\nre: c\x0bd\n"
 
 
@@ -141,7 +142,7 @@ def test_an_answer_that_was_cut_is_told_with_its_line_and_fails_under_strict(hom
 def test_a_budget_that_is_reached_stops_it(home, server):
     home.serve(server.url, '[models."m-1"]\ninput_price = 100.0\noutput_price = 100.0\n[budget]\nlimit = 0.004\n')
     run = each(home, range(50), "--jobs", "1", "--max-tokens", "5")
-    asked = len(server.asked)
+    asked = len(server.prompts)
     assert run.code == 9
     assert 0 < asked < 50
     assert run.out.split("re: ")[1:] == [f"{n}\n" for n in range(asked)]
@@ -155,11 +156,9 @@ def test_answers_that_are_early_wait_in_a_room_that_has_an_end(home, server):
     with home.start("ask", "--each", "--jobs", "2", stdin=subprocess.PIPE) as process:
         process.stdin.write("".join(f"{n}\n" for n in range(500)).encode())
         process.stdin.close()
-        deadline = time.monotonic() + 20
-        while len(server.asked) < 2 * 32:
-            assert time.monotonic() < deadline
+        wait_until(lambda: len(server.prompts) >= 2 * 32)
         time.sleep(0.3)
-        assert len(server.asked) == 2 * 32
+        assert len(server.prompts) == 2 * 32
         held.set()
         assert process.stdout.read().split() == [str(n).encode() for n in range(500)]
 
@@ -172,7 +171,7 @@ def test_nothing_of_it_is_in_the_sessions(home, server):
 @pytest.mark.parametrize("given", [b"", b"\n \n"])
 def test_no_lines_are_no_questions(home, server, given):
     run = each(home, given, "Translate:")
-    assert (run.code, run.out, server.asked) == (2, "", [])
+    assert (run.code, run.out, server.prompts) == (2, "", [])
     assert run.err.startswith("Error: nothing to ask: standard input is empty\n")
 
 
@@ -183,14 +182,14 @@ def test_no_lines_are_no_questions(home, server, given):
 )
 def test_what_makes_no_sense_together_is_told(home, server, words):
     run = each(home, ["a"], *words)
-    assert (run.code, server.asked) == (2, [])
+    assert (run.code, server.prompts) == (2, [])
     assert run.err.startswith(f"Error: --each does not go together with {words[0]}")
     assert not (home.work / "out").exists()
 
 
 def test_jobs_without_each_is_told(home, server):
     run = home.run("ask", "--jobs", "3", "hi")
-    assert (run.code, server.asked) == (2, [])
+    assert (run.code, server.prompts) == (2, [])
     assert "--each" in run.err
 
 
@@ -201,7 +200,7 @@ def test_r51_a_signal_prints_what_is_there_and_ends_it_by_itself(home, server):
         process.stdin.write(b"a\nslow\nb\nc\n")
         process.stdin.flush()
         assert process.stdout.readline() == b"a\n"
-        while len(server.asked) < 4:
+        while len(server.prompts) < 4:
             assert process.poll() is None
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
@@ -214,5 +213,5 @@ def test_a_reader_that_leaves_ends_it_silently_by_sigpipe(home, server):
     words = shlex.join([*ARAWN, "ask", "--each"])
     script = f"seq 2000 | {words} 2> told | head -n 1; echo ${{PIPESTATUS[1]}}; cat told"
     done = subprocess.run(["bash", "-c", script], capture_output=True, cwd=home.work, env=home.environ, timeout=60)
-    assert done.stdout.decode().splitlines() == [echoed("1"), "141"]
-    assert len(server.asked) < 2000
+    assert done.stdout.decode().splitlines() == [echo("1"), "141"]
+    assert len(server.prompts) < 2000

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.http_backend import STREAM, streamed
 from support.loopback import Loopback
-from support.python_api import eventually
+from support.waiting import eventually
 
 from arawn import Client, LLMConfig, batch, get_llm_client
 from arawn.backends.mock import MessageMatcher, MockBackend, MockResponse
@@ -28,12 +28,12 @@ class Paced:
 
     def __init__(self):
         self.began, self.ended, self.cancelled = [], [], []
-        self.busiest = 0
+        self.max_concurrent = 0
 
     async def stream(self, question):
         name, seconds = question
         self.began.append(name)
-        self.busiest = max(self.busiest, len(self.began) - len(self.ended) - len(self.cancelled))
+        self.max_concurrent = max(self.max_concurrent, len(self.began) - len(self.ended) - len(self.cancelled))
         try:
             await asyncio.sleep(seconds)
             if name.startswith("poor"):
@@ -117,8 +117,8 @@ def test_a_prompt_may_have_a_system_prompt():
 
 def test_no_more_than_so_many_are_asked_at_the_same_time():
     asked = Paced()
-    gathered(asked, [(f"q{n}", 0.002) for n in range(40)], jobs=5)
-    assert asked.busiest == 5
+    gathered(asked, [(f"q{n}", 0.05) for n in range(40)], jobs=5)
+    assert asked.max_concurrent == 5
 
 
 def test_one_at_a_time_keeps_the_order():

@@ -10,7 +10,6 @@ import threading
 import time
 
 import pytest
-from support.answering_server import echoed, together
 from support.batch_runs import (
     ANSWERS,
     COST,
@@ -24,6 +23,7 @@ from support.batch_runs import (
     texts,
     write,
 )
+from support.chat_server import echo, wait_for_all
 
 # ---- what is written ----
 
@@ -31,7 +31,7 @@ from support.batch_runs import (
 def test_there_is_a_record_for_each_line_in_the_order_of_the_lines_though_answers_come_in_any(home, server):
     def dawdle(prompt):
         time.sleep(random.Random(prompt).random() / 50)
-        return echoed(prompt)
+        return echo(prompt)
 
     server.reply = dawdle
     write(home, numbered(150))
@@ -43,10 +43,10 @@ def test_there_is_a_record_for_each_line_in_the_order_of_the_lines_though_answer
 
 @pytest.mark.parametrize(("words", "jobs"), [([], 8), (["--jobs", "20"], 20), (["--jobs", "1"], 1)])
 def test_so_many_are_asked_at_a_time_as_jobs_says(home, server, words, jobs):
-    server.reply = together(jobs)
+    server.reply = wait_for_all(jobs)
     write(home, numbered(60))
     assert batch(home, *words).code == 0
-    assert server.busiest == jobs
+    assert server.max_concurrent == jobs
 
 
 def test_a_record_has_all_that_ask_prints(home, server):
@@ -125,20 +125,20 @@ def test_a_second_run_asks_nothing_and_leaves_the_file_as_it_is(home, server):
     batch(home)
     before, inode = content(home), os.stat(home.work / ANSWERS).st_ino
     run = batch(home)
-    assert (run.code, len(server.asked)) == (0, 20)
+    assert (run.code, len(server.prompts)) == (0, 20)
     assert (content(home), os.stat(home.work / ANSWERS).st_ino) == (before, inode)
     assert run.err.startswith("20 done (20 of them before), 0 failed, $0.00, ")
 
 
 def test_lines_that_failed_changed_or_are_new_are_asked_and_no_others(home, server):
-    server.reply = lambda prompt: 500 if prompt == "q1" else echoed(prompt)
+    server.reply = lambda prompt: 500 if prompt == "q1" else echo(prompt)
     write(home, numbered(4))
     assert batch(home).code == 7
-    server.reply = echoed
+    server.reply = echo
     server.bodies.clear()
     write(home, ["q0", "q1", "changed", "q3", "new"])
     assert batch(home).code == 0
-    assert sorted(server.asked) == ["changed", "new", "q1"]
+    assert sorted(server.prompts) == ["changed", "new", "q1"]
     assert texts(home) == answers_to(["q0", "q1", "changed", "q3", "new"])
 
 
@@ -148,7 +148,7 @@ def test_records_of_lines_that_are_gone_go_too(home, server):
     write(home, [b"", "q1", "q2"])
     assert batch(home).code == 0
     assert [(record["line"], record["text"]) for record in records(home)] == [(2, "re: q1"), (3, "re: q2")]
-    assert len(server.asked) == 9
+    assert len(server.prompts) == 9
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_other_settings_ask_anew_and_the_same_ones_do_not(home, server, words):
     batch(home)
     for _ in range(2):
         assert batch(home, *words).code == 0
-    assert len(server.asked) == 2
+    assert len(server.prompts) == 2
 
 
 def test_a_system_prompt_of_the_configuration_is_one_of_the_settings(home, server):
@@ -169,7 +169,7 @@ def test_a_system_prompt_of_the_configuration_is_one_of_the_settings(home, serve
     batch(home)
     home.configure((home.path / "config.toml").read_text().replace("[llm]\n", '[llm]\nsystem = "Be brief."\n'))
     assert batch(home).code == 0
-    assert len(server.asked) == 2
+    assert len(server.prompts) == 2
 
 
 def test_a_file_put_in_its_place_meanwhile_is_not_what_counts(home, server):
@@ -179,7 +179,7 @@ def test_a_file_put_in_its_place_meanwhile_is_not_what_counts(home, server):
         other = home.work / "other"
         other.write_text("something else\n")
         other.replace(home.work / ANSWERS)
-        return echoed(prompt)
+        return echo(prompt)
 
     server.reply = replaced
     assert batch(home, "--jobs", "1").code == 0
@@ -203,7 +203,7 @@ def test_a_file_that_holds_anything_else_is_refused_untouched(home, server, othe
     write(home, ["a"])
     (home.work / ANSWERS).write_bytes(other)
     run = batch(home)
-    assert (run.code, server.asked) == (2, [])
+    assert (run.code, server.prompts) == (2, [])
     assert run.err.startswith(f"Error: {ANSWERS} is no file of a batch: see its line 1\n")
     assert content(home) == other
 
@@ -229,7 +229,7 @@ def test_the_file_of_the_questions_is_no_place_for_the_answers(home, server):
 def test_wrong_usage_is_told_before_anything_is_asked(home, server, words, told):
     write(home, ["a"])
     run = home.run("batch", *words)
-    assert (run.code, server.asked) == (2, [])
+    assert (run.code, server.prompts) == (2, [])
     assert told in run.err
 
 
@@ -258,7 +258,7 @@ def test_two_runs_do_not_write_the_same_file(home, server):
     def wait(prompt):
         begun.set()
         held.wait(20)
-        return echoed(prompt)
+        return echo(prompt)
 
     server.reply = wait
     write(home, numbered(3))
@@ -270,4 +270,4 @@ def test_two_runs_do_not_write_the_same_file(home, server):
     assert (second.code, first.returncode) == (2, 0)
     assert second.err.startswith(f"Error: another batch is writing {ANSWERS}\n")
     assert texts(home) == answers_to(numbered(3))
-    assert len(server.asked) == 3
+    assert len(server.prompts) == 3

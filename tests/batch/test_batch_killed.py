@@ -10,9 +10,10 @@ import sys
 import time
 
 import pytest
-from support.answering_server import echoed
 from support.batch_runs import ANSWERS, QUESTIONS, batch, content, numbered, records, texts, write
+from support.chat_server import echo
 from support.processes import ARAWN
+from support.waiting import wait_until
 
 KILLS = 20
 LINES = 1400
@@ -28,7 +29,7 @@ def test_r47_killed_twenty_times_it_loses_no_answer_and_asks_for_none_twice(home
 
     def dawdle(prompt):
         time.sleep(0.01)
-        return echoed(prompt)
+        return echo(prompt)
 
     server.reply = dawdle
     write(home, numbered(LINES))
@@ -36,29 +37,22 @@ def test_r47_killed_twenty_times_it_loses_no_answer_and_asks_for_none_twice(home
     for _ in range(KILLS):
         server.bodies.clear()
         with home.start("batch", QUESTIONS, "-o", ANSWERS, "-q") as process:
-            wait_for(lambda: server.bodies)
-            time.sleep(chance.random() / 10)
+            wanted = chance.randint(1, 80)
+            wait_until(lambda wanted=wanted: len(server.bodies) >= wanted)
             process.kill()
         assert process.returncode == -9
-        assert kept & set(server.asked) == set()
+        assert kept & set(server.prompts) == set()
         found = complete(home)
         assert len(set(found)) == len(found), "an answer stands there twice"
         assert kept <= set(found)
         kept = set(found)
     assert 100 < len(kept) < LINES, "the kills came too early or too late to prove anything"
-    time.sleep(0.2)  # what the last one asked has arrived
+    server.settle()  # what the last one asked has arrived
     server.bodies.clear()
     assert batch(home).code == 0
-    assert sorted(server.asked) == sorted(set(numbered(LINES)) - kept)
+    assert sorted(server.prompts) == sorted(set(numbered(LINES)) - kept)
     assert texts(home) == [f"re: {prompt}" for prompt in numbered(LINES)]
     assert [record["line"] for record in records(home)] == list(range(1, LINES + 1))
-
-
-def wait_for(holds):
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 # ---- what is left of a file ----
@@ -83,21 +77,21 @@ def left(home, data):
 @pytest.mark.parametrize("cut", [1, 5, 20, 100, 400])
 def test_a_half_written_record_is_removed_and_asked_for_again(home, server, answered, cut):
     left(home, answered[:-cut])
-    assert server.asked == ([] if cut == 1 else ["q2"])
+    assert server.prompts == ([] if cut == 1 else ["q2"])
     assert texts(home) == ["re: q0", "re: q1", "re: q2"]
 
 
 @pytest.mark.parametrize("size", [1, 3, 9, 30])
 def test_a_file_that_holds_only_the_beginning_of_a_record_is_begun_anew(home, server, answered, size):
     left(home, answered[:size])
-    assert sorted(server.asked) == numbered(3)
+    assert sorted(server.prompts) == numbered(3)
     assert texts(home) == ["re: q0", "re: q1", "re: q2"]
 
 
 def test_blocks_that_a_power_failure_left_empty_are_asked_for_again(home, server, answered):
     first, second, third = answered.splitlines(keepends=True)
     left(home, first + b"\0" * 300 + second[300:] + third + b"\0" * 50)
-    assert server.asked == ["q1"]
+    assert server.prompts == ["q1"]
     assert texts(home) == ["re: q0", "re: q1", "re: q2"]
     assert b"\0" not in content(home)
 
@@ -107,17 +101,17 @@ def test_of_several_records_for_a_line_the_last_counts_and_stays(home, server, a
     record = json.loads(first)
     failed = {**record, "error": {"kind": "server"}, "exit_code": 7, "text": ""}
     left(home, b"".join(json.dumps(each).encode() + b"\n" for each in (failed, record)))
-    assert sorted(server.asked) == ["q1", "q2"]
+    assert sorted(server.prompts) == ["q1", "q2"]
     left(home, b"".join(json.dumps(each).encode() + b"\n" for each in (record, failed)))
     assert texts(home) == ["re: q0", "re: q1", "re: q2"]
-    assert sorted(server.asked) == ["q0", "q1", "q1", "q2", "q2"]
+    assert sorted(server.prompts) == ["q0", "q1", "q1", "q2", "q2"]
 
 
 def test_records_in_any_order_and_of_any_line_are_put_in_order(home, server, answered):
     first, second, third = answered.splitlines(keepends=True)
     far = json.dumps({**json.loads(first), "line": 10**18}).encode() + b"\n"
     left(home, third + far + second + first)
-    assert server.asked == []
+    assert server.prompts == []
     assert content(home) == answered
 
 
@@ -147,10 +141,10 @@ def test_r48_a_full_disk_stops_it_keeps_what_is_there_and_the_next_run_goes_on(h
     kept = texts(home)
     assert content(home).endswith(b"\n")
     assert full - 10_000 < len(content(home)) <= full
-    assert len(server.asked) <= len(kept) + 2 * 8 + 1, "it went on asking"
+    assert len(server.prompts) <= len(kept) + 2 * 8 + 1, "it went on asking"
     server.bodies.clear()
     assert batch(home).code == 0
-    assert len(server.asked) == 80 - len(kept)
+    assert len(server.prompts) == 80 - len(kept)
     assert [text.split()[1] for text in texts(home)] == numbered(80)
 
 

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from support.answering_server import Answering
 from support.batch_runs import QUESTIONS, batch, content, records, texts, write
+from support.chat_server import ChatServer
 from support.processes import Home
 
 from arawn.batch.questions import KEYS
@@ -25,7 +25,7 @@ def home(tmp_path):
 
 def sent(home, *lines, words=(), reply=None):
     """The requests that some lines become, in the order of the lines, without what every one has."""
-    with Answering(reply) if reply else Answering() as server:
+    with ChatServer(reply) if reply else ChatServer() as server:
         home.serve(server.url)
         write(home, lines)
         run = batch(home, "--jobs", "1", *words)
@@ -120,7 +120,7 @@ def test_the_form_of_openais_batches_is_sent_with_all_it_holds(home):
 
 
 def test_each_line_may_name_whom_it_asks(home):
-    with Answering() as server:
+    with ChatServer() as server:
         home.serve(server.url, '[backends.m]\nadapter = "mock"\nmode = "echo"\n[aliases]\nother = "m/large"\n')
         write(
             home,
@@ -132,7 +132,7 @@ def test_each_line_may_name_whom_it_asks(home):
 
 
 def test_a_line_that_says_whom_it_asks_is_asked_there_whatever_the_command_line_says(home):
-    with Answering() as server:
+    with ChatServer() as server:
         home.serve(server.url, '[backends.m]\nadapter = "mock"\nmode = "echo"\n[aliases]\nother = "m/large"\n')
         lines = [
             "a",
@@ -154,7 +154,7 @@ def test_an_id_comes_back_whatever_it_is(home):
 
 
 def test_a_column_of_the_users_is_not_sent_and_is_told_once(home):
-    with Answering() as server:
+    with ChatServer() as server:
         home.serve(server.url)
         write(home, [{"prompt": f"q{n}", "expected": "4", "max_token": 1} for n in range(3)])
         run = batch(home)
@@ -172,7 +172,7 @@ def test_an_answer_must_fit_the_schema_of_its_line(home, key):
     line = {"prompt": '{"rain": true}', "schema": SCHEMA} if key == "schema" else None
     line = line or {"body": {"messages": [{"role": "user", "content": '{"rain": true}'}], key: wanted}}
     wrong = json.loads(json.dumps(line).replace("true", "12"))
-    with Answering(lambda prompt: prompt) as server:
+    with ChatServer(lambda prompt: prompt) as server:
         home.serve(server.url)
         write(home, [line, wrong])
         run = batch(home)
@@ -215,12 +215,12 @@ BAD = [
 
 
 def test_a_line_that_is_no_question_has_its_error_in_its_record_and_the_rest_is_asked(home):
-    with Answering() as server:
+    with ChatServer() as server:
         home.serve(server.url)
         write(home, ["first", *(line for line, _ in BAD), "last"])
         run = batch(home)
     assert run.code == 2
-    assert sorted(server.asked) == ["first", "last"]
+    assert sorted(server.prompts) == ["first", "last"]
     first, *bad, last = records(home)
     assert (first["text"], last["text"]) == ("re: first", "re: last")
     for record, (line, message) in zip(bad, BAD, strict=True):
@@ -229,7 +229,7 @@ def test_a_line_that_is_no_question_has_its_error_in_its_record_and_the_rest_is_
 
 
 def test_the_exit_code_and_the_message_are_of_the_first_line_that_failed(home):
-    with Answering(lambda prompt: 429 if prompt == "busy" else prompt) as server:
+    with ChatServer(lambda prompt: 429 if prompt == "busy" else prompt) as server:
         home.serve(server.url)
         write(home, ["fine", "busy", b"{", "fine"])
         run = batch(home)
@@ -256,7 +256,7 @@ def test_lines_end_at_a_line_feed_and_nowhere_else(home):
 
 
 def test_a_byte_order_mark_and_a_last_line_without_an_end_do_no_harm(home):
-    with Answering() as server:
+    with ChatServer() as server:
         home.serve(server.url)
         (home.work / QUESTIONS).write_bytes(b'\xef\xbb\xbf"a"\r\n"b"')
         assert batch(home).code == 0
@@ -272,7 +272,7 @@ def test_half_a_surrogate_pair_is_kept_as_json_has_it(home):
 
 def test_a_huge_line_is_asked_and_one_beyond_all_reason_is_refused_without_being_read(home):
     huge = "x" * (8 << 20)
-    with Answering(lambda prompt: str(len(prompt))) as server:
+    with ChatServer(lambda prompt: str(len(prompt))) as server:
         home.serve(server.url)
         write(home, [huge, b'"' + b"y" * (40 << 20) + b'"', "after"])
         run = batch(home)

@@ -9,9 +9,9 @@ import tomllib
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.chat_terminal import PROMPT, Person
+from support.chat_terminal import PROMPT, ChatTerminal
 from support.http_backend import STREAM, streamed
-from support.ledger_rows import DEAD, DOLLAR, book, call
+from support.ledger_rows import DEAD, DOLLAR, call, write_calls
 from support.loopback import Loopback
 from support.processes import ARAWN, Home
 
@@ -46,7 +46,7 @@ def shown(home, *words):
 
 def test_each_budget_is_shown_with_what_is_spent_and_left(home):
     home.configure("[budget]\nlimit = 20\n[budget.backends.groq]\nlimit = 0.5\nperiod = 'day'\n")
-    book(home.path, call(NOW, usd=3.2, backend="openai"), call(NOW, usd=0.4))
+    write_calls(home.path, call(NOW, usd=3.2, backend="openai"), call(NOW, usd=0.4))
     head, everything, groq = (line.split() for line in run(home).out.splitlines())
     assert head == ["budget", "limit", "spent", "used", "reserved", "left", "window", "ends", "(UTC)"]
     assert everything[:6] == ["all", "$20.00", "$3.60", "18%", "-", "$16.40"]
@@ -56,7 +56,7 @@ def test_each_budget_is_shown_with_what_is_spent_and_left(home):
 
 def test_json_has_promised_keys_and_exact_amounts(home):
     home.configure("[budget]\nlimit = 0.3\nperiod = 'total'\n[budget.backends.groq]\nlimit = 5\n")
-    book(home.path, *(call(NOW - 400 * 86_400, usd=0.1) for _ in range(2)))
+    write_calls(home.path, *(call(NOW - 400 * 86_400, usd=0.1) for _ in range(2)))
     everything, groq = shown(home)
     assert everything == {
         "backend": None,
@@ -81,7 +81,7 @@ def test_json_has_promised_keys_and_exact_amounts(home):
 def test_what_calls_under_way_may_cost_is_reserved_until_their_process_dies(home):
     home.configure("[budget]\nlimit = 20\n")
     pending = {"outcome": "pending", "counted": "estimated", "reserved": 2 * DOLLAR, "floor": DOLLAR}
-    book(
+    write_calls(
         home.path,
         call(NOW, usd=None, **pending, process=os.getpid(), expires=time.monotonic() + 60),
         call(NOW, usd=None, **pending, process=DEAD, expires=time.monotonic() + 60),
@@ -178,10 +178,10 @@ def test_a_variable_that_counts_more_than_the_file_is_told(home):
 @pytest.mark.parametrize("columns", [30, 40, 80])
 def test_a_terminal_gets_a_bar_of_what_is_spent(home, columns):
     home.configure("[budget]\nlimit = 20\n[budget.backends.groq]\nlimit = 4\n")
-    book(home.path, call(NOW, usd=5))
+    write_calls(home.path, call(NOW, usd=5))
     env = {"NO_COLOR": "1"}
-    with Person(home, command=[*ARAWN, "budget"], size=(30, columns), env=env) as person:
-        assert person.leaves() == 0
+    with ChatTerminal(home, command=[*ARAWN, "budget"], size=(30, columns), env=env) as person:
+        assert person.wait_for_exit() == 0
         everything, groq = person.lines[-2:]
         assert max(map(width, person.received.decode().splitlines())) <= columns
     assert everything.split() == ["all", everything.split()[1], "25%"]
@@ -199,31 +199,31 @@ PRICES = "[models.m-1]\ninput_price = 1000\noutput_price = 2000\ncontext_window 
 def test_chat_shows_how_much_of_the_budget_is_spent_after_each_answer(home):
     with Loopback(streamed(*STREAM)) as server:
         home.serve(server.url, f"max_tokens = 5\n{PRICES}[budget]\nlimit = 0.2\n[budget.backends.other]\nlimit = 0\n")
-        with Person(home, size=(40, 100)) as person:
-            person.sees("budget 0%")
-            person.says("how?")
-            person.sees("7 in · 2 out · $0.0110 · 49k left · budget 5%")
-            book(home.path, call(NOW, usd=0.13, backend="elsewhere"))
-            person.says("again")
-            person.sees("here/m-1 · budget 76%! · 14 in")
-            person.says("/usage")
-            person.sees("budget        $0.1520 of $0.2000 this month (76%), $0.0480 left")
+        with ChatTerminal(home, size=(40, 100)) as person:
+            person.wait_for("budget 0%")
+            person.send_line("how?")
+            person.wait_for("7 in · 2 out · $0.0110 · 49k left · budget 5%")
+            write_calls(home.path, call(NOW, usd=0.13, backend="elsewhere"))
+            person.send_line("again")
+            person.wait_for("here/m-1 · budget 76%! · 14 in")
+            person.send_line("/usage")
+            person.wait_for("budget        $0.1520 of $0.2000 this month (76%), $0.0480 left")
 
 
 def test_a_narrow_window_shows_the_budget_that_is_nearly_spent(home):
     home.configure(
         f'[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmodel = "m-1"\n{PRICES}[budget]\nlimit = 10\n'
     )
-    book(home.path, call(NOW, usd=9.99))
-    with Person(home, size=(20, 40)) as person:
-        person.sees(PROMPT)
-        person.sees("m/m-1 · budget 99%!")
+    write_calls(home.path, call(NOW, usd=9.99))
+    with ChatTerminal(home, size=(20, 40)) as person:
+        person.wait_for(PROMPT)
+        person.wait_for("m/m-1 · budget 99%!")
 
 
 def test_chat_says_nothing_of_a_budget_where_there_is_none(home):
     home.configure('[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmodel = "m-1"\n')
-    with Person(home) as person:
-        person.sees(" m/m-1")
+    with ChatTerminal(home) as person:
+        person.wait_for(" m/m-1")
         assert "budget" not in person.shown
 
 

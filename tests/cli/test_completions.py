@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.shells import SESSIONS, Desk, require
+from arawn.cli.parser import COMMANDS
+from support.shells import SESSIONS, ShellHome, require
 
 from arawn.cli.commands.completions import SHELLS, script
-from arawn.cli.parser import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 FILES = {"bash": "arawn.bash", "zsh": "_arawn", "fish": "arawn.fish", "powershell": "arawn.ps1"}
@@ -91,8 +91,8 @@ TYPED = {
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = Desk(tmp_path)
+def desk(tmp_path: Path) -> ShellHome:
+    desk = ShellHome(tmp_path)
     desk.configure(CONFIGURATION)
     (desk.work / "notes of mine.txt").write_text("")
     (desk.work / "other.toml").write_text("[backends.other]\nadapter = 'ollama'\n")
@@ -133,7 +133,7 @@ def test_what_a_tab_puts_on_the_line_reaches_arawn(session):
 
 
 @pytest.mark.e2e
-def test_bash_told_not_to_cut_words_completes_them_too(desk: Desk):
+def test_bash_told_not_to_cut_words_completes_them_too(desk: ShellHome):
     typed = {line: words for line, words in TYPED.items() if "--file=" not in line}  # that needs the cut
     with SESSIONS["bash"](desk, f"COMP_WORDBREAKS=' <>'; source {ROOT / 'completions/arawn.bash'}") as session:
         received = {line: session.run(line) for line in typed}
@@ -167,7 +167,7 @@ def test_a_name_made_to_run_a_command_is_neither_run_nor_offered(session):
         ("fish", ".config/fish/completions/arawn.fish", "true"),
     ],
 )
-def test_an_installed_script_is_found_by_new_shells(desk: Desk, shell, file, load):
+def test_an_installed_script_is_found_by_new_shells(desk: ShellHome, shell, file, load):
     require(shell)
     done = desk.run("completions", shell, "--install")
     installed = Path(desk.environ["HOME"], file)
@@ -181,7 +181,7 @@ def test_an_installed_script_is_found_by_new_shells(desk: Desk, shell, file, loa
         assert session.run("arawn compl\tz\t") == ["completions", "zsh"]
 
 
-def test_installing_goes_where_the_environment_says(desk: Desk, tmp_path: Path):
+def test_installing_goes_where_the_environment_says(desk: ShellHome, tmp_path: Path):
     places = {"XDG_DATA_HOME": str(tmp_path / "data"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
 
     assert desk.run("completions", "bash", "--install", env=places).code == 0
@@ -190,14 +190,14 @@ def test_installing_goes_where_the_environment_says(desk: Desk, tmp_path: Path):
     assert (tmp_path / "config/fish/completions/arawn.fish").exists()
 
 
-def test_installing_for_powershell_says_what_to_do_instead(desk: Desk):
+def test_installing_for_powershell_says_what_to_do_instead(desk: ShellHome):
     done = desk.run("completions", "powershell", "--install")
 
     assert done.code == 2
     assert "$PROFILE" in done.err
 
 
-def test_installing_where_a_file_is_in_the_way_is_one_line_and_exit_2(desk: Desk):
+def test_installing_where_a_file_is_in_the_way_is_one_line_and_exit_2(desk: ShellHome):
     Path(desk.environ["HOME"], ".zfunc").write_text("")
     done = desk.run("completions", "zsh", "--install")
 
@@ -207,7 +207,7 @@ def test_installing_where_a_file_is_in_the_way_is_one_line_and_exit_2(desk: Desk
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_script_is_printed_as_it_is(desk: Desk, shell):
+def test_the_script_is_printed_as_it_is(desk: ShellHome, shell):
     done = desk.run("completions", shell)
 
     assert (done.code, done.err) == (0, "")

@@ -9,16 +9,16 @@ import os
 import time
 
 import pytest
-from support.chat_terminal import Person
+from support.chat_terminal import ChatTerminal
 from support.http_backend import STREAM, streamed
-from support.ledger_rows import DEAD, book, call, moment, title
+from support.ledger_rows import DEAD, call, timestamp, write_calls, write_session
 from support.loopback import Loopback
 from support.processes import ARAWN, Home
 
 from arawn.cli.render.lines import width
 
 NOW = time.time()
-THIS_MONTH = moment(time.strftime("%Y-%m-01", time.gmtime(NOW)))
+THIS_MONTH = timestamp(time.strftime("%Y-%m-01", time.gmtime(NOW)))
 LAST_MONTH = THIS_MONTH - 5 * 86_400
 USED = {"input_tokens": 1_000, "output_tokens": 200}
 TITLES = "calls running failed hits in out cached reasoning cost latency first errors"
@@ -47,7 +47,7 @@ def cells(line):
 
 
 def test_calls_of_this_month_are_shown_by_backend_with_a_line_of_totals(home):
-    book(
+    write_calls(
         home.path,
         call(NOW, usd=0.25, **USED, latency_ms=840, first_token_ms=120, cache_read_tokens=40),
         call(NOW, usd=None, **USED, latency_ms=840, first_token_ms=120),
@@ -68,7 +68,7 @@ def test_calls_of_this_month_are_shown_by_backend_with_a_line_of_totals(home):
 
 
 def test_since_all_counts_everything(home):
-    book(home.path, call(NOW, usd=1), call(LAST_MONTH, usd=99))
+    write_calls(home.path, call(NOW, usd=1), call(LAST_MONTH, usd=99))
     assert loaded(home)["total"]["cost"] == 1
     assert loaded(home, "--since", "all")["total"]["cost"] == 100
     assert loaded(home, "--since", "100d")["total"]["cost"] == 100
@@ -79,21 +79,21 @@ def test_since_all_counts_everything(home):
     [("model", "groq/llama"), ("day", time.strftime("%Y-%m-%d", time.gmtime(NOW))), ("role", "llm"), ("session", "-")],
 )
 def test_calls_are_grouped_as_asked(home, by, first):
-    book(home.path, call(NOW, usd=1))
+    write_calls(home.path, call(NOW, usd=1))
     head, row, _ = run(home, "--by", by).out.splitlines()
     assert (cells(head)[0], cells(row)[0]) == (by, first)
 
 
 def test_a_session_is_shown_with_its_title(home):
-    book(home.path, call(NOW, session="7f3a0000", usd=1))
-    title(home.path, "7f3a0000", "Tea, and\x1b[2J more")
+    write_calls(home.path, call(NOW, session="7f3a0000", usd=1))
+    write_session(home.path, "7f3a0000", "Tea, and\x1b[2J more")
     row = run(home, "--by", "session").out.splitlines()[1]
     assert row.startswith("7f3a0000 ")
     assert row.endswith("Tea, and␛[2J more")
 
 
 def test_one_backend_or_model_can_be_counted_alone(home):
-    book(home.path, call(NOW, usd=1), call(NOW, usd=2, model="qwen"), call(NOW, usd=4, backend="openai"))
+    write_calls(home.path, call(NOW, usd=1), call(NOW, usd=2, model="qwen"), call(NOW, usd=4, backend="openai"))
     assert loaded(home, "-b", "groq")["total"]["cost"] == 3
     assert loaded(home, "-m", "groq/qwen")["total"]["cost"] == 2
 
@@ -112,9 +112,9 @@ def test_where_nothing_was_called_that_is_said_and_nothing_is_made(home):
 
 def test_a_call_whose_process_died_is_not_shown_as_running(home):
     dead = {"outcome": "pending", "counted": "estimated", "process": DEAD, "expires": 1e18}
-    book(home.path, call(NOW, usd=None, **dead), call(NOW, usd=None, **{**dead, "process": os.getpid()}, **USED))
+    write_calls(home.path, call(NOW, usd=None, **dead), call(NOW, usd=None, **{**dead, "process": os.getpid()}, **USED))
     alive = time.monotonic() + 60
-    book(home.path, call(NOW, usd=None, **{**dead, "process": os.getpid(), "expires": alive}))
+    write_calls(home.path, call(NOW, usd=None, **{**dead, "process": os.getpid(), "expires": alive}))
     total = loaded(home)["total"]
     assert (total["running"], total["stopped"]) == (1, 2)
     assert [each["outcome"] for each in loaded(home, "--recent")] == ["pending", "abandoned", "abandoned"]
@@ -138,7 +138,7 @@ def test_what_makes_no_sense_exits_2(home, words, complaint):
 
 
 def test_the_newest_calls_are_shown_a_line_each(home):
-    book(
+    write_calls(
         home.path,
         call(LAST_MONTH, usd=1),
         call(NOW, usd=0.5, **USED, latency_ms=2_000, first_token_ms=300, role="indexing", retries=2),
@@ -157,7 +157,9 @@ def test_the_newest_calls_are_shown_a_line_each(home):
 
 
 def test_recent_gives_programs_every_field(home):
-    book(home.path, call(NOW, usd=0.000000000001, **USED, session="7f3a0000", outcome="interrupted", error="timeout"))
+    write_calls(
+        home.path, call(NOW, usd=0.000000000001, **USED, session="7f3a0000", outcome="interrupted", error="timeout")
+    )
     [found] = loaded(home, "--recent")
     assert found["time"] == time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW))
     assert found["usage"]["total_tokens"] == 1_200
@@ -171,7 +173,7 @@ def test_recent_gives_programs_every_field(home):
 
 
 def test_json_has_promised_keys_and_exact_costs(home):
-    book(home.path, *(call(NOW, usd=0.1, **USED) for _ in range(3)), call(NOW, usd=None))
+    write_calls(home.path, *(call(NOW, usd=0.1, **USED) for _ in range(3)), call(NOW, usd=None))
     found = loaded(home, "--by", "model")
     assert list(found) == ["by", "since", "groups", "total"]
     [group] = found["groups"]
@@ -186,8 +188,8 @@ def test_json_has_promised_keys_and_exact_costs(home):
 
 
 def test_csv_is_rfc_4180_and_reads_back(home):
-    book(home.path, call(NOW, session="a", usd=1), call(NOW, session="b", usd=None, **USED))
-    title(home.path, "a", 'one, "two"\nthree')
+    write_calls(home.path, call(NOW, session="a", usd=1), call(NOW, session="b", usd=None, **USED))
+    write_session(home.path, "a", 'one, "two"\nthree')
     done = run(home, "--by", "session", "--csv")
     assert done.bytes.count(b"\r\n") == 3
     rows = list(csv.DictReader(io.StringIO(done.bytes.decode(), newline="")))
@@ -198,8 +200,8 @@ def test_csv_is_rfc_4180_and_reads_back(home):
 
 @pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)"])
 def test_csv_has_no_formulas_that_a_model_wrote(home, text):
-    book(home.path, call(NOW, session="a"))
-    title(home.path, "a", text)
+    write_calls(home.path, call(NOW, session="a"))
+    write_session(home.path, "a", text)
     [row] = csv.DictReader(io.StringIO(run(home, "--by", "session", "--csv").out))
     assert row["title"] == f"'{text}"
 
@@ -209,8 +211,8 @@ def test_csv_has_no_formulas_that_a_model_wrote(home, text):
 
 def seen(home, *words, columns=80, env=None):
     """What a person sees of ``arawn usage``: the lines, and all bytes that came."""
-    with Person(home, command=[*ARAWN, "usage", *words], size=(60, columns), env=env) as person:
-        assert person.leaves() == 0
+    with ChatTerminal(home, command=[*ARAWN, "usage", *words], size=(60, columns), env=env) as person:
+        assert person.wait_for_exit() == 0
         return person.lines, person.received
 
 
@@ -227,7 +229,7 @@ def busy(home):
     for backend, usd in (("anthropic", 30), ("groq", 15), ("ollama", None)):
         failed = call(NOW, backend=backend, usd=None, outcome="rejected", error="server")
         hit = call(NOW, backend=backend, outcome="cached")
-        book(home.path, failed, hit, call(NOW, backend=backend, model="m" * 30, usd=usd, **USED, **more))
+        write_calls(home.path, failed, hit, call(NOW, backend=backend, model="m" * 30, usd=usd, **USED, **more))
     return home
 
 
@@ -251,7 +253,7 @@ def test_nothing_is_wider_than_the_terminal(busy, by, columns):
 
 
 def test_without_any_price_the_chart_is_one_of_tokens(home):
-    book(home.path, call(NOW, usd=None, **USED), call(NOW, usd=None, backend="ollama", input_tokens=600))
+    write_calls(home.path, call(NOW, usd=None, **USED), call(NOW, usd=None, backend="ollama", input_tokens=600))
     lines, _ = seen(home)
     assert "tokens by backend" in lines
     found = bars(lines, "backend")
@@ -260,7 +262,7 @@ def test_without_any_price_the_chart_is_one_of_tokens(home):
 
 def test_days_are_charted_in_their_order(home):
     days = [NOW - back * 86_400 for back in (3, 2, 0)]
-    book(home.path, *(call(day, usd=usd) for day, usd in zip(days, (1, 5, 2), strict=True)))
+    write_calls(home.path, *(call(day, usd=usd) for day, usd in zip(days, (1, 5, 2), strict=True)))
     lines, _ = seen(home, "--by", "day", "--since", "7d")
     found = bars(lines, "day")
     assert list(found) == sorted(found)
@@ -276,7 +278,7 @@ def test_no_color_and_a_locale_without_blocks_are_respected(busy):
 
 
 def test_many_sessions_show_the_dearest_and_say_so(home):
-    book(home.path, *(call(NOW, session=f"{number:08x}", usd=number) for number in range(1, 41)))
+    write_calls(home.path, *(call(NOW, session=f"{number:08x}", usd=number) for number in range(1, 41)))
     lines, _ = seen(home, "--by", "session")
     assert "the dearest 31 of 40: --csv has all" in lines
     assert len(run(home, "--by", "session", "--csv").out.splitlines()) == 41

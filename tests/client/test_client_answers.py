@@ -7,7 +7,7 @@ import json
 
 import pytest
 from support.loopback import Loopback
-from support.python_api import QUESTION, body_of, client_of, configure, mocked, streamed
+from support.python_api import QUESTION, body_of, client_of, configure, configure_mock, streamed
 
 import arawn
 from arawn import ChatRequest, Client, LLMMessage, Message, Role, Tool, collect, get_llm_client
@@ -16,7 +16,7 @@ from arawn.errors import UsageError
 
 class TestAnswers:
     def test_a_prompt_is_answered(self, home):
-        mocked(home, 'text = "Good day"')
+        configure_mock(home, 'text = "Good day"')
 
         async def story():
             async with get_llm_client() as client:
@@ -73,7 +73,7 @@ class TestAnswers:
         assert "role" in caught.value.hints[0]
 
     def test_a_tool_is_called_and_its_result_goes_back(self, home):
-        mocked(home, 'tool_call = { name = "look", arguments = { place = "Oslo" } }', 'text = "Snow"')
+        configure_mock(home, 'tool_call = { name = "look", arguments = { place = "Oslo" } }', 'text = "Snow"')
 
         async def story():
             async with get_llm_client() as client:
@@ -87,7 +87,7 @@ class TestAnswers:
         assert asyncio.run(story()) == ("look", {"place": "Oslo"}, "Snow")
 
     def test_a_script_goes_on_from_call_to_call(self, home):
-        mocked(home, 'text = "one"', 'text = "two"', 'text = "three"')
+        configure_mock(home, 'text = "one"', 'text = "two"', 'text = "three"')
 
         async def story():
             async with get_llm_client() as client:

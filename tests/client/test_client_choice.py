@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import pytest
 from support.loopback import Loopback, answer
-from support.python_api import QUESTION, body_of, client_of, configure, mocked, streamed
+from support.python_api import QUESTION, body_of, client_of, configure, configure_mock, streamed
 
 import arawn
 from arawn import Client, LLMConfig, get_llm_client
@@ -17,7 +17,7 @@ from arawn.errors import ConfigError
 
 class TestChoosing:
     def test_the_configuration_says_who_answers(self, home):
-        mocked(home, 'text = "Good day"')
+        configure_mock(home, 'text = "Good day"')
         client = get_llm_client()
         assert (client.backend, client.model) == ("m", "tiny")
 
@@ -68,7 +68,7 @@ class TestChoosing:
             get_llm_client()
 
     def test_settings_may_be_handed_in(self, home):
-        mocked(home, 'text = "Good day"')
+        configure_mock(home, 'text = "Good day"')
         settings = load(environ={"ARAWN_HOME": str(home)}, cwd="/", project=False)
         configure(home)
         assert Client(settings=settings).backend == "m"
@@ -87,7 +87,7 @@ bare = "large"
 
     def asked(self, home, name, backend=None):
         """The backend and model a tier leads a client to."""
-        mocked(home, 'text = "Good day"', more=self.MORE)
+        configure_mock(home, 'text = "Good day"', more=self.MORE)
         choice = Client(backend)._tier(name)
         return choice.backend, choice.model
 

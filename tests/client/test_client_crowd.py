@@ -8,7 +8,8 @@ import re
 from contextlib import asynccontextmanager
 
 from support.loopback import CHUNKED, Loopback, Pause, chunked, head
-from support.python_api import BEGUN, client_of, eventually, pieces, streamed
+from support.python_api import BEGUN, client_of, pieces, streamed
+from support.waiting import eventually
 
 from arawn import LLMConfig, get_llm_client
 
@@ -84,5 +85,5 @@ class TestAtTheSameTime:
                     await asyncio.sleep(0.001)
                 return turns
 
-        with Loopback([Pause(0.2), *streamed("Hi")]) as server:
+        with Loopback([Pause(1.0), *streamed("Hi")]) as server:
             assert asyncio.run(story(server)) > 3

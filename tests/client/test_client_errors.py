@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 from support.loopback import CHUNKED, Loopback, answer, chunked, head
-from support.python_api import BEGUN, REFUSED, client_of, eventually, mocked, pieces
+from support.python_api import BEGUN, REFUSED, client_of, configure_mock, pieces
+from support.waiting import eventually
 
 from arawn import get_llm_client
 from arawn.errors import AuthenticationError, BackendTimeoutError, ModelNotAvailableError, StreamInterruptedError
@@ -40,7 +41,7 @@ class TestErrors:
         assert caught.value.partial.text == "Good da"
 
     def test_an_answer_that_broke_off_before_it_began_has_no_part(self, home):
-        mocked(home, 'error = "interrupted"')
+        configure_mock(home, 'error = "interrupted"')
 
         async def story():
             async with get_llm_client() as client:
@@ -52,7 +53,7 @@ class TestErrors:
 
     def test_silence_ends_the_call_after_the_programs_timeout_and_closes_the_connection(self):
         async def story(server):
-            async with client_of(server, timeout=0.2) as client:
+            async with client_of(server, timeout=2.0) as client:
                 with pytest.raises(BackendTimeoutError) as caught:
                     await client.generate("Hello")
                 await eventually(lambda: not server._open)

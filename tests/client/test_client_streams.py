@@ -7,7 +7,8 @@ from contextlib import aclosing
 
 import pytest
 from support.loopback import Loopback
-from support.python_api import BEGUN, QUESTION, client_of, eventually, streamed
+from support.python_api import BEGUN, QUESTION, client_of, streamed
+from support.waiting import eventually
 
 from arawn import Client
 from arawn.events import Finished, Started, TextDelta

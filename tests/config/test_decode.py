@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import tomllib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.optional_data import folder_of
 
 from arawn.config.decode import Problem, parse_or_problem, permitted, problems
 from arawn.config.sources import validate
 from arawn.errors import ConfigError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def corpus(*parts: str) -> Path:
-    folder = os.environ.get("ARAWN_CORPORA")
-    if not folder:
-        pytest.skip("ARAWN_CORPORA is not set")
-    return Path(folder, *parts)
+    return folder_of("ARAWN_CORPORA").joinpath(*parts)
 
 
 def one_line(text: str) -> bool:

@@ -6,10 +6,10 @@ import json
 import os
 import stat
 import tomllib
-from pathlib import Path
 
 import pytest
 from support.config_file import CONFIG, change
+from support.optional_data import folder_of
 
 from arawn.config.edit import set_value, unset_value
 from arawn.errors import ConfigError, UsageError
@@ -70,10 +70,7 @@ def test_r22_the_value_read_back_is_the_value_set(config, key, value):
 
 
 def test_r22_every_naughty_string_reads_back(tmp_path):
-    folder = os.environ.get("ARAWN_CORPORA")
-    if not folder:
-        pytest.skip("ARAWN_CORPORA is not set")
-    strings = json.loads(Path(folder, "blns.json").read_text(encoding="utf-8"))
+    strings = json.loads((folder_of("ARAWN_CORPORA") / "blns.json").read_text(encoding="utf-8"))
     file = tmp_path / "config.toml"
 
     for at in range(0, len(strings), 40):

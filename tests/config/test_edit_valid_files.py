@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import tomllib
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
+from support.optional_data import folder_of
 
 from arawn.config.edit import set_value, unset_value
 from arawn.errors import ConfigError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def corpus() -> list[Path]:
-    folder = os.environ.get("ARAWN_CORPORA")
-    if not folder:
-        return []
-    tests = Path(folder, "toml-test", "tests")
+    tests = folder_of("ARAWN_CORPORA") / "toml-test" / "tests"
     names = tests.joinpath("files-toml-1.0.0").read_text().split()
     return [tests / name for name in names if name.startswith("valid/") and name.endswith(".toml")]
 
@@ -39,10 +37,6 @@ def same(one: object, other: object) -> bool:
     return type(one) is type(other) and one == other
 
 
-needs_corpus = pytest.mark.skipif(not corpus(), reason="ARAWN_CORPORA is not set")
-
-
-@needs_corpus
 def test_r22_in_every_valid_file_a_new_key_is_all_that_is_new(tmp_path):
     file = tmp_path / "config.toml"
     for source in corpus():
@@ -65,7 +59,6 @@ def test_r22_in_every_valid_file_a_new_key_is_all_that_is_new(tmp_path):
             assert len(added) <= 1, (source, key, added)
 
 
-@needs_corpus
 def test_r22_in_every_valid_file_each_key_at_the_top_is_set_or_refused(tmp_path):
     file = tmp_path / "config.toml"
     for source in corpus():
@@ -82,7 +75,6 @@ def test_r22_in_every_valid_file_each_key_at_the_top_is_set_or_refused(tmp_path)
                 assert same(read(file.read_bytes()), expected), (source, name)
 
 
-@needs_corpus
 def test_r22_in_every_valid_file_each_key_at_the_top_can_be_unset(tmp_path):
     file = tmp_path / "config.toml"
     for source in corpus():

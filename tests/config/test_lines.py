@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.optional_data import folder_of
 
 from arawn.config.lines import find_place, join_key, shown, split_key
 
@@ -109,10 +108,7 @@ def test_a_quoted_text_is_one_short_line():
 
 
 def test_every_key_of_every_valid_toml_file_has_its_line():
-    corpora = os.environ.get("ARAWN_CORPORA")
-    if not corpora:
-        pytest.skip("ARAWN_CORPORA is not set")
-    tests = Path(corpora, "toml-test", "tests")
+    tests = folder_of("ARAWN_CORPORA") / "toml-test" / "tests"
     names = [name for name in (tests / "files-toml-1.0.0").read_text().split() if name.startswith("valid/")]
 
     for name in (name for name in names if name.endswith(".toml")):

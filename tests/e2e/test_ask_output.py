@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 from support.http_backend import DONE, USAGE, delta, event, streamed
 from support.loopback import Loopback, Stall, chunked, head
+from support.optional_data import folder_of
 
 MOCK = '[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmax_retries = 0\n'
 CODE = "Here:\n```python\nprint('hi')\n```\nand\n```\nmore\n```\n"
@@ -280,10 +279,7 @@ def test_quiet_hides_notices_but_no_warning_and_no_error(home):
 
 @pytest.mark.parametrize("words", [(), ("--no-stream",), ("--json",)])
 def test_r2_a_pipe_gets_every_naughty_string_byte_for_byte(home, words):
-    folder = os.environ.get("ARAWN_CORPORA")
-    if not folder:
-        pytest.skip("ARAWN_CORPORA names no folder")
-    strings = json.loads((Path(folder) / "blns.json").read_text(encoding="utf-8"))
+    strings = json.loads((folder_of("ARAWN_CORPORA") / "blns.json").read_text(encoding="utf-8"))
     assert len(strings) == 515
     text = "\n".join(strings) + "\x1b]52;c;aGk=\x07 \x9b2J \r\b \u202e \U000e0041 [/foo]\n"
     pieces = [text[at : at + 7] for at in range(0, len(text), 7)]

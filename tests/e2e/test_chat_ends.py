@@ -11,7 +11,7 @@ import termios
 import time
 
 import pytest
-from support.chat_terminal import CTRL_C, CTRL_D, CTRL_Z, PATIENCE, PROMPT, Person, kept
+from support.chat_terminal import CTRL_C, CTRL_D, CTRL_Z, PROMPT, WAIT_LIMIT, ChatTerminal, stored_texts
 from support.http_backend import DONE, HALF, USAGE, delta
 from support.loopback import CHUNKED, Loopback, Pause, Stall, chunked, head
 from support.processes import ARAWN
@@ -26,7 +26,7 @@ def server(home):
         yield server
 
 
-class Watched(Person):
+class Watched(ChatTerminal):
     """A person whose terminal stays open when the command has ended, and who knows how it was before."""
 
     def __init__(self, home, *words, **options):
@@ -54,83 +54,83 @@ sys.stdin.readline()
 @pytest.fixture
 def watched(home, server):
     with Watched(home) as person:
-        person.sees("held")
+        person.wait_for("held")
         person.before = person.modes()
-        person.says("")
-        person.sees("begins")
+        person.send_line("")
+        person.wait_for("begins")
         person.pid = int(person.shown.partition("pid ")[2].split()[0])
-        person.sees(PROMPT)
+        person.wait_for(PROMPT)
         assert person.modes() != person.before
         yield person
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
 def test_r51_a_signal_at_the_prompt_leaves_the_terminal_as_it_was(watched, signum):
-    watched.types("some text")
-    watched.sees("some text")
+    watched.type("some text")
+    watched.wait_for("some text")
     os.kill(watched.pid, signum)
-    watched.sees(f"ended with {-signum}")
+    watched.wait_for(f"ended with {-signum}")
     assert watched.modes() == watched.before
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
 def test_r51_a_signal_in_an_answer_keeps_what_came_and_the_terminal(watched, home, signum):
-    watched.says("tell me")
-    watched.sees("Half an answer")
+    watched.send_line("tell me")
+    watched.wait_for("Half an answer")
     os.kill(watched.pid, signum)
-    watched.sees(f"ended with {-signum}")
+    watched.wait_for(f"ended with {-signum}")
     assert 'saved "tell me"' in watched.shown
     assert watched.modes() == watched.before
-    assert kept(home) == ["tell me", "Half an answer\n\n"]
+    assert stored_texts(home) == ["tell me", "Half an answer\n\n"]
 
 
 def test_r51_sigint_from_elsewhere_does_what_ctrl_c_does(watched, home):
-    watched.says("tell me")
-    watched.sees("Half an answer")
+    watched.send_line("tell me")
+    watched.wait_for("Half an answer")
     os.kill(watched.pid, signal.SIGINT)
-    watched.sees("[stopped: what came is kept")
-    watched.sees("here/m-1", times=2)
-    watched.types("words")
-    watched.sees("words")
+    watched.wait_for("[stopped: what came is kept")
+    watched.wait_for("here/m-1", times=2)
+    watched.type("words")
+    watched.wait_for("words")
     os.kill(watched.pid, signal.SIGINT)
-    watched.misses("words")
-    watched.types(CTRL_D)
-    watched.sees("ended with 0")
+    watched.wait_until_gone("words")
+    watched.type(CTRL_D)
+    watched.wait_for("ended with 0")
     assert watched.modes() == watched.before
 
 
 @pytest.mark.parametrize("keys", [CTRL_D, CTRL_C * 2, "/quit\r"], ids=["Ctrl-D", "Ctrl-C twice", "/quit"])
 def test_r51_leaving_leaves_the_terminal_as_it_was(watched, keys):
     for key in keys:
-        watched.types(key)
-    watched.sees("ended with 0")
+        watched.type(key)
+    watched.wait_for("ended with 0")
     assert watched.modes() == watched.before
     assert watched.received.count(b"\x1b[?2004h") == watched.received.count(b"\x1b[?2004l")
 
 
 def test_a_broken_store_does_not_end_the_conversation(watched, home):
     (home.path / "arawn.db").write_bytes(b"this is no database" * 100)
-    watched.says("tell me")
-    watched.sees("Half an answer")
-    watched.types(CTRL_C)
-    watched.sees("not saved")
-    watched.types(CTRL_D)
-    watched.sees("could not be saved")
-    watched.sees("ended with 0")
+    watched.send_line("tell me")
+    watched.wait_for("Half an answer")
+    watched.type(CTRL_C)
+    watched.wait_for("not saved")
+    watched.type(CTRL_D)
+    watched.wait_for("could not be saved")
+    watched.wait_for("ended with 0")
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["SIGHUP", "SIGHUP ignored"])
 @pytest.mark.parametrize("answering", [False, True], ids=["at the prompt", "in an answer"])
 def test_r51_a_terminal_that_is_gone_ends_it_and_what_came_is_kept(home, server, answering, ignored):
     ignore = (lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) if ignored else None
-    with Person(home, preexec_fn=ignore) as person:
-        person.sees(PROMPT)
+    with ChatTerminal(home, preexec_fn=ignore) as person:
+        person.wait_for(PROMPT)
         if answering:
-            person.says("tell me")
-            person.sees("Half an answer")
-        code = person.hangs_up()
+            person.send_line("tell me")
+            person.wait_for("Half an answer")
+        code = person.hang_up()
     assert code == -signal.SIGHUP or (ignored and code == 0)
-    assert kept(home) == (["tell me", "Half an answer\n\n"] if answering else [])
+    assert stored_texts(home) == (["tell me", "Half an answer\n\n"] if answering else [])
 
 
 @pytest.mark.parametrize("answering", [False, True], ids=["at the prompt", "in an answer"])
@@ -138,31 +138,31 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back(home, answe
     slow = [*HALF, Pause(1), chunked(delta("the other half"), delta(finish_reason="stop"), USAGE, DONE)]
     with (
         Loopback(slow) as server,
-        Person(
+        ChatTerminal(
             home, command=["bash", "--norc", "--noprofile", "-i"], env={"PS1": "$ ", "A": " ".join(ARAWN)}
         ) as person,
     ):
         home.serve(server.url)
-        person.says("$A chat")
-        person.sees(PROMPT)
+        person.send_line("$A chat")
+        person.wait_for(PROMPT)
         if answering:
-            person.says("tell me")
-            person.sees("Half an answer")
-        person.types(CTRL_Z)
-        person.sees("Stopped")
-        person.says("echo typ''ed")
-        person.sees("typed")
-        person.says("fg")
-        person.sees("$ fg")
+            person.send_line("tell me")
+            person.wait_for("Half an answer")
+        person.type(CTRL_Z)
+        person.wait_for("Stopped")
+        person.send_line("echo typ''ed")
+        person.wait_for("typed")
+        person.send_line("fg")
+        person.wait_for("$ fg")
         if not answering:
-            person.sees(PROMPT)
-            person.says("tell me")
-        person.sees("the other half")
-        person.sees("7 in")
-        person.types(CTRL_D)
-        person.sees('saved "tell me"')
-        person.says("exit")
-        assert person.leaves() == 0
+            person.wait_for(PROMPT)
+            person.send_line("tell me")
+        person.wait_for("the other half")
+        person.wait_for("7 in")
+        person.type(CTRL_D)
+        person.wait_for('saved "tell me"')
+        person.send_line("exit")
+        assert person.wait_for_exit() == 0
 
 
 class Tmux:
@@ -186,15 +186,15 @@ class Tmux:
     def run(self, *words):
         return subprocess.run([*self._base, *words], capture_output=True, text=True, check=False).stdout
 
-    def types(self, text):
+    def type(self, text):
         self.run("send-keys", "-l", text)
 
     def text(self):
         """Everything that was written, without the breaks the terminal made."""
         return self.run("capture-pane", "-p", "-J", "-S", "-")
 
-    def sees(self, text):
-        until = time.monotonic() + PATIENCE
+    def wait_for(self, text):
+        until = time.monotonic() + WAIT_LIMIT
         while text not in self.text():
             assert time.monotonic() < until, self.text()
             time.sleep(0.05)
@@ -207,14 +207,14 @@ def test_a_resize_in_an_answer_loses_and_repeats_nothing(home, tmp_path):
     with Loopback([head(headers=CHUNKED), *pieces, end]) as server:
         home.serve(server.url)
         with Tmux(home, f"arawn-{os.getpid()}", *ARAWN, "chat") as tmux:
-            tmux.sees(PROMPT)
-            tmux.types("tell me\r")
+            tmux.wait_for(PROMPT)
+            tmux.type("tell me\r")
             for at, columns in ((20, 40), (50, 100), (80, 50)):
-                tmux.sees(f"word{at} ")
+                tmux.wait_for(f"word{at} ")
                 tmux.run("resize-window", "-x", str(columns), "-y", "20")
-            tmux.sees("7 in · 2 out")
+            tmux.wait_for("7 in · 2 out")
             tmux.run("resize-window", "-x", "90", "-y", "30")
             shown = tmux.text()
-            tmux.types(CTRL_D)
+            tmux.type(CTRL_D)
     answer = shown.partition("tell me")[2].partition("here/m-1 ·")[0]
     assert answer.split() == words

@@ -83,7 +83,7 @@ def test_secrets_are_listed_by_name_and_place_and_deleted_by_name(home, ring):
         ["groq", "https://api.groq.com"],
     ]
     assert list(row) == ["name", "origins", "store", "created"]
-    assert (row["name"], row["origins"], row["store"]) == ("groq", ["https://api.groq.com"], "file_keyring.FileRing")
+    assert (row["name"], row["origins"], row["store"]) == ("groq", ["https://api.groq.com"], "file_keyring.FileKeyring")
     assert home.run("secrets", "delete", "groq").out == 'deleted "groq"\n'
     assert json.loads(home.run("secrets", "list", "--json").out) == []
     gone = home.run("secrets", "delete", "groq")

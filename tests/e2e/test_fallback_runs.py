@@ -6,19 +6,19 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 
 import pytest
 from support.http_backend import STREAM, delta, streamed
-from support.ledger_file import ask as rows
+from support.ledger_file import query as rows
 from support.loopback import CHUNKED, Fin, Loopback, Pause, Rst, Stall, answer, chunked, head
+from support.waiting import wait_until
 
 from arawn.store.database import Database
 
 DOWN = [answer(b'{"error": {"message": "out of order"}}', 500)]
 GOOD = streamed(*STREAM)
-SLOW = [Pause(0.5), *GOOD]
+SLOW = [Pause(3), *GOOD]
 TABLE = """
 [backends.{name}]
 adapter = "openai_chat"
@@ -51,10 +51,7 @@ def asked(servers):
 
 def until(server, count):
     """Wait until so many requests have come."""
-    deadline = time.monotonic() + 30
-    while len(server.requests) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: len(server.requests) >= count)
 
 
 def pass_time(home, seconds):

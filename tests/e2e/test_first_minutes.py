@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import ssl
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import trustme
@@ -28,6 +31,23 @@ OLLAMA = (
 
 def streamed(body: bytes, content_type: str = "text/event-stream") -> bytes:
     return head(content_type=content_type, headers={"Content-Length": str(len(body))}) + body
+
+
+def test_the_demo_shows_answers_figures_and_the_way_to_a_real_model(home):
+    demo = Path(__file__).parents[2] / "scripts" / "demo.sh"
+
+    run = subprocess.run(
+        ["sh", demo, Path(sys.executable).parent], env=home.environ, cwd=home.work, capture_output=True, text=True
+    )
+
+    assert run.returncode == 0, run.stderr
+    assert '\n$ arawn ask "What are you?"\nHello! ' in run.stdout
+    assert '"text": "Paris"' in run.stdout
+    assert "\ntotal          3 " in run.stdout
+    assert "did you mean" in run.stderr
+    assert "\nexit 3\n" in run.stdout
+    assert run.stdout.endswith(".venv/bin/arawn backends\n")
+    assert list(home.work.iterdir()) == []
 
 
 def test_with_nothing_configured_the_way_to_a_backend_is_told_in_five_lines(home):

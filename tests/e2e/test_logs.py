@@ -117,7 +117,7 @@ def test_opentelemetry_is_told_where_the_environment_says(home):
 def test_a_collector_that_hangs_costs_two_seconds_and_a_warning(home):
     with Loopback([Stall()]) as collector, Loopback(streamed(*STREAM)) as server:
         home.serve(server.url, "[log]\notel = true\n")
-        run = home.run("ask", "hi", env={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}, timeout=10)
+        run = home.run("ask", "hi", env={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
     assert (run.code, run.out) == (0, "Good day\n")
     assert run.err.startswith("Warning: OpenTelemetry was not told everything: ")
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import unicodedata
-from pathlib import Path
 
 import pexpect
 import pyte
 import pytest
 from support.http_backend import DONE, delta, streamed
 from support.loopback import CHUNKED, Loopback, Stall, answer, chunked, head
+from support.optional_data import folder_of
 from support.processes import ARAWN
 
 HOSTILE = {
@@ -104,10 +103,7 @@ def test_r1_no_class_of_hostile_text_reaches_the_terminal_however_it_is_cut(home
 
 
 def test_r1_no_naughty_string_does_more_than_be_read(home):
-    folder = os.environ.get("ARAWN_CORPORA")
-    if not folder:
-        pytest.skip("ARAWN_CORPORA names no folder")
-    strings = json.loads((Path(folder) / "blns.json").read_text(encoding="utf-8"))
+    strings = json.loads((folder_of("ARAWN_CORPORA") / "blns.json").read_text(encoding="utf-8"))
     text = "\n".join(strings)
     pieces = [text[at : at + 5] for at in range(0, len(text), 5)]
     with Loopback(streamed(*map(delta, pieces), delta(finish_reason="stop"), DONE)) as server:

@@ -29,7 +29,7 @@ NEEDED = [
     pytest.mark.e2e,
     pytest.mark.timeout(900),  # the first test installs
     pytest.mark.skipif(
-        os.environ.get("ARAWN_E2E") != "1", reason="needs software of others: ARAWN_E2E=1 installs and runs it"
+        os.environ.get("ARAWN_E2E") != "1", reason="needs ARAWN_E2E=1 (installs and runs LiteLLM, Ollama, SDKs)"
     ),
 ]
 _STARTS_WITHIN = 120.0

@@ -60,7 +60,7 @@ class Bench:
     def candidate(self, backend, model, *scripts):
         def make():
             self.made.append(backend)
-            return Saying(self, backend, list(scripts))
+            return ScriptedBackend(self, backend, list(scripts))
 
         return Candidate(backend, model, make, lambda request: replace(request, model=f"{backend}'s"))
 
@@ -69,7 +69,7 @@ class Bench:
             self.circuits.record_failure(self.circuits.check(backend), "server")
 
 
-class Saying:
+class ScriptedBackend:
     """A backend that plays its scripts, the last again and again."""
 
     def __init__(self, bench, name, scripts):

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 from support.http_backend import ASK, endpoint
-from support.limited_backend import END, HI, Bench, Saying, heard, notices
+from support.limited_backend import END, HI, LimitFixture, ScriptedBackend, collect_events, notices
 from support.loopback import Loopback, answer
 from support.transports import BOTH_ENGINES
 
@@ -25,7 +25,7 @@ from arawn.store.limits import Quota, Wait
 
 @pytest.fixture
 def bench(tmp_path):
-    found = Bench(tmp_path / "arawn.db")
+    found = LimitFixture(tmp_path / "arawn.db")
     yield found
     found.database.close()
 
@@ -34,14 +34,14 @@ def bench(tmp_path):
 
 
 def test_what_may_go_at_once_passes_unchanged(bench):
-    assert heard(bench.around(Saying(*HI, END), rpm=5, tpm=100, concurrent=1)) == [*HI, END]
+    assert collect_events(bench.around(ScriptedBackend(*HI, END), rpm=5, tpm=100, concurrent=1)) == [*HI, END]
     assert (bench.slept, bench.told, bench.held()) == ([], [], 0)
 
 
 def test_it_waits_for_its_place_and_says_so_once(bench):
     bench.taken(rpm=1)
     bench.now += 48
-    events = heard(bench.around(Saying(*HI, END), rpm=1))
+    events = collect_events(bench.around(ScriptedBackend(*HI, END), rpm=1))
     assert events == [Notice("limited", "waiting 12 s for b's limit of 1 request a minute"), *HI, END]
     assert bench.slept == [5.0, 5.0, 2.0]
     fields = {"backend": "b", "wait_s": 12.0, "reason": "b's limit of 1 request a minute"}
@@ -56,16 +56,16 @@ def test_it_waits_for_its_place_and_says_so_once(bench):
     ],
 )
 def test_it_says_what_it_waits_for(bench, quota, words):
-    limited = bench.around(Saying(*HI), estimate=lambda _: 30_000, **quota)
-    heard(limited)
-    heard(limited) if "rpm" in quota else None
-    assert notices(heard(limited)) == [words]
+    limited = bench.around(ScriptedBackend(*HI), estimate=lambda _: 30_000, **quota)
+    collect_events(limited)
+    collect_events(limited) if "rpm" in quota else None
+    assert notices(collect_events(limited)) == [words]
 
 
 def test_a_short_wait_is_logged_and_not_announced(bench):
     bench.taken(rpm=1)
     bench.now += 59.5
-    assert heard(bench.around(Saying(*HI), rpm=1)) == [*HI]
+    assert collect_events(bench.around(ScriptedBackend(*HI), rpm=1)) == [*HI]
     assert bench.slept == [0.5]
     assert [fields["wait_s"] for _, fields in bench.told] == [0.5]
 
@@ -78,7 +78,7 @@ def test_it_waits_for_a_call_to_end_and_announces_it_when_that_takes_long(bench)
         if bench.now >= 102:
             bench.limits.release(permit)
 
-    events = heard(bench.around(Saying(*HI), concurrent=1, sleep=sleep))
+    events = collect_events(bench.around(ScriptedBackend(*HI), concurrent=1, sleep=sleep))
     assert notices(events) == ["waiting for b's limit of 1 call at the same time"]
     assert len(bench.told) == 1
     assert bench.held() == 0
@@ -91,23 +91,23 @@ def test_it_goes_as_soon_as_it_may_also_where_more_was_expected(bench):
         await bench.sleep(seconds)
         bench.limits.release(permit, 10)
 
-    heard(bench.around(Saying(*HI), tpm=100, sleep=sleep))
+    collect_events(bench.around(ScriptedBackend(*HI), tpm=100, sleep=sleep))
     assert bench.slept == [MAX_SLEEP]
 
 
 def test_those_who_wait_for_the_same_moment_are_spread(bench):
     bench.limits.close("b", 3.0)
     bench.random = 0.5
-    heard(bench.around(Saying(*HI)))
+    collect_events(bench.around(ScriptedBackend(*HI)))
     assert bench.slept == [3.0 + JITTER / 2]
 
 
 def test_it_never_waits_longer_than_it_may(bench):
     bench.taken(rpm=1)
     bench.now += 30
-    inner = Saying(*HI)
+    inner = ScriptedBackend(*HI)
     with pytest.raises(RateLimitError) as caught:
-        heard(bench.around(inner, rpm=1, max_wait=29.0))
+        collect_events(bench.around(inner, rpm=1, max_wait=29.0))
     error = caught.value
     assert error.message == 'Backend "b" may not be called now: limit of 1 request a minute, free in 30 s'
     assert error.hints[0] == "raise the limit: arawn config set backends.b.rpm N"
@@ -119,16 +119,16 @@ def test_it_never_waits_longer_than_it_may(bench):
 def test_it_gives_up_when_the_time_is_over(bench):
     bench.taken(concurrent=1)
     with pytest.raises(RateLimitError, match=r"limit of 1 call at the same time \(waited 3 s\)"):
-        heard(bench.around(Saying(*HI), concurrent=1, max_wait=3.0))
+        collect_events(bench.around(ScriptedBackend(*HI), concurrent=1, max_wait=3.0))
     assert 2.5 <= sum(bench.slept) <= 3.0
     assert bench.held() == 1
 
 
 def test_what_nobody_may_wait_for_is_not_tried_again(bench):
     bench.taken(rpm=1)
-    limited = bench.around(Saying(*HI), rpm=1, max_wait=5.0)
+    limited = bench.around(ScriptedBackend(*HI), rpm=1, max_wait=5.0)
     with pytest.raises(RateLimitError):
-        heard(Retry(limited, RetryPolicy(sleep=bench.sleep, random=lambda: 1.0)))
+        collect_events(Retry(limited, RetryPolicy(sleep=bench.sleep, random=lambda: 1.0)))
     assert bench.slept == []
 
 
@@ -138,9 +138,9 @@ def test_what_nobody_may_wait_for_is_not_tried_again(bench):
 def test_a_pause_the_provider_asks_for_is_one_for_everybody(bench):
     busy = RateLimitError("slow down", status=429, retry_after=12.0)
     with pytest.raises(RateLimitError):
-        heard(bench.around(Saying(busy)))
-    other = bench.around(Saying(*HI), max_wait=600.0)
-    assert notices(heard(other)) == ["waiting 12 s for b, which asked for a pause"]
+        collect_events(bench.around(ScriptedBackend(busy)))
+    other = bench.around(ScriptedBackend(*HI), max_wait=600.0)
+    assert notices(collect_events(other)) == ["waiting 12 s for b, which asked for a pause"]
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_a_pause_the_provider_asks_for_is_one_for_everybody(bench):
 )
 def test_who_asks_for_no_pause_or_for_too_long_a_one_gets_none(bench, error):
     with pytest.raises(type(error)):
-        heard(bench.around(Saying(error)))
-    assert heard(bench.around(Saying(*HI))) == [*HI]
+        collect_events(bench.around(ScriptedBackend(error)))
+    assert collect_events(bench.around(ScriptedBackend(*HI))) == [*HI]
     assert bench.slept == []
 
 
@@ -196,18 +196,20 @@ def test_what_a_server_tells_in_its_headers_is_kept(bench, engine):
 def test_a_database_that_cannot_be_used_stops_no_call_and_is_told_once(tmp_path):
     broken = tmp_path / "broken.db"
     broken.write_bytes(b"this is no database" * 100)
-    bench = Bench(broken)
-    limited = bench.around(Saying(*HI, RateLimitError("slow", status=429, retry_after=3.0)), rpm=1, concurrent=1)
+    bench = LimitFixture(broken)
+    limited = bench.around(
+        ScriptedBackend(*HI, RateLimitError("slow", status=429, retry_after=3.0)), rpm=1, concurrent=1
+    )
     for _ in range(2):
         with pytest.raises(RateLimitError, match="slow"):
-            heard(limited)
+            collect_events(limited)
     assert [name for name, _ in bench.told] == ["rate_limited"]
     assert bench.told[0][1]["reason"].startswith("no limit is kept: cannot use ")
 
 
 def test_an_observer_without_a_database_tells_it_once(tmp_path):
     (tmp_path / "broken.db").write_bytes(b"this is no database" * 100)
-    bench = Bench(tmp_path / "broken.db")
+    bench = LimitFixture(tmp_path / "broken.db")
     observe = header_observer(bench.limits, "b", bench.log)
     for _ in range(2):
         observe({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "5s"})
@@ -239,12 +241,12 @@ def test_an_embedding_that_fails_gives_its_permit_back_and_asks_for_a_pause(benc
     with pytest.raises(OverloadedError):
         run(embedder.embed(["one"]))
     assert bench.held() == 0
-    assert notices(heard(bench.around(Saying(*HI)))) == ["waiting 7 s for b, which asked for a pause"]
+    assert notices(collect_events(bench.around(ScriptedBackend(*HI)))) == ["waiting 7 s for b, which asked for a pause"]
 
 
 def test_a_backend_in_this_process_may_be_limited_as_well(bench):
     limited = bench.around(MockBackend("b").with_response(MockResponse.text("Hi")), rpm=1)
     assert limited.name == "b"
-    heard(limited)
-    heard(limited)
+    collect_events(limited)
+    collect_events(limited)
     assert sum(bench.slept) == pytest.approx(60.0)

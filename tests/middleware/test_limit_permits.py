@@ -7,7 +7,7 @@ from contextlib import aclosing, suppress
 
 import pytest
 from support.http_backend import ASK
-from support.limited_backend import END, HI, Bench, Saying, heard
+from support.limited_backend import END, HI, LimitFixture, ScriptedBackend, collect_events
 
 from arawn.engine.blocking import iterate
 from arawn.errors import (
@@ -26,7 +26,7 @@ from arawn.values import replace
 
 @pytest.fixture
 def bench(tmp_path):
-    found = Bench(tmp_path / "arawn.db")
+    found = LimitFixture(tmp_path / "arawn.db")
     yield found
     found.database.close()
 
@@ -52,13 +52,13 @@ def bench(tmp_path):
 )
 def test_a_call_is_counted_by_what_it_took(bench, events, left):
     with suppress(BaseException):
-        heard(bench.around(Saying(*events), tpm=100, concurrent=1))
+        collect_events(bench.around(ScriptedBackend(*events), tpm=100, concurrent=1))
     assert bench.left(100) == left
     assert bench.held() == 0
 
 
 def test_a_reader_who_leaves_gives_the_permit_back(bench):
-    events = iterate(bench.around(Saying(*HI, END), tpm=100, concurrent=1).stream(ASK))
+    events = iterate(bench.around(ScriptedBackend(*HI, END), tpm=100, concurrent=1).stream(ASK))
     next(events)
     assert bench.held() == 1
     events.close()
@@ -67,7 +67,7 @@ def test_a_reader_who_leaves_gives_the_permit_back(bench):
 
 def test_a_reader_who_leaves_while_it_waits_took_no_permit(bench):
     bench.taken(rpm=1, concurrent=2)
-    events = iterate(bench.around(Saying(*HI, END), rpm=1, concurrent=2).stream(ASK))
+    events = iterate(bench.around(ScriptedBackend(*HI, END), rpm=1, concurrent=2).stream(ASK))
     assert isinstance(next(events), Notice)
     events.close()
     assert bench.held() == 1
@@ -79,14 +79,14 @@ def test_ctrl_c_during_a_wait_leaves_no_permit(bench):
     async def sleep(seconds):
         raise KeyboardInterrupt
 
-    inner = Saying(*HI)
+    inner = ScriptedBackend(*HI)
     with pytest.raises(KeyboardInterrupt):
-        heard(bench.around(inner, rpm=1, sleep=sleep))
+        collect_events(bench.around(inner, rpm=1, sleep=sleep))
     assert (inner.asked, len(bench.database.rows("SELECT id FROM permits"))) == (0, 1)
 
 
 def test_a_cancelled_task_gives_its_permit_back(bench):
-    class Slow(Saying):
+    class Slow(ScriptedBackend):
         async def stream(self, request):
             yield HI[0]
             await asyncio.sleep(60)
@@ -112,8 +112,8 @@ def test_of_a_long_answer_a_quarter_of_the_minute_is_expected(bench):
     def estimate(request):
         return 10 + (request.max_tokens or 20)
 
-    inner = Saying(HI[0], KeyboardInterrupt())
+    inner = ScriptedBackend(HI[0], KeyboardInterrupt())
     for longest, left in [(None, 70), (20, 40), (5_000, 5)]:
         with pytest.raises(KeyboardInterrupt):
-            heard(bench.around(inner, tpm=100, estimate=estimate), replace(ASK, max_tokens=longest))
+            collect_events(bench.around(inner, tpm=100, estimate=estimate), replace(ASK, max_tokens=longest))
         assert bench.left(100) == left

@@ -15,7 +15,8 @@ import pytest
 from support.http_backend import STREAM, streamed
 from support.loopback import CHUNKED, Loopback, Stall, answer, chunked, head
 from support.processes import Home
-from support.request_times import Stamped
+from support.request_times import RequestTimes
+from support.waiting import wait_until
 
 from arawn.store.database import Database
 from arawn.store.limits import Quota, RateLimits
@@ -59,13 +60,15 @@ def home(tmp_path):
 def test_sixteen_processes_never_make_more_requests_in_a_window_than_allowed_and_all_are_served(tmp_path):
     found = said([start(tmp_path, calls=3, rpm=20, window=1.0) for _ in range(16)])
     assert (len(found["ended"]), found["failed"]) == (48, [])
-    assert crowd(found["taken"], 1.0 - 1e-6) == 20
+    assert crowd(found["taken"], 1.0 - 1e-6) <= 20
+    assert found["taken"][-1] - found["taken"][0] >= 2.0  # 48 calls are more than two windows hold
 
 
 def test_sixteen_processes_never_take_more_tokens_in_a_window_than_allowed(tmp_path):
     found = said([start(tmp_path, calls=2, tpm=1000, tokens=90, window=0.7) for _ in range(16)])
     assert (len(found["ended"]), found["failed"]) == (32, [])
-    assert crowd(found["taken"], 0.7 - 1e-6) == 11
+    assert crowd(found["taken"], 0.7 - 1e-6) <= 11
+    assert found["taken"][-1] - found["taken"][0] >= 1.4  # 32 calls are more than two windows hold
 
 
 def most_at_once(found):
@@ -80,7 +83,7 @@ def most_at_once(found):
 def test_eight_processes_never_make_more_calls_at_the_same_time_than_allowed(tmp_path):
     found = said([start(tmp_path, calls=3, concurrent=3, seconds=0.05) for _ in range(8)])
     assert (len(found["ended"]), found["failed"]) == (24, [])
-    assert most_at_once(found) == 3
+    assert most_at_once(found) <= 3
 
 
 @posix
@@ -109,7 +112,7 @@ def test_who_would_wait_too_long_is_told_so_instead(tmp_path):
 
 def test_arawn_ends_with_six_where_it_would_wait_longer_than_it_may(home):
     with Loopback(streamed(*STREAM)) as server:
-        home.serve(server.url, "rpm = 1\ntotal_timeout = 3")
+        home.serve(server.url, "rpm = 1\ntotal_timeout = 20")
         assert home.run("ask", "Hi").out == "Good day\n"
         run = home.run("ask", "Hi")
     assert (run.code, run.out, len(server.requests)) == (6, "", 1)
@@ -120,27 +123,25 @@ def test_arawn_ends_with_six_where_it_would_wait_longer_than_it_may(home):
 def test_all_processes_wait_for_the_reset_that_a_server_told_one_of_them(home):
     told = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "2s"}
     with Loopback([head(headers={**told, **CHUNKED}), chunked(*STREAM)], streamed(*STREAM)) as server:
-        server.requests = stamps = Stamped()
+        server.requests = stamps = RequestTimes()
         home.serve(server.url)
         home.run("ask", "Hi")
         runs = [home.start("ask", "Hi") for _ in range(3)]
         ends = [run.communicate(timeout=60) for run in runs]
     assert [out for out, _ in ends] == [b"Good day\n"] * 3
     first, *others = stamps.times
-    assert all(2.0 <= later - first < 8.0 for later in others)
+    assert all(later - first >= 2.0 for later in others)
     assert any(b" s for here to allow more requests" in err for _, err in ends)
 
 
 def test_a_herd_waits_with_the_one_who_was_told_to_be_slower(home):
-    pause = 3
+    pause = 8  # the herd must have begun by then
     with Loopback([answer(b"{}", 429, headers={"Retry-After": str(pause)})], streamed(*STREAM)) as server:
-        server.requests = stamps = Stamped()
+        server.requests = stamps = RequestTimes()
         home.serve(server.url)
         home.configure((home.path / "config.toml").read_text().replace("max_retries = 0", "max_retries = 1"))
         first = home.start("ask", "Hi")
-        while not server.requests:
-            time.sleep(0.01)
-        time.sleep(0.3)
+        wait_until(lambda: paused(home))
         herd = [home.start("ask", "Hi") for _ in range(9)]
         ends = [run.communicate(timeout=60) for run in (first, *herd)]
     assert [out for out, _ in ends] == [b"Good day\n"] * 10
@@ -148,6 +149,12 @@ def test_a_herd_waits_with_the_one_who_was_told_to_be_slower(home):
     assert len(others) == 10
     assert all(other - told >= pause for other in others)
     assert sum(b"here, which asked for a pause" in err for _, err in ends) >= 3
+
+
+def paused(home):
+    """Whether a process has written down that the server asked for a pause."""
+    with Database(str(home.path / "arawn.db")) as database:
+        return database.rows("SELECT 1 FROM paces WHERE closed_until IS NOT NULL")
 
 
 def held(home):
@@ -161,8 +168,7 @@ def test_ctrl_c_leaves_no_permit(home, moment):
     with Loopback([Stall()]) as server:
         home.serve(server.url, "concurrent = 1")
         asked = home.start("ask", "Hi")
-        while not server.requests:
-            time.sleep(0.01)
+        wait_until(lambda: server.requests)
         assert held(home) == 1
         stopped = asked
         if moment == "while it waits":
@@ -210,12 +216,12 @@ def test_r52_a_wall_clock_set_back_or_forward_neither_blocks_nor_refills(home, t
         Loopback(streamed(*STREAM)) as server,
         shifted(tmp_path, shift, with_faketime=with_faketime) as environ,
     ):
-        home.serve(server.url, "rpm = 2\ntotal_timeout = 3")
+        home.serve(server.url, "rpm = 2\ntotal_timeout = 20")
         runs = [home.run("ask", "Hi", env=env) for env in ({}, environ, environ, {})]
     assert [run.code for run in runs] == [0, 0, 6, 6]
     assert len(server.requests) == 2
     waits = [int(run.err.partition("free in ")[2].split()[0]) for run in runs[2:]]
-    assert all(40 <= wait <= 60 for wait in waits)
+    assert all(20 < wait <= 60 for wait in waits)
 
 
 def test_r52_a_machine_that_restarted_begins_with_an_empty_minute(tmp_path):

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from decimal import Decimal
 
 import pytest
-from support.ledger_file import NOON, ask, call, ended, file_of, ledger_in, limit, max_cost
+from support.ledger_file import NOON, call, completed_call, file_of, ledger_in, limit, max_cost, query
 
 from arawn.backends.mock import MockBackend, MockResponse
 from arawn.engine.blocking import iterate, run
@@ -43,7 +43,7 @@ class Desk:
             self.ledger,
             limits,
             sleep=self.sleep,
-            notify=lambda *ended: self.observed.append(ended),
+            notify=lambda *completed_call: self.observed.append(completed_call),
             log=lambda event, **fields: self.told.append((event, fields)),
             allow_unpriced=allow_unpriced,
             monotonic=lambda: self.time,
@@ -61,7 +61,7 @@ class Desk:
         return list(iterate(self.meter.stream(request)))
 
     def rows(self, columns):
-        return ask(self.folder, f"SELECT {columns} FROM calls ORDER BY id")
+        return query(self.folder, f"SELECT {columns} FROM calls ORDER BY id")
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_it_waits_for_what_others_have_reserved_and_goes_on_when_they_are_done(d
     budget = [limit("0.012")]
     at = desk(limits=budget)
     other = at.ledger.open(call(), max_cost("0.011"), budget)
-    at.on_wait = lambda: len(at.waits) == 3 and at.ledger.settle(other, ended("0.0001"), budget)
+    at.on_wait = lambda: len(at.waits) == 3 and at.ledger.settle(other, completed_call("0.0001"), budget)
 
     *_, finished = at.hear()
 

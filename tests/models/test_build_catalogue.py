@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.optional_data import folder_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,9 +25,7 @@ def script() -> ModuleType:
 
 
 def test_the_committed_files_are_what_the_script_makes_of_the_snapshots(script):
-    if "ARAWN_CATALOGUE" not in os.environ:
-        pytest.skip("ARAWN_CATALOGUE is not set")
-    made = script.build(Path(os.environ["ARAWN_CATALOGUE"]))
+    made = script.build(folder_of("ARAWN_CATALOGUE"))
     folder = ROOT / "arawn" / "data" / "models"
     assert made == {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}
 

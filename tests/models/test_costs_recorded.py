@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.expected_answers import adapter_for
+from support.optional_data import needs
 from support.recorded_costs import (
     SPOKEN,
     bill_of,
     dollars,
     listed_row,
     models_of,
-    needs_catalogue,
     row_of,
     rows,
     ticks_of,
 )
-from support.recordings import events_of, needs_recordings, recordings, response_of
+from support.recordings import events_of, recordings, response_of
 
 from arawn.config.sources import load
 from arawn.models import catalog
@@ -102,7 +102,7 @@ def known_bill(recording: Recording) -> Bill:
     return bill
 
 
-@needs_recordings
+@needs("ARAWN_RECORDINGS")
 @those("priced", "charged", "unpriced")
 def test_it_counts_what_the_body_counts(recording: Recording, settings: Settings) -> None:
     usage, bill = usage_of(recording, settings), known_bill(recording)
@@ -111,13 +111,13 @@ def test_it_counts_what_the_body_counts(recording: Recording, settings: Settings
     assert (usage.cache_read_tokens, usage.cache_write_tokens) == (bill.read, bill.written)
 
 
-@needs_recordings
+@needs("ARAWN_RECORDINGS")
 @those("priced")
 def test_it_costs_tokens_times_the_prices_of_its_line(recording: Recording, settings: Settings) -> None:
     assert cost_of(recording, settings) == dollars(known_bill(recording), row_of(recording)[1])
 
 
-@needs_recordings
+@needs("ARAWN_RECORDINGS")
 @those("charged")
 def test_it_costs_what_the_service_says_it_charged(recording: Recording, settings: Settings) -> None:
     charged = known_bill(recording).charged
@@ -125,7 +125,7 @@ def test_it_costs_what_the_service_says_it_charged(recording: Recording, setting
     assert cost_of(recording, settings) == charged
 
 
-@needs_recordings
+@needs("ARAWN_RECORDINGS")
 @those("unpriced")
 def test_a_model_without_a_known_price_has_no_cost_rather_than_none_to_pay(
     recording: Recording, settings: Settings
@@ -133,14 +133,14 @@ def test_a_model_without_a_known_price_has_no_cost_rather_than_none_to_pay(
     assert cost_of(recording, settings) is None
 
 
-@needs_recordings
+@needs("ARAWN_RECORDINGS")
 @those("uncounted")
 def test_what_the_service_did_not_count_is_marked_as_a_guess(recording: Recording, settings: Settings) -> None:
     assert usage_of(recording, settings).estimated
 
 
-@needs_recordings
-@needs_catalogue
+@needs("ARAWN_RECORDINGS")
+@needs("ARAWN_CATALOGUE")
 def test_a_public_list_of_prices_asks_the_same_for_it(settings: Settings) -> None:
     compared = 0
     for recording in of_kinds("priced", "charged"):
@@ -154,7 +154,7 @@ def test_a_public_list_of_prices_asks_the_same_for_it(settings: Settings) -> Non
     assert compared >= 105
 
 
-@needs_recordings
+@needs("ARAWN_RECORDINGS")
 def test_the_services_that_say_what_they_charged_charged_our_prices(settings: Settings) -> None:
     charged: Counter[str] = Counter()
     for recording in of_kinds("priced", "charged"):
@@ -168,7 +168,7 @@ def test_the_services_that_say_what_they_charged_charged_our_prices(settings: Se
     assert charged["openrouter"] >= 12
 
 
-@needs_catalogue
+@needs("ARAWN_CATALOGUE")
 def test_a_line_that_names_the_public_list_has_the_prices_of_the_list() -> None:
     compared = 0
     for key, row in rows().items():
@@ -179,7 +179,7 @@ def test_a_line_that_names_the_public_list_has_the_prices_of_the_list() -> None:
     assert compared >= 80
 
 
-@needs_recordings
+@needs("ARAWN_RECORDINGS")
 def test_most_recorded_answers_are_compared_and_none_is_left_out_without_a_reason() -> None:
     counts = Counter(KINDS.values())
     print(*(f"{count:4} {kind}" for kind, count in counts.most_common()), sep="\n")

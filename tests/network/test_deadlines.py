@@ -275,13 +275,14 @@ def test_the_time_a_reader_takes_over_an_event_is_not_the_servers(engine):
     ) as server:
 
         async def story(transport):
-            ticking = clocks(first_event=MUCH_LATER, idle=0.5)
+            ticking = clocks(first_event=MUCH_LATER, idle=2.0)
             reply = await transport.send(outgoing(server.url), ticking)
             found = []
             async with aclosing(reply.chunks()) as chunks:
                 async for chunk in chunks:
                     found.append(chunk)
-                    time.sleep(0.6)  # noqa: ASYNC251 -- a reader who thinks
+                    if len(found) == 1:
+                        time.sleep(2.5)  # noqa: ASYNC251 -- a reader who thinks
                     ticking.event()
             await reply.aclose()
             return found

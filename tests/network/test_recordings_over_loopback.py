@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support.expected_answers import adapter_for, check, kind_of
 from support.loopback import CHUNKED, Fin, Loopback, chunked, head
-from support.recordings import cut, needs_recordings, promised, recordings
+from support.optional_data import needs
+from support.recordings import cut, promised, recordings
 from support.transports import BOTH_ENGINES
 
 from arawn.backends.http import HttpBackend
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from arawn.events import StreamEvent
     from arawn.network.transport import Transport
 
-pytestmark = needs_recordings
+pytestmark = needs("ARAWN_RECORDINGS")
 
 CHATS = ("openai-chat", "anthropic-messages", "openai-responses", "ollama-chat")
 ANSWERS = recordings(lambda line: line["api"] in CHATS and line["status"] == 200)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import socket
 import ssl
+import threading
 import tracemalloc
 from contextlib import aclosing
 
 import pytest
-from support.loopback import CHUNKED, Fin, Flood, Loopback, Pause, Rst, answer, chunked, head
+from support.loopback import CHUNKED, Fin, Flood, Loopback, Rst, WaitFor, answer, chunked, head
 from support.transports import BOTH_ENGINES, clocks, fetched, outgoing
 
 from arawn.errors import (
@@ -71,17 +72,23 @@ def test_it_hands_in_status_headers_and_body(engine):
 
 @BOTH_ENGINES
 def test_it_yields_chunks_as_they_arrive(engine):
-    pieces = [step for part in (b"one", b"two", b"three") for step in (chunked(part, end=False), Pause(0.1))]
-    with Loopback([head(headers=CHUNKED), *pieces, chunked()]) as server:
+    parts, read = [b"one", b"two", b"three"], [threading.Event() for _ in range(3)]
+    steps = [
+        step for part, event in zip(parts, read, strict=True) for step in (chunked(part, end=False), WaitFor(event))
+    ]
+    with Loopback([head(headers=CHUNKED), *steps, chunked()]) as server:
 
         async def story(transport):
             reply = await transport.send(outgoing(server.url), clocks())
+            found = []
             async with aclosing(reply.chunks()) as chunks:
-                found = [chunk async for chunk in chunks]
+                async for chunk in chunks:
+                    read[len(found)].set()
+                    found.append(chunk)
             await reply.aclose()
             return found
 
-        assert engine.play(story) == [b"one", b"two", b"three"]
+        assert engine.play(story) == parts
 
 
 @BOTH_ENGINES

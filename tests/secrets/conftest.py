@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyring
 import pytest
 from support.canary import ANTHROPIC
-from support.keyrings import MemoryRing
+from support.keyrings import MemoryKeyring
 
 from arawn.secrets.bindings import Bindings
 from arawn.secrets.references import check, resolve
@@ -18,7 +18,7 @@ def bindings(tmp_path):
 
 @pytest.fixture
 def ring(monkeypatch):
-    working = MemoryRing()
+    working = MemoryKeyring()
     monkeypatch.setattr(keyring.core, "_keyring_backend", working)
     return working
 

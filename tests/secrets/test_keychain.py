@@ -7,14 +7,14 @@ import keyring
 import pytest
 from keyring.backends import fail, null
 from support.keyrings import (
-    BuslessRing,
-    Chain,
-    ForgetfulRing,
-    HangingRing,
-    LockedRing,
-    MemoryRing,
-    PlaintextRing,
-    TalkativeRing,
+    ChainedKeyrings,
+    ForgetfulKeyring,
+    HangingKeyring,
+    LockedKeyring,
+    MemoryKeyring,
+    NoSessionBusKeyring,
+    PlaintextKeyring,
+    RevealingKeyring,
 )
 
 from arawn.errors import SecretError
@@ -32,16 +32,16 @@ def use(monkeypatch):
         return ring
 
     yield choose
-    HangingRing.released.set()
-    HangingRing.released = Event()
+    HangingKeyring.released.set()
+    HangingKeyring.released = Event()
 
 
 def test_r17_a_secret_is_stored_read_and_deleted(use):
-    ring = use(MemoryRing())
+    ring = use(MemoryKeyring())
 
     kind = Keychain().write("groq", CANARY)
 
-    assert kind.endswith(".MemoryRing")
+    assert kind.endswith(".MemoryKeyring")
     assert ring.kept == {("arawn", "groq"): CANARY}
     assert Keychain().read("groq") == CANARY
     assert Keychain().delete("groq")
@@ -49,7 +49,7 @@ def test_r17_a_secret_is_stored_read_and_deleted(use):
 
 
 def test_a_name_without_an_entry_is_missing(use):
-    use(MemoryRing())
+    use(MemoryKeyring())
 
     failure = Keychain().read("groq")
 
@@ -61,23 +61,23 @@ def test_r17_a_call_ends_within_three_seconds():
 
 
 def test_r17_a_hung_keyring_is_left_behind(use):
-    use(HangingRing())
+    use(HangingKeyring())
     keychain = Keychain(seconds=0.05)
 
     failure = keychain.read("groq")
 
     assert isinstance(failure, Unresolved)
     assert failure.state == "BROKEN"
-    assert failure.sentence.endswith(".HangingRing did not answer within 0.05 s")
-    with pytest.raises(SecretError, match="HangingRing did not answer within"):
+    assert failure.sentence.endswith(".HangingKeyring did not answer within 0.05 s")
+    with pytest.raises(SecretError, match="HangingKeyring did not answer within"):
         keychain.write("groq", CANARY)
 
 
 @pytest.mark.parametrize(
     ("ring", "state", "cause"),
     [
-        (LockedRing(), "LOCKED", "LockedRing failed: KeyringLocked: Failed to unlock the collection!"),
-        (BuslessRing(), "LOCKED", "BuslessRing failed: InitError: no session bus"),
+        (LockedKeyring(), "LOCKED", "LockedKeyring failed: KeyringLocked: Failed to unlock the collection!"),
+        (NoSessionBusKeyring(), "LOCKED", "NoSessionBusKeyring failed: InitError: no session bus"),
         (fail.Keyring(), "BROKEN", "keyring.backends.fail.Keyring failed: NoKeyringError: No recommended backend"),
     ],
     ids=lambda value: type(value).__name__,
@@ -96,7 +96,9 @@ def test_r17_a_failure_names_backend_cause_and_two_ways_out(use, ring, state, ca
 
 
 @pytest.mark.parametrize(
-    "ring", [null.Keyring(), fail.Keyring(), PlaintextRing(), Chain()], ids=lambda ring: type(ring).__module__
+    "ring",
+    [null.Keyring(), fail.Keyring(), PlaintextKeyring(), ChainedKeyrings()],
+    ids=lambda ring: type(ring).__module__,
 )
 def test_r17_a_keyring_that_keeps_nothing_safe_stores_nothing(use, ring):
     use(ring)
@@ -109,14 +111,14 @@ def test_r17_a_keyring_that_keeps_nothing_safe_stores_nothing(use, ring):
 
 
 def test_r17_a_plaintext_keyring_stores_when_it_is_allowed_by_name(use):
-    ring = use(PlaintextRing())
-    kind = f"{PlaintextRing.__module__}.PlaintextRing"
+    ring = use(PlaintextKeyring())
+    kind = f"{PlaintextKeyring.__module__}.PlaintextKeyring"
 
     assert Keychain(allow_backend=kind).write("groq", CANARY) == kind
     assert ring.kept == {("arawn", "groq"): CANARY}
 
 
-@pytest.mark.parametrize("ring", [ForgetfulRing(), null.Keyring()], ids=["forgetful", "null"])
+@pytest.mark.parametrize("ring", [ForgetfulKeyring(), null.Keyring()], ids=["forgetful", "null"])
 def test_r17_a_write_that_did_not_happen_is_noticed(use, ring):
     use(ring)
     kind = f"{type(ring).__module__}.{type(ring).__qualname__}"
@@ -126,7 +128,7 @@ def test_r17_a_write_that_did_not_happen_is_noticed(use, ring):
 
 
 def test_r14_a_keyring_that_quotes_the_value_is_not_quoted(use):
-    use(TalkativeRing())
+    use(RevealingKeyring())
 
     with pytest.raises(SecretError, match="PasswordSetError: could not store …") as caught:
         Keychain().write("groq", CANARY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyring
 import pytest
 from support.canary import ANTHROPIC, CANARY
-from support.keyrings import LockedRing
+from support.keyrings import LockedKeyring
 
 from arawn.secrets.keychain import Keychain
 from arawn.secrets.references import Finding, check
@@ -48,7 +48,7 @@ def test_a_key_that_does_not_resolve_says_why(examine, bindings, text, state, se
 
 
 def test_a_locked_keyring_is_not_a_missing_entry(examine, monkeypatch):
-    monkeypatch.setattr(keyring.core, "_keyring_backend", LockedRing())
+    monkeypatch.setattr(keyring.core, "_keyring_backend", LockedKeyring())
 
     assert examine("$keyring:anthropic").state == "LOCKED"
 

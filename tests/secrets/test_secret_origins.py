@@ -7,7 +7,7 @@ import base64
 import keyring
 import pytest
 from support.canary import ANTHROPIC, CANARY
-from support.keyrings import LockedRing
+from support.keyrings import LockedKeyring
 
 from arawn.errors import AuthenticationError, SecretError
 from arawn.secrets.references import delete_secret, store_secret
@@ -36,7 +36,7 @@ def test_r11_the_refusal_says_how_to_consent_and_consent_counts(look_up, ring, b
 
 
 def test_r11_a_refused_secret_is_not_even_read(look_up, monkeypatch, bindings):
-    monkeypatch.setattr(keyring.core, "_keyring_backend", LockedRing())
+    monkeypatch.setattr(keyring.core, "_keyring_backend", LockedKeyring())
     bindings.bind("anthropic", ANTHROPIC)
 
     with pytest.raises(SecretError, match="is bound to"):

@@ -9,7 +9,7 @@ import traceback
 import keyring
 import pytest
 from support.canary import CANARY
-from support.keyrings import LockedRing
+from support.keyrings import LockedKeyring
 
 from arawn.errors import ArawnError, AuthenticationError, SecretError
 from arawn.secrets.references import Reference, parse_reference
@@ -141,9 +141,9 @@ def test_r19_a_value_that_can_be_no_key_is_refused_by_its_reference(look_up, key
 
 
 def test_r17_a_locked_keyring_is_a_broken_reference_not_a_missing_key(look_up, monkeypatch):
-    monkeypatch.setattr(keyring.core, "_keyring_backend", LockedRing())
+    monkeypatch.setattr(keyring.core, "_keyring_backend", LockedKeyring())
 
-    with pytest.raises(SecretError, match="LockedRing failed: KeyringLocked") as caught:
+    with pytest.raises(SecretError, match="LockedKeyring failed: KeyringLocked") as caught:
         look_up("$keyring:anthropic")
 
     assert "$env:NAME" in caught.value.hints[0]

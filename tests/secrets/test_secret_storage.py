@@ -7,7 +7,7 @@ import traceback
 import keyring
 import pytest
 from support.canary import ANTHROPIC, CANARY
-from support.keyrings import TalkativeRing
+from support.keyrings import RevealingKeyring
 
 from arawn.errors import ConfigError, SecretError
 from arawn.secrets.references import delete_secret, store_secret
@@ -18,7 +18,7 @@ def test_a_secret_is_stored_stripped(ring, bindings):
 
     assert ring.kept == {("arawn", "anthropic"): CANARY}
     assert secret.reference == "$keyring:anthropic"
-    assert bindings.entries()["anthropic"].store.endswith(".MemoryRing")
+    assert bindings.entries()["anthropic"].store.endswith(".MemoryKeyring")
 
 
 @pytest.mark.parametrize("value", ["", " \n", "two words", "“quoted”"])
@@ -56,7 +56,7 @@ def test_a_deleted_secret_is_gone_from_keyring_and_index(ring, bindings):
 
 
 def test_r14_no_traceback_of_a_failed_store_holds_the_value(bindings, monkeypatch):
-    monkeypatch.setattr(keyring.core, "_keyring_backend", TalkativeRing())
+    monkeypatch.setattr(keyring.core, "_keyring_backend", RevealingKeyring())
 
     with pytest.raises(SecretError) as caught:
         store_secret("anthropic", CANARY, ANTHROPIC, bindings=bindings)

@@ -1,7 +1,16 @@
 from __future__ import annotations
 
 import pytest
-from support.conversations import Bench, asked, echoing, hear, replying, session, store_in, talk
+from support.conversations import (
+    MockBackends,
+    collect_events,
+    echo_backend,
+    scripted_backend,
+    send_all,
+    sent_messages,
+    session,
+    store_in,
+)
 
 from arawn.backends.mock import MockResponse
 from arawn.engine.blocking import run
@@ -35,9 +44,9 @@ def store(tmp_path):
 
 def outgrown(store=None, *, summary="They spoke of words.", **options):
     """A conversation of three long turns, in a window that has no room for a fourth; its summary is scripted."""
-    indexing = replying(summary, name="indexing")
-    bench = Bench(mock=echoing(), indexing=indexing)
-    conversation = talk(session(bench, store, **options), "A " + LONG, "B " + LONG, "C " + LONG)
+    indexing = scripted_backend(summary, name="indexing")
+    bench = MockBackends(mock=echo_backend(), indexing=indexing)
+    conversation = send_all(session(bench, store, **options), "A " + LONG, "B " + LONG, "C " + LONG)
     bench.knows("mock", context_window=260, max_output=130)
     return bench, conversation
 
@@ -47,7 +56,7 @@ def notices(events):
 
 
 def openings(backend):
-    return [text[:2].strip() for _, text in asked(backend)]
+    return [text[:2].strip() for _, text in sent_messages(backend)]
 
 
 @pytest.mark.parametrize(
@@ -108,10 +117,10 @@ def test_so_many_turns_go_that_what_stays_fills_half_the_room(turns, total, limi
 def test_old_turns_are_sent_as_a_summary_once_they_no_longer_fit():
     bench, conversation = outgrown()
 
-    events = hear(conversation.send("D " + LONG))
+    events = collect_events(conversation.send("D " + LONG))
 
     assert notices(events) == ["to fit the context window, the first 2 turns are sent as a summary from now on"]
-    sent = asked(bench.backends["mock"])
+    sent = sent_messages(bench.backends["mock"])
     assert sent[0] == ("user", f"[What was said before, in summary]\nThey spoke of words.\n\nC {LONG}")
     assert [text[:2] for _, text in sent[1:]] == ["C ", "D "]
     assert len(conversation.turns) == 4
@@ -119,11 +128,11 @@ def test_old_turns_are_sent_as_a_summary_once_they_no_longer_fit():
 
 def test_the_summary_is_made_of_the_turns_that_go_and_of_the_summary_before():
     bench, conversation = outgrown()
-    hear(conversation.send("D " + LONG))
+    collect_events(conversation.send("D " + LONG))
 
-    told = notices(hear(conversation.send("E " + LONG)) + hear(conversation.send("F " + LONG)))
+    told = notices(collect_events(conversation.send("E " + LONG)) + collect_events(conversation.send("F " + LONG)))
 
-    first, second = (text for text in (asked(bench.backends["indexing"], call)[1][1] for call in (0, 1)))
+    first, second = (text for text in (sent_messages(bench.backends["indexing"], call)[1][1] for call in (0, 1)))
     assert first.startswith(f"user: A {LONG}\n\nassistant: A ")
     assert second.startswith("[What was said before, in summary]\nThey spoke of words.\n\nuser: C ")
     assert len(told) == 1
@@ -131,15 +140,15 @@ def test_the_summary_is_made_of_the_turns_that_go_and_of_the_summary_before():
 
 def test_it_says_so_once_and_goes_on_quietly():
     bench, conversation = outgrown()
-    hear(conversation.send("D " + LONG))
+    collect_events(conversation.send("D " + LONG))
 
-    assert notices(hear(conversation.send("short"))) == []
+    assert notices(collect_events(conversation.send("short"))) == []
     assert len(bench.backends["indexing"].requests) == 1
 
 
 def test_the_original_stays_in_the_store_and_the_summary_is_there_too(store):
     _, conversation = outgrown(store)
-    hear(conversation.send("D " + LONG))
+    collect_events(conversation.send("D " + LONG))
 
     transcript = store.load(conversation.id)
     assert transcript.info.turns == 4
@@ -148,20 +157,22 @@ def test_the_original_stays_in_the_store_and_the_summary_is_there_too(store):
 
 def test_a_conversation_taken_up_again_has_its_summary(store):
     _, conversation = outgrown(store)
-    hear(conversation.send("D " + LONG))
-    bench = Bench(mock=echoing())
+    collect_events(conversation.send("D " + LONG))
+    bench = MockBackends(mock=echo_backend())
 
-    talk(session(bench, store).resume(store.load(conversation.id)), "E")
+    send_all(session(bench, store).resume(store.load(conversation.id)), "E")
 
-    assert asked(bench.backends["mock"])[0][1].startswith("[What was said before, in summary]\nThey spoke of words.")
-    assert len(asked(bench.backends["mock"])) == 5
+    assert sent_messages(bench.backends["mock"])[0][1].startswith(
+        "[What was said before, in summary]\nThey spoke of words."
+    )
+    assert len(sent_messages(bench.backends["mock"])) == 5
 
 
 @pytest.mark.parametrize("failure", [MockResponse.error("server"), " "])
 def test_when_no_summary_can_be_made_the_turns_are_left_out_and_that_is_said(failure):
     bench, conversation = outgrown(summary=failure)
 
-    [told] = notices(hear(conversation.send("D " + LONG)))
+    [told] = notices(collect_events(conversation.send("D " + LONG)))
 
     assert told.startswith("to fit the context window, the first 2 turns are no longer sent, since no summary")
     assert openings(bench.backends["mock"]) == ["C", "C", "D"]
@@ -170,7 +181,7 @@ def test_when_no_summary_can_be_made_the_turns_are_left_out_and_that_is_said(fai
 def test_old_turns_can_be_left_out_without_a_summary():
     bench, conversation = outgrown(overflow="drop")
 
-    assert notices(hear(conversation.send("D " + LONG))) == [
+    assert notices(collect_events(conversation.send("D " + LONG))) == [
         "to fit the context window, the first 2 turns are no longer sent"
     ]
     assert openings(bench.backends["mock"]) == ["C", "C", "D"]
@@ -181,7 +192,7 @@ def test_a_conversation_that_outgrew_the_window_can_be_refused(store):
     bench, conversation = outgrown(store, overflow="error")
 
     with pytest.raises(ContextLengthError, match="outgrown the context window of mock-1: it has about 1") as caught:
-        talk(conversation, "D " + LONG)
+        send_all(conversation, "D " + LONG)
 
     assert caught.value.exit_code == 8
     assert bench.backends["mock"].call_count == 3
@@ -189,27 +200,27 @@ def test_a_conversation_that_outgrew_the_window_can_be_refused(store):
 
 
 def test_a_first_message_too_long_is_the_backends_to_refuse():
-    bench = Bench(mock=echoing())
+    bench = MockBackends(mock=echo_backend())
     bench.knows("mock", context_window=20)
 
-    assert notices(hear(session(bench).send(LONG * 10))) == []
+    assert notices(collect_events(session(bench).send(LONG * 10))) == []
 
 
 def test_a_window_that_is_not_known_is_never_full():
     bench, conversation = outgrown()
     bench.known.clear()
 
-    assert notices(hear(conversation.send("D " + LONG))) == []
+    assert notices(collect_events(conversation.send("D " + LONG))) == []
     assert conversation.context_left() is None
 
 
 def test_how_much_fits_still_is_known_where_the_window_is():
-    bench = Bench(mock=echoing())
+    bench = MockBackends(mock=echo_backend())
     bench.knows("mock", context_window=1000, max_output=100)
     conversation = session(bench, system="1234567")
     assert conversation.context_left() == 898
 
-    talk(conversation, "12345678")
+    send_all(conversation, "12345678")
 
     assert conversation.context_left() == 892
     conversation.request = ChatRequest("", (), max_tokens=200)
@@ -222,11 +233,11 @@ def test_compacting_on_request_leaves_the_last_turn():
     bench, conversation = outgrown(overflow="drop")
 
     notice = run(conversation.compact())
-    hear(conversation.send("D"))
+    collect_events(conversation.send("D"))
 
     assert notice.text.endswith("the first 2 turns are sent as a summary from now on")
-    assert len(asked(bench.backends["mock"])) == 3
-    assert run(talk(session(bench), "only one").compact()) is None
+    assert len(sent_messages(bench.backends["mock"])) == 3
+    assert run(send_all(session(bench), "only one").compact()) is None
 
 
 def test_undoing_what_a_summary_speaks_of_forgets_the_summary(store):
@@ -236,7 +247,7 @@ def test_undoing_what_a_summary_speaks_of_forgets_the_summary(store):
     conversation.undo()
     conversation.undo()
 
-    hear(conversation.send("E"))
+    collect_events(conversation.send("E"))
 
     assert openings(bench.backends["mock"]) == ["A", "A", "E"]
     assert store.load(conversation.id).info.summary == ""
@@ -246,9 +257,9 @@ def test_what_is_summarised_is_cut_to_what_the_indexing_model_can_take():
     bench, conversation = outgrown()
     bench.knows("indexing", context_window=100)
 
-    hear(conversation.send("D " + LONG))
+    collect_events(conversation.send("D " + LONG))
 
-    assert len(asked(bench.backends["indexing"])[1][1]) == 100
+    assert len(sent_messages(bench.backends["indexing"])[1][1]) == 100
 
 
 def test_what_a_summary_takes_counts_too():

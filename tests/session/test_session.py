@@ -5,17 +5,17 @@ from decimal import Decimal
 
 import pytest
 from support.conversations import (
-    Bench,
-    asked,
-    broken,
-    echoing,
-    hear,
-    kept,
-    read,
-    replying,
+    MockBackends,
+    collect_events,
+    echo_backend,
+    interrupted_reply,
+    read_events,
+    scripted_backend,
+    send_all,
+    sent_messages,
     session,
     store_in,
-    talk,
+    stored_messages,
     texts,
 )
 
@@ -43,10 +43,10 @@ def store(tmp_path):
 
 
 def test_what_was_said_before_is_sent_again():
-    bench = Bench(mock=replying("Hello!", "Ann."))
-    conversation = talk(session(bench, system="Be brief."), "I am Ann", "Who am I?")
+    bench = MockBackends(mock=scripted_backend("Hello!", "Ann."))
+    conversation = send_all(session(bench, system="Be brief."), "I am Ann", "Who am I?")
 
-    assert asked(bench.backends["mock"]) == [
+    assert sent_messages(bench.backends["mock"]) == [
         ("system", "Be brief."),
         ("user", "I am Ann"),
         ("assistant", "Hello!"),
@@ -56,18 +56,18 @@ def test_what_was_said_before_is_sent_again():
 
 
 def test_the_events_are_those_of_the_backend():
-    events = hear(session(Bench(mock=replying("Good day"))).send("Hi"))
+    events = collect_events(session(MockBackends(mock=scripted_backend("Good day"))).send("Hi"))
 
     assert [event.text for event in events if isinstance(event, TextDelta)] == ["Good ", "day"]
     assert isinstance(events[-1], Finished)
 
 
 def test_what_is_asked_for_besides_goes_with_every_call():
-    bench = Bench(mock=echoing())
+    bench = MockBackends(mock=echo_backend())
     conversation = session(bench, request=ChatRequest("", (), temperature=0.5, max_tokens=9))
-    talk(conversation, "one")
+    send_all(conversation, "one")
     conversation.request = ChatRequest("", (), seed=7)
-    talk(conversation, "two")
+    send_all(conversation, "two")
 
     first, second = bench.backends["mock"].requests
     assert (first.model, first.temperature, first.max_tokens, first.seed) == ("mock-1", 0.5, 9, None)
@@ -75,8 +75,8 @@ def test_what_is_asked_for_besides_goes_with_every_call():
 
 
 def test_parts_that_are_no_text_are_sent_as_they_are():
-    bench = Bench(mock=echoing())
-    hear(session(bench).send((RED, Text("What is this?"))))
+    bench = MockBackends(mock=echo_backend())
+    collect_events(session(bench).send((RED, Text("What is this?"))))
 
     assert bench.backends["mock"].requests[0].messages[0].parts == (RED, Text("What is this?"))
 
@@ -88,7 +88,7 @@ def test_it_talks_on_the_real_engine_as_the_configuration_says(tmp_path, store):
     settings = load(environ={"ARAWN_HOME": str(tmp_path)}, cwd=str(tmp_path), project=False)
     engine = Engine.blocking(settings)
 
-    conversation = talk(Session(engine, engine.choose(), sessions=store), "hello", "again")
+    conversation = send_all(Session(engine, engine.choose(), sessions=store), "hello", "again")
     engine.close()
 
     assert texts(conversation.history) == ["hello", "hello", "again", "again"]
@@ -96,65 +96,67 @@ def test_it_talks_on_the_real_engine_as_the_configuration_says(tmp_path, store):
 
 
 def test_of_an_answer_that_was_cut_the_text_is_sent_with_the_next_question():
-    reply = broken("one two").with_reasoning("hm")
-    bench = Bench(mock=replying(reply, "ok"))
+    reply = interrupted_reply("one two").with_reasoning("hm")
+    bench = MockBackends(mock=scripted_backend(reply, "ok"))
     conversation = session(bench)
     with pytest.raises(StreamInterruptedError):
-        talk(conversation, "count")
+        send_all(conversation, "count")
 
-    talk(conversation, "go on")
+    send_all(conversation, "go on")
 
     sent = bench.backends["mock"].requests[1].messages
     assert [message.parts for message in sent] == [(Text("count"),), (Text("one"),), (Text("go on"),)]
 
 
 def test_retry_asks_the_same_again_and_the_new_answer_takes_the_old_ones_place(store):
-    bench = Bench(mock=replying("one", "first", "second"))
-    conversation = talk(session(bench, store), "a", "b")
+    bench = MockBackends(mock=scripted_backend("one", "first", "second"))
+    conversation = send_all(session(bench, store), "a", "b")
 
-    hear(conversation.retry())
+    collect_events(conversation.retry())
 
-    assert asked(bench.backends["mock"], 1) == asked(bench.backends["mock"], 2)
+    assert sent_messages(bench.backends["mock"], 1) == sent_messages(bench.backends["mock"], 2)
     assert texts(conversation.history) == ["a", "one", "b", "second"]
-    assert [text for text, _ in kept(store, conversation)] == ["a", "one", "b", "second"]
+    assert [text for text, _ in stored_messages(store, conversation)] == ["a", "one", "b", "second"]
 
 
 def test_a_retry_that_brings_nothing_leaves_the_old_answer(store):
-    conversation = talk(session(Bench(mock=replying("good", MockResponse.error("server"))), store), "a")
+    conversation = send_all(
+        session(MockBackends(mock=scripted_backend("good", MockResponse.error("server"))), store), "a"
+    )
 
     with pytest.raises(Exception, match="mock"):
-        hear(conversation.retry())
+        collect_events(conversation.retry())
 
     assert texts(conversation.history) == ["a", "good"]
-    assert kept(store, conversation) == [("a", "complete"), ("good", "complete")]
+    assert stored_messages(store, conversation) == [("a", "complete"), ("good", "complete")]
 
 
 def test_a_question_that_failed_can_be_asked_again(store):
-    conversation = session(Bench(mock=replying(MockResponse.error("server"), "good")), store)
+    conversation = session(MockBackends(mock=scripted_backend(MockResponse.error("server"), "good")), store)
     with pytest.raises(Exception, match="mock"):
-        talk(conversation, "a")
+        send_all(conversation, "a")
 
-    hear(conversation.retry())
+    collect_events(conversation.retry())
 
-    assert kept(store, conversation) == [("a", "complete"), ("good", "complete")]
+    assert stored_messages(store, conversation) == [("a", "complete"), ("good", "complete")]
 
 
 def test_undo_takes_back_the_last_turn(store):
-    conversation = talk(session(Bench(mock=echoing()), store), "one", "two")
+    conversation = send_all(session(MockBackends(mock=echo_backend()), store), "one", "two")
 
     undone = conversation.undo()
 
     assert (undone.question.text, undone.answer.text) == ("two", "two")
     assert texts(conversation.history) == ["one", "one"]
-    assert kept(store, conversation) == [("one", "complete"), ("one", "complete")]
+    assert stored_messages(store, conversation) == [("one", "complete"), ("one", "complete")]
 
 
 def test_editing_the_last_turn_asks_it_in_other_words_with_its_images(store):
-    bench = Bench(mock=echoing())
-    conversation = talk(session(bench, store), "one")
-    hear(conversation.send((RED, Text("wot is this?"))))
+    bench = MockBackends(mock=echo_backend())
+    conversation = send_all(session(bench, store), "one")
+    collect_events(conversation.send((RED, Text("wot is this?"))))
 
-    hear(conversation.edit(2, "what is this?"))
+    collect_events(conversation.edit(2, "what is this?"))
 
     assert bench.backends["mock"].requests[-1].messages[-1].parts == (RED, Text("what is this?"))
     assert texts(conversation.history) == ["one", "one", "what is this?", "what is this?"]
@@ -162,10 +164,10 @@ def test_editing_the_last_turn_asks_it_in_other_words_with_its_images(store):
 
 
 def test_editing_an_earlier_turn_goes_on_in_a_branch_and_leaves_the_original_whole(store):
-    conversation = talk(session(Bench(mock=echoing()), store), "one", "two", "three")
+    conversation = send_all(session(MockBackends(mock=echo_backend()), store), "one", "two", "three")
     original = conversation.id
 
-    hear(conversation.edit(2, "zwei"))
+    collect_events(conversation.edit(2, "zwei"))
 
     assert texts(conversation.history) == ["one", "one", "zwei", "zwei"]
     assert store.load(original).info.turns == 3
@@ -173,11 +175,11 @@ def test_editing_an_earlier_turn_goes_on_in_a_branch_and_leaves_the_original_who
 
 
 def test_a_branch_goes_on_by_itself(store):
-    conversation = talk(session(Bench(mock=echoing()), store, name="tea"), "one", "two")
+    conversation = send_all(session(MockBackends(mock=echo_backend()), store, name="tea"), "one", "two")
     original = conversation.id
 
     branch = conversation.branch(1)
-    talk(conversation, "other")
+    send_all(conversation, "other")
 
     assert (conversation.id, conversation.name) == (branch, "")
     assert texts(conversation.history) == ["one", "one", "other", "other"]
@@ -187,14 +189,14 @@ def test_a_branch_goes_on_by_itself(store):
 
 @pytest.mark.parametrize("turn", [0, 3, -1])
 def test_a_turn_that_is_not_there_is_named(turn):
-    conversation = talk(session(Bench(mock=echoing())), "one", "two")
+    conversation = send_all(session(MockBackends(mock=echo_backend())), "one", "two")
 
     with pytest.raises(UsageError, match=rf"no turn {turn}: it has 2"):
         conversation.edit(turn, "x")
 
 
 def test_before_anything_was_said_there_is_nothing_to_take_back_or_ask_again():
-    conversation = session(Bench(mock=echoing()))
+    conversation = session(MockBackends(mock=echo_backend()))
 
     for verb in (conversation.undo, conversation.retry):
         with pytest.raises(UsageError, match="nothing was said yet"):
@@ -202,11 +204,11 @@ def test_before_anything_was_said_there_is_nothing_to_take_back_or_ask_again():
 
 
 def test_switching_keeps_the_conversation(store):
-    bench = Bench(mock=replying("Hello!"), other=echoing("other"))
-    conversation = talk(session(bench, store), "I am Ann")
+    bench = MockBackends(mock=scripted_backend("Hello!"), other=echo_backend("other"))
+    conversation = send_all(session(bench, store), "I am Ann")
 
     assert conversation.switch("other", "big").model == "big"
-    talk(conversation, "Who am I?")
+    send_all(conversation, "Who am I?")
 
     assert texts(bench.backends["other"].requests[0].messages) == ["I am Ann", "Hello!", "Who am I?"]
     models = [(each.backend, each.model) for each in store.load(conversation.id).entries]
@@ -214,7 +216,7 @@ def test_switching_keeps_the_conversation(store):
 
 
 def test_switching_to_what_is_not_there_changes_nothing():
-    conversation = session(Bench(mock=echoing()))
+    conversation = session(MockBackends(mock=echo_backend()))
 
     with pytest.raises(ConfigError):
         conversation.switch("absent", None)
@@ -231,16 +233,18 @@ def test_what_an_adapter_leaves_out_is_told_once():
                 async for event in events:
                     yield event
 
-    conversation = session(Bench(mock=Dropping.echo()))
-    told = [[each.text for each in hear(conversation.send("x")) if isinstance(each, Notice)] for _ in range(2)]
+    conversation = session(MockBackends(mock=Dropping.echo()))
+    told = [
+        [each.text for each in collect_events(conversation.send("x")) if isinstance(each, Notice)] for _ in range(2)
+    ]
 
     assert told == [["reasoning not sent", "again in 1 s"], ["again in 1 s"]]
 
 
 def test_usage_and_cost_are_of_the_whole_conversation(store):
-    bench = Bench(mock=replying("12345678", "1234"))
+    bench = MockBackends(mock=scripted_backend("12345678", "1234"))
     bench.knows("mock", input_price=Decimal(1_000_000), output_price=Decimal(10_000_000))
-    conversation = talk(session(bench, store), "1234", "1234")
+    conversation = send_all(session(bench, store), "1234", "1234")
 
     assert conversation.usage == Usage(1 + 4, 2 + 1)
     assert conversation.cost == 5 + 30
@@ -249,8 +253,8 @@ def test_usage_and_cost_are_of_the_whole_conversation(store):
 
 
 def test_the_usage_of_an_answer_that_was_cut_is_guessed_and_says_so():
-    conversation = session(Bench(mock=replying("one two three")))
+    conversation = session(MockBackends(mock=scripted_backend("one two three")))
 
-    run(read(conversation.send("count to three"), 3))
+    run(read_events(conversation.send("count to three"), 3))
 
     assert conversation.usage == Usage(4, 3, estimated=True)

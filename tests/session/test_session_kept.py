@@ -5,17 +5,17 @@ from contextlib import aclosing
 
 import pytest
 from support.conversations import (
-    Bench,
-    asked,
-    broken,
-    echoing,
-    hear,
-    kept,
-    read,
-    replying,
+    MockBackends,
+    collect_events,
+    echo_backend,
+    interrupted_reply,
+    read_events,
+    scripted_backend,
+    send_all,
+    sent_messages,
     session,
     store_in,
-    talk,
+    stored_messages,
     texts,
 )
 
@@ -41,27 +41,27 @@ def store(tmp_path):
 def test_r47_the_question_is_kept_before_anything_is_sent(store):
     class Looking(MockBackend):
         async def stream(self, request):
-            seen.extend(kept(store, conversation))
+            seen.extend(stored_messages(store, conversation))
             async with aclosing(super().stream(request)) as events:
                 async for event in events:
                     yield event
 
     seen = []
-    conversation = session(Bench(mock=Looking.echo()), store)
+    conversation = session(MockBackends(mock=Looking.echo()), store)
 
-    talk(conversation, "hello")
+    send_all(conversation, "hello")
 
     assert seen == [("hello", "complete")]
 
 
 def test_r47_the_answer_is_kept_while_it_comes_and_for_good_before_its_last_event_is_handed_out(store):
-    conversation = session(Bench(mock=replying("one two three")), store, clock=iter(range(100)).__next__)
+    conversation = session(MockBackends(mock=scripted_backend("one two three")), store, clock=iter(range(100)).__next__)
     seen = []
 
     async def watch():
         async with aclosing(conversation.send("count")) as events:
             async for event in events:
-                seen.append((type(event).__name__, kept(store, conversation)[1:]))  # noqa: PERF401 -- what is kept changes
+                seen.append((type(event).__name__, stored_messages(store, conversation)[1:]))  # noqa: PERF401 -- what is kept changes
 
     run(watch())
 
@@ -75,12 +75,12 @@ def test_r47_the_answer_is_kept_while_it_comes_and_for_good_before_its_last_even
 
 
 def test_r51_an_answer_that_is_left_keeps_what_came_with_a_mark(store):
-    conversation = session(Bench(mock=replying("one two three", "again")), store)
+    conversation = session(MockBackends(mock=scripted_backend("one two three", "again")), store)
 
-    run(read(conversation.send("count"), 3))
+    run(read_events(conversation.send("count"), 3))
 
     assert conversation.turns[0].answer.metadata == {"partial": "stopped"}
-    assert kept(store, conversation) == [("count", "complete"), ("one two ", "partial")]
+    assert stored_messages(store, conversation) == [("count", "complete"), ("one two ", "partial")]
 
 
 class Signal(BaseException):
@@ -96,18 +96,18 @@ def test_r51_whatever_stops_it_the_partial_answer_is_kept(store):
                         raise Signal
                     yield event
 
-    conversation = session(Bench(mock=Stopped.echo()), store)
+    conversation = session(MockBackends(mock=Stopped.echo()), store)
 
     with pytest.raises(Signal):
-        talk(conversation, "one two")
+        send_all(conversation, "one two")
 
-    assert kept(store, conversation) == [("one two", "complete"), ("one two", "partial")]
+    assert stored_messages(store, conversation) == [("one two", "complete"), ("one two", "partial")]
     assert conversation.turns[0].answer.metadata == {"partial": "stopped"}
 
 
 def test_r51_a_cancelled_task_keeps_the_partial_answer(store):
     reply = MockResponse.text("one two three").with_tokens_per_second(0.001)
-    conversation = session(Bench(mock=MockBackend().with_response(reply)), store)
+    conversation = session(MockBackends(mock=MockBackend().with_response(reply)), store)
 
     async def listen(came):
         async with aclosing(conversation.send("count")) as events:
@@ -125,57 +125,59 @@ def test_r51_a_cancelled_task_keeps_the_partial_answer(store):
 
     asyncio.run(talk_and_cancel())
 
-    assert kept(store, conversation) == [("count", "complete"), ("one ", "partial")]
+    assert stored_messages(store, conversation) == [("count", "complete"), ("one ", "partial")]
 
 
 def test_a_reader_who_leaves_after_the_last_event_has_a_whole_answer(store):
-    conversation = session(Bench(mock=replying("one")), store)
+    conversation = session(MockBackends(mock=scripted_backend("one")), store)
 
-    run(read(conversation.send("count"), 3))
+    run(read_events(conversation.send("count"), 3))
 
-    assert kept(store, conversation)[1] == ("one", "complete")
+    assert stored_messages(store, conversation)[1] == ("one", "complete")
     assert conversation.turns[0].answer.metadata == {}
 
 
 def test_an_answer_that_broke_off_is_kept_as_incomplete_with_the_reason(store):
-    conversation = session(Bench(mock=replying(broken("one two three four"))), store)
+    conversation = session(MockBackends(mock=scripted_backend(interrupted_reply("one two three four"))), store)
 
     with pytest.raises(StreamInterruptedError):
-        talk(conversation, "count")
+        send_all(conversation, "count")
 
-    assert kept(store, conversation)[1] == ("one two t", "incomplete")
+    assert stored_messages(store, conversation)[1] == ("one two t", "incomplete")
     error = 'The answer of backend "mock" stopped before its end'
     assert conversation.turns[0].answer.metadata == {"partial": "interrupted", "error": error}
 
 
 def test_a_question_without_an_answer_is_kept_with_the_reason_but_not_sent_again(store):
-    bench = Bench(mock=replying(MockResponse.error("rate_limit"), "ok"))
+    bench = MockBackends(mock=scripted_backend(MockResponse.error("rate_limit"), "ok"))
     conversation = session(bench, store)
     with pytest.raises(RateLimitError):
-        talk(conversation, "one")
+        send_all(conversation, "one")
 
-    talk(conversation, "two")
+    send_all(conversation, "two")
 
-    assert asked(bench.backends["mock"]) == [("user", "two")]
-    assert kept(store, conversation)[:2] == [("one", "complete"), ("", "error")]
+    assert sent_messages(bench.backends["mock"]) == [("user", "two")]
+    assert stored_messages(store, conversation)[:2] == [("one", "complete"), ("", "error")]
     assert store.load(conversation.id).entries[1].message.metadata["partial"] == "rate_limit"
     assert conversation.usage.input_tokens == 1
 
 
 def test_editing_the_first_turn_gives_the_branch_a_title_of_its_own(store):
-    conversation = talk(session(Bench(mock=echoing()), store), "one", "two")
+    conversation = send_all(session(MockBackends(mock=echo_backend()), store), "one", "two")
 
-    hear(conversation.edit(1, "uno"))
+    collect_events(conversation.edit(1, "uno"))
 
     assert (conversation.title, store.load(conversation.id).info.title) == ("uno", "uno")
 
 
 def test_a_kept_conversation_goes_on_where_it_was(store):
-    first = talk(session(Bench(mock=replying("Hello!")), store, system="Be brief.", name="ann"), "I am Ann")
-    bench = Bench(mock=replying("Ann."))
+    first = send_all(
+        session(MockBackends(mock=scripted_backend("Hello!")), store, system="Be brief.", name="ann"), "I am Ann"
+    )
+    bench = MockBackends(mock=scripted_backend("Ann."))
 
     second = session(bench, store).resume(store.load(store.resolve("ann").id))
-    talk(second, "Who am I?")
+    send_all(second, "Who am I?")
 
     assert texts(bench.backends["mock"].requests[0].messages) == ["Be brief.", "I am Ann", "Hello!", "Who am I?"]
     assert (second.id, second.name, second.title) == (first.id, "ann", "I am Ann")
@@ -184,30 +186,30 @@ def test_a_kept_conversation_goes_on_where_it_was(store):
 
 
 def test_what_a_killed_process_left_is_marked_when_it_is_taken_up(store):
-    conversation = session(Bench(mock=replying("one two three")), store)
-    run(read(conversation.send("count"), 3))
+    conversation = session(MockBackends(mock=scripted_backend("one two three")), store)
+    run(read_events(conversation.send("count"), 3))
     with store._database.writing() as connection:
         connection.execute("UPDATE messages SET message = replace(message, '\"partial\":\"stopped\"', '')")
 
-    taken_up = session(Bench(mock=echoing()), store).resume(store.load(conversation.id))
+    taken_up = session(MockBackends(mock=echo_backend()), store).resume(store.load(conversation.id))
 
     assert taken_up.turns[0].answer.metadata == {"partial": "stopped"}
 
 
 def test_a_system_prompt_of_ones_own_beats_that_of_the_kept_conversation(store):
-    conversation = talk(session(Bench(mock=echoing()), store, system="Be brief."), "one")
+    conversation = send_all(session(MockBackends(mock=echo_backend()), store, system="Be brief."), "one")
 
-    session(Bench(mock=echoing()), store, system="Be kind.").resume(store.load(conversation.id))
+    session(MockBackends(mock=echo_backend()), store, system="Be kind.").resume(store.load(conversation.id))
 
     assert store.load(conversation.id).info.system == "Be kind."
 
 
 def test_system_name_and_title_can_be_changed_at_any_time(store):
-    conversation = session(Bench(mock=echoing()), store)
+    conversation = session(MockBackends(mock=echo_backend()), store)
     conversation.system = "Be brief."
     conversation.rename("tea")
     conversation.retitle("About tea\nand more")
-    talk(conversation, "one")
+    send_all(conversation, "one")
     before = store.load(conversation.id).info
     conversation.system = "Be kind."
     conversation.rename("coffee")
@@ -230,29 +232,33 @@ def test_system_name_and_title_can_be_changed_at_any_time(store):
     ],
 )
 def test_the_title_is_the_first_line(store, said, title):
-    conversation = talk(session(Bench(mock=replying("ok")), store), said)
+    conversation = send_all(session(MockBackends(mock=scripted_backend("ok")), store), said)
 
     assert (conversation.title, len(title) <= 60) == (title, True)
     assert store.resolve("last").title == title
 
 
 def test_the_indexing_role_can_make_the_title(store):
-    bench = Bench(mock=replying("Leaves in water."), indexing=replying('"About Tea"\n', name="indexing"))
-    conversation = talk(session(bench, store), "What is tea?")
+    bench = MockBackends(
+        mock=scripted_backend("Leaves in water."), indexing=scripted_backend('"About Tea"\n', name="indexing")
+    )
+    conversation = send_all(session(bench, store), "What is tea?")
 
     assert run(conversation.make_title()) == "About Tea"
 
     assert store.resolve("last").title == "About Tea"
-    assert "user: What is tea?\n\nassistant: Leaves in water." in asked(bench.backends["indexing"])[1]
+    assert "user: What is tea?\n\nassistant: Leaves in water." in sent_messages(bench.backends["indexing"])[1]
 
 
-@pytest.mark.parametrize("bench", [Bench(mock=echoing()), Bench(mock=echoing(), indexing=replying(" \n"))])
+@pytest.mark.parametrize(
+    "bench", [MockBackends(mock=echo_backend()), MockBackends(mock=echo_backend(), indexing=scripted_backend(" \n"))]
+)
 def test_a_title_that_cannot_be_made_stays_the_first_line(bench):
-    assert run(talk(session(bench), "What is tea?").make_title()) == "What is tea?"
+    assert run(send_all(session(bench), "What is tea?").make_title()) == "What is tea?"
 
 
 def test_a_private_conversation_keeps_nothing():
-    conversation = talk(session(Bench(mock=echoing())), "one", "two")
+    conversation = send_all(session(MockBackends(mock=echo_backend())), "one", "two")
     conversation.undo()
     conversation.rename("tea")
 
@@ -260,7 +266,7 @@ def test_a_private_conversation_keeps_nothing():
 
 
 def test_r48_when_it_cannot_be_kept_the_whole_answer_comes_first_and_then_the_error(store):
-    conversation = talk(session(Bench(mock=echoing()), store), "one")
+    conversation = send_all(session(MockBackends(mock=echo_backend()), store), "one")
     store._database.rows("PRAGMA query_only = 1")
     heard = []
 
@@ -279,44 +285,44 @@ def test_r48_when_it_cannot_be_kept_the_whole_answer_comes_first_and_then_the_er
 
 
 def test_r48_the_conversation_goes_on_and_is_kept_again_when_that_is_possible(store):
-    conversation = session(Bench(mock=echoing()), store)
-    talk(conversation, "one")
+    conversation = session(MockBackends(mock=echo_backend()), store)
+    send_all(conversation, "one")
     store._database.rows("PRAGMA query_only = 1")
     with pytest.raises(NotSavedError):
-        talk(conversation, "two")
+        send_all(conversation, "two")
     store._database.rows("PRAGMA query_only = 0")
 
-    talk(conversation, "three")
+    send_all(conversation, "three")
 
     assert texts(conversation.history) == ["one", "one", "two", "two", "three", "three"]
-    assert [text for text, _ in kept(store, conversation)] == ["one", "one", "three", "three"]
+    assert [text for text, _ in stored_messages(store, conversation)] == ["one", "one", "three", "three"]
     assert conversation.undo().number == 2
 
 
 def test_r48_when_the_answer_fails_too_that_is_raised_and_the_other_can_be_asked_for(store):
-    conversation = session(Bench(mock=replying(MockResponse.error("rate_limit"))), store)
+    conversation = session(MockBackends(mock=scripted_backend(MockResponse.error("rate_limit"))), store)
     store._database.rows("PRAGMA query_only = 1")
 
     with pytest.raises(RateLimitError):
-        talk(conversation, "one")
+        send_all(conversation, "one")
 
     assert "not saved: cannot write" in conversation.unsaved.message
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_is_sent(store):
-    talk(session(Bench(mock=echoing()), store, name="tea"), "one")
-    bench = Bench(mock=echoing())
+    send_all(session(MockBackends(mock=echo_backend()), store, name="tea"), "one")
+    bench = MockBackends(mock=echo_backend())
     conversation = session(bench, store, name="tea")
 
     with pytest.raises(UsageError, match="already has the name"):
-        talk(conversation, "two")
+        send_all(conversation, "two")
 
     assert (bench.backends["mock"].call_count, conversation.turns) == (0, ())
 
 
 def test_an_answer_cut_at_its_limit_is_complete_and_says_why_it_ended(store):
     cut = MockResponse.text("one two").with_finish_reason(FinishReason.LENGTH)
-    conversation = talk(session(Bench(mock=replying(cut)), store), "count")
+    conversation = send_all(session(MockBackends(mock=scripted_backend(cut)), store), "count")
 
     assert store.load(conversation.id).entries[1].finish_reason == "length"
     assert conversation.history[1].role is Role.ASSISTANT

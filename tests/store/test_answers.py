@@ -288,7 +288,7 @@ def test_nobody_waits_for_a_process_that_is_writing_to_read_or_to_note_a_hit(ans
         assert answers.get(KEY).events == ANSWER
         answers.record_use(KEY)
         answers.discard(KEY)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 8  # one that waits gives up after ten seconds
         other.execute("ROLLBACK")
     assert database.rows("SELECT hits FROM answers") == [(0,)]
     answers.record_use(KEY)

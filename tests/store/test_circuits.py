@@ -85,7 +85,7 @@ def test_success_writes_nothing_where_no_failure_is_known(bench, file):
         began = time.monotonic()
         for _ in range(100):
             bench.circuits.record_success(bench.check())
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 8  # one that waits gives up after ten seconds
 
 
 def test_when_its_time_is_over_one_call_may_try(bench):

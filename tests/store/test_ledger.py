@@ -7,7 +7,20 @@ from contextlib import closing
 from decimal import Decimal
 
 import pytest
-from support.ledger_file import CENT, DAY, NOON, Clock, ask, bury, call, ended, file_of, ledger_in, limit, max_cost
+from support.ledger_file import (
+    CENT,
+    DAY,
+    NOON,
+    Clock,
+    call,
+    completed_call,
+    file_of,
+    ledger_in,
+    limit,
+    mark_process_dead,
+    max_cost,
+    query,
+)
 
 from arawn.errors import BudgetError, NotSavedError
 from arawn.messages import Usage
@@ -29,34 +42,35 @@ def ledger(tmp_path, clock):
 
 
 def spent(folder):
-    return dict(ask(folder, "SELECT backend, sum(cost) FROM spending GROUP BY backend"))
+    return dict(query(folder, "SELECT backend, sum(cost) FROM spending GROUP BY backend"))
 
 
 def test_a_row_waits_before_the_call_and_says_afterwards_what_it_took(ledger, tmp_path):
     reservation = ledger.open(call(session="s1", role="indexing", cost=CENT), None)
-    waiting = ask(tmp_path, "SELECT outcome, cost, floor, input_tokens FROM calls")
+    waiting = query(tmp_path, "SELECT outcome, cost, floor, input_tokens FROM calls")
 
     usage = Usage(100, 20, 30, 5, 7)
     ledger.settle(
-        reservation, ended("0.5", session="s1", role="indexing", usage=usage, latency_ms=90.0, first_token_ms=9.0)
+        reservation,
+        completed_call("0.5", session="s1", role="indexing", usage=usage, latency_ms=90.0, first_token_ms=9.0),
     )
 
     assert waiting == [("pending", None, stored(CENT), 7)]
     columns = "day, session, role, backend, model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens"
-    assert ask(tmp_path, f"SELECT {columns}, reasoning_tokens FROM calls") == [
+    assert query(tmp_path, f"SELECT {columns}, reasoning_tokens FROM calls") == [
         ("2026-11-21", "s1", "indexing", "b", "m-1", 100, 20, 30, 5, 7)
     ]
     rest = "cost, counted, outcome, latency_ms, first_token_ms, reserved, floor, process"
-    assert ask(tmp_path, f"SELECT {rest} FROM calls") == [
+    assert query(tmp_path, f"SELECT {rest} FROM calls") == [
         (stored(Decimal("0.5")), "reported", "complete", 90.0, 9.0, 0, None, 0)
     ]
     assert spent(tmp_path) == {"b": stored(Decimal("0.5"))}
 
 
 def test_an_unknown_price_is_not_a_price_of_nothing(ledger, tmp_path):
-    ledger.settle(ledger.open(call(), None), ended(None))
+    ledger.settle(ledger.open(call(), None), completed_call(None))
 
-    assert ask(tmp_path, "SELECT cost FROM calls") == [(None,)]
+    assert query(tmp_path, "SELECT cost FROM calls") == [(None,)]
     assert spent(tmp_path) == {}
 
 
@@ -66,16 +80,16 @@ def test_r49_what_may_be_spent_is_reserved_before_the_call(ledger, tmp_path):
     with pytest.raises(ReservedByOthers) as refused:
         ledger.open(call(), max_cost("0.06"), budget)
 
-    ledger.settle(first, ended("0.02"), budget)
+    ledger.settle(first, completed_call("0.02"), budget)
     second = ledger.open(call(), max_cost("0.06"), budget)
 
     assert refused.value.error.exit_code == 9
     assert "$0.0600 of it reserved by calls under way" in refused.value.error.message
-    assert ask(tmp_path, "SELECT id FROM calls WHERE outcome = 'pending'") == [(second.id,)]
+    assert query(tmp_path, "SELECT id FROM calls WHERE outcome = 'pending'") == [(second.id,)]
 
 
 def test_a_call_dearer_than_what_is_left_is_not_sent_and_says_so(ledger):
-    ledger.settle(ledger.open(call(), max_cost("0.05"), [limit("0.10")]), ended("0.05"), [limit("0.10")])
+    ledger.settle(ledger.open(call(), max_cost("0.05"), [limit("0.10")]), completed_call("0.05"), [limit("0.10")])
 
     with pytest.raises(BudgetError) as refused:
         ledger.open(call(), max_cost("0.06"), [limit("0.10")])
@@ -87,7 +101,7 @@ def test_a_call_dearer_than_what_is_left_is_not_sent_and_says_so(ledger):
 
 
 def test_at_the_limit_nothing_is_sent_not_even_what_is_free(ledger):
-    ledger.settle(ledger.open(call(), max_cost("0.10"), [limit("0.10")]), ended("0.10"), [limit("0.10")])
+    ledger.settle(ledger.open(call(), max_cost("0.10"), [limit("0.10")]), completed_call("0.10"), [limit("0.10")])
 
     with pytest.raises(BudgetError, match=r"the budget of all time is reached: \$0.1000 of \$0.1000 spent"):
         ledger.open(call(), max_cost("0"), [limit("0.10")])
@@ -95,7 +109,7 @@ def test_at_the_limit_nothing_is_sent_not_even_what_is_free(ledger):
 
 def test_a_limit_of_one_backend_says_whose_it_is_and_does_not_bind_others(ledger):
     own = limit("0.01", "b")
-    ledger.settle(ledger.open(call(), max_cost("0.01"), [own]), ended("0.01"), [own])
+    ledger.settle(ledger.open(call(), max_cost("0.01"), [own]), completed_call("0.01"), [own])
 
     with pytest.raises(BudgetError, match="b's budget") as refused:
         ledger.open(call(), max_cost("0.01"), [own, limit("9")])
@@ -134,7 +148,7 @@ def test_calls_wait_for_reservations_rather_than_be_cut_by_them(ledger):
 @pytest.mark.parametrize(("period", "days", "fresh"), [("day", 1, True), ("month", 9, False), ("month", 10, True)])
 def test_a_limit_begins_anew_with_its_period(ledger, clock, period, days, fresh):
     budget = [limit("0.01", period=period)]
-    ledger.settle(ledger.open(call(), max_cost("0.01"), budget), ended("0.01"), budget)
+    ledger.settle(ledger.open(call(), max_cost("0.01"), budget), completed_call("0.01"), budget)
     clock.now += days * DAY
 
     if fresh:
@@ -147,7 +161,7 @@ def test_a_limit_begins_anew_with_its_period(ledger, clock, period, days, fresh)
 @pytest.mark.parametrize("period", ["day", "month"])
 def test_r52_a_clock_set_back_gives_nothing_back(ledger, clock, period):
     budget = [limit("0.01", period=period)]
-    ledger.settle(ledger.open(call(), max_cost("0.01"), budget), ended("0.01"), budget)
+    ledger.settle(ledger.open(call(), max_cost("0.01"), budget), completed_call("0.01"), budget)
     clock.now -= 40 * DAY
 
     with pytest.raises(BudgetError):
@@ -158,7 +172,7 @@ def test_alerts_come_once_at_each_percentage_and_again_for_another_limit(ledger)
     budget = [limit("1")]
 
     def pay(amount, budget=budget):
-        _, alerts = ledger.settle(ledger.open(call(), max_cost(amount), budget), ended(amount), budget)
+        _, alerts = ledger.settle(ledger.open(call(), max_cost(amount), budget), completed_call(amount), budget)
         return [str(alert) for alert in alerts]
 
     assert pay("0.7") == []
@@ -170,7 +184,7 @@ def test_alerts_come_once_at_each_percentage_and_again_for_another_limit(ledger)
 
 def test_an_alert_that_nobody_could_hear_is_told_at_the_next_call(ledger):
     budget = [limit("1")]
-    ledger.settle(ledger.open(call(), max_cost("0.8"), budget), ended("0.8"))
+    ledger.settle(ledger.open(call(), max_cost("0.8"), budget), completed_call("0.8"))
 
     assert [alert.percent for alert in ledger.open(call(), max_cost("0.1"), budget).alerts] == [75]
 
@@ -178,10 +192,10 @@ def test_an_alert_that_nobody_could_hear_is_told_at_the_next_call(ledger):
 def test_r49_the_reservation_of_a_process_that_died_ends_and_its_question_is_paid(ledger, tmp_path):
     budget = [limit("0.10")]
     dead = ledger.open(call(cost=CENT), max_cost("0.09"), budget)
-    bury(tmp_path, dead.id)
+    mark_process_dead(tmp_path, dead.id)
 
     assert ledger.open(call(), max_cost("0.09"), budget).id
-    assert ask(tmp_path, "SELECT outcome, cost, reserved FROM calls WHERE id = ?", dead.id) == [
+    assert query(tmp_path, "SELECT outcome, cost, reserved FROM calls WHERE id = ?", dead.id) == [
         ("abandoned", stored(CENT), 0)
     ]
     assert spent(tmp_path) == {"b": stored(CENT)}
@@ -193,7 +207,7 @@ def test_a_reservation_is_not_for_ever_even_where_its_process_lives(ledger, cloc
 
     ledger.close_abandoned()
 
-    assert ask(tmp_path, "SELECT outcome FROM calls") == [("abandoned",)]
+    assert query(tmp_path, "SELECT outcome FROM calls") == [("abandoned",)]
 
 
 def test_r52_a_reservation_from_before_the_machine_was_started_anew_has_ended(ledger, clock, tmp_path):
@@ -202,30 +216,30 @@ def test_r52_a_reservation_from_before_the_machine_was_started_anew_has_ended(le
 
     ledger.close_abandoned()
 
-    assert ask(tmp_path, "SELECT outcome FROM calls") == [("abandoned",)]
+    assert query(tmp_path, "SELECT outcome FROM calls") == [("abandoned",)]
 
 
 def test_a_call_thought_dead_that_ends_after_all_is_paid_once(ledger, tmp_path):
     late = ledger.open(call(cost=CENT), None)
-    bury(tmp_path, late.id)
+    mark_process_dead(tmp_path, late.id)
     ledger.close_abandoned()
 
-    ledger.settle(late, ended("0.07"))
-    ledger.settle(late, ended("0.07"))
+    ledger.settle(late, completed_call("0.07"))
+    ledger.settle(late, completed_call("0.07"))
 
     assert spent(tmp_path) == {"b": stored(Decimal("0.07"))}
-    assert ask(tmp_path, "SELECT outcome, cost FROM calls") == [("complete", stored(Decimal("0.07")))]
+    assert query(tmp_path, "SELECT outcome, cost FROM calls") == [("complete", stored(Decimal("0.07")))]
 
 
 def test_without_a_limit_a_row_does_not_wait_for_another_writer(ledger, tmp_path):
-    ledger.record(ended("0"))
+    ledger.record(completed_call("0"))
     with closing(sqlite3.connect(file_of(tmp_path), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(NotSavedError):
             ledger.open(call(), None)
         other.execute("ROLLBACK")
 
-    ledger.settle(Reservation(), ended("0.02"))
+    ledger.settle(Reservation(), completed_call("0.02"))
 
     assert spent(tmp_path) == {"b": stored(Decimal("0.02"))}
 
@@ -235,7 +249,7 @@ def test_a_server_paid_by_the_hour_is_paid_once_for_each_second(ledger, clock):
 
     def work(began, end):
         clock.monotonic = max(clock.monotonic, end)
-        done, _ = ledger.settle(ledger.open(call(), None), ended(None), billed=BilledTime(began, end, rate))
+        done, _ = ledger.settle(ledger.open(call(), None), completed_call(None), billed=BilledTime(began, end, rate))
         return done.cost
 
     assert work(1_000, 1_010) == Decimal("0.001")
@@ -246,16 +260,16 @@ def test_a_server_paid_by_the_hour_is_paid_once_for_each_second(ledger, clock):
 
 def test_r52_work_noted_before_the_machine_was_started_anew_does_not_count_as_paid(ledger, clock):
     rate = Decimal(1)
-    ledger.settle(ledger.open(call(), None), ended(None), billed=BilledTime(990, 1_000, rate))
+    ledger.settle(ledger.open(call(), None), completed_call(None), billed=BilledTime(990, 1_000, rate))
     clock.monotonic = 10.0
 
-    done, _ = ledger.settle(ledger.open(call(), None), ended(None), billed=BilledTime(4, 10, rate))
+    done, _ = ledger.settle(ledger.open(call(), None), completed_call(None), billed=BilledTime(4, 10, rate))
 
     assert done.cost == 6
 
 
 def test_the_day_of_a_call_is_that_of_utc(ledger, tmp_path):
-    ledger.settle(Reservation(), ended("1", began=NOON + DAY / 2 - 1))
-    ledger.settle(Reservation(), ended("1", began=NOON + DAY / 2))
+    ledger.settle(Reservation(), completed_call("1", began=NOON + DAY / 2 - 1))
+    ledger.settle(Reservation(), completed_call("1", began=NOON + DAY / 2))
 
-    assert ask(tmp_path, "SELECT day FROM calls") == [("2026-11-21",), ("2026-11-22",)]
+    assert query(tmp_path, "SELECT day FROM calls") == [("2026-11-21",), ("2026-11-22",)]

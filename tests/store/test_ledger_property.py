@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
-from support.ledger_file import NOON, Clock, ask, bury, call, ended, ledger_in, limit, max_cost
+from support.ledger_file import NOON, Clock, call, completed_call, ledger_in, limit, mark_process_dead, max_cost, query
 
 from arawn.errors import BudgetError
 from arawn.models.money import stored, usd
@@ -72,12 +72,14 @@ class Processes(RuleBasedStateMachine):
     def settle(self, reservation, who, part):
         backend, most, _ = self.waiting.pop(reservation.id)
         cost = usd(stored(most) * part // 100)
-        self.ledgers[who].settle(reservation, ended(cost, backend=backend, began=self.clock.now), self.limits(backend))
+        self.ledgers[who].settle(
+            reservation, completed_call(cost, backend=backend, began=self.clock.now), self.limits(backend)
+        )
         self.paid[backend] += cost
 
     @rule(reservation=consumes(calls))
     def die(self, reservation):
-        bury(self.path, reservation.id)
+        mark_process_dead(self.path, reservation.id)
         self.dead.append(reservation.id)
 
     @rule(who=st.integers(0, 2))
@@ -100,10 +102,10 @@ class Processes(RuleBasedStateMachine):
         for backend, paid in self.paid.items():
             for table in ("spending", "calls"):
                 sql = f"SELECT coalesce(sum(cost), 0) FROM {table} WHERE backend = ?"
-                assert not (self.path / "arawn.db").exists() or ask(self.path, sql, backend) == [(stored(paid),)]
+                assert not (self.path / "arawn.db").exists() or query(self.path, sql, backend) == [(stored(paid),)]
         assert sum(self.paid.values()) <= _OVERALL.amount
         assert self.paid["a"] <= _OWN.amount
 
 
-Processes.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+Processes.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
 TestLedger = Processes.TestCase

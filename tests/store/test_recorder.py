@@ -4,7 +4,7 @@ from threading import Thread
 from time import monotonic, sleep
 
 import pytest
-from support.conversations import Ticking, store_in
+from support.conversations import ManualClock, store_in
 
 from arawn.errors import NotSavedError, UsageError
 from arawn.messages import FinishReason, Message, Response, Role, Text, Usage
@@ -65,7 +65,7 @@ def kept(store, recorder):
 
 
 def test_the_first_turn_begins_a_session(store):
-    recorder = Recorder(store, clock=Ticking())
+    recorder = Recorder(store, clock=ManualClock())
     assert recorder.id == ""
 
     assert [opened(recorder), opened(recorder)] == [1, 2]
@@ -74,7 +74,7 @@ def test_the_first_turn_begins_a_session(store):
 
 
 def test_an_answer_is_kept_at_once_and_then_twice_a_second(store):
-    clock = Ticking()
+    clock = ManualClock()
     recorder = Recorder(store, clock=clock, start_timer=Timers())
     draft = recorder.draft(opened(recorder), **MODEL)
     seen = []
@@ -88,7 +88,7 @@ def test_an_answer_is_kept_at_once_and_then_twice_a_second(store):
 
 
 def test_the_last_piece_before_a_silence_is_kept_when_half_a_second_is_over(store):
-    clock, timers = Ticking(), Timers()
+    clock, timers = ManualClock(), Timers()
     recorder = Recorder(store, clock=clock, start_timer=timers)
     draft = recorder.draft(opened(recorder), **MODEL)
     draft.update(lambda: come("a"))
@@ -105,7 +105,7 @@ def test_the_last_piece_before_a_silence_is_kept_when_half_a_second_is_over(stor
 
 
 def test_after_a_write_by_the_timer_the_next_one_is_half_a_second_later(store):
-    clock, timers = Ticking(), Timers()
+    clock, timers = ManualClock(), Timers()
     recorder = Recorder(store, clock=clock, start_timer=timers)
     draft = recorder.draft(opened(recorder), **MODEL)
     for step, text in [(0, "a"), (0.1, "ab")]:
@@ -122,7 +122,7 @@ def test_after_a_write_by_the_timer_the_next_one_is_half_a_second_later(store):
 
 
 def test_no_timer_runs_once_all_is_kept(store):
-    clock, timers = Ticking(), Timers()
+    clock, timers = ManualClock(), Timers()
     recorder = Recorder(store, clock=clock, start_timer=timers)
     draft = recorder.draft(opened(recorder), **MODEL)
     for step in (0, 0.1):
@@ -138,7 +138,7 @@ def test_no_timer_runs_once_all_is_kept(store):
 
 
 def test_a_timer_that_ran_out_late_does_not_undo_the_end(store):
-    clock, timers = Ticking(), Timers()
+    clock, timers = ManualClock(), Timers()
     recorder = Recorder(store, clock=clock, start_timer=timers)
     draft = recorder.draft(opened(recorder), **MODEL)
     for step in (0, 0.1):
@@ -166,7 +166,7 @@ def test_the_timer_of_a_process_keeps_the_last_piece(store):
 
 
 def test_its_end_is_kept_with_who_answered_and_what_it_took(store):
-    recorder = Recorder(store, clock=Ticking())
+    recorder = Recorder(store, clock=ManualClock())
     draft = recorder.draft(opened(recorder), **MODEL)
 
     draft.finish(come("done", finish_reason=FinishReason.LENGTH, usage=Usage(1, 2)), "complete", None)
@@ -177,7 +177,7 @@ def test_its_end_is_kept_with_who_answered_and_what_it_took(store):
 
 
 def test_without_a_store_nothing_is_kept_and_nothing_fails():
-    recorder = Recorder(None, clock=Ticking())
+    recorder = Recorder(None, clock=ManualClock())
 
     draft = recorder.draft(opened(recorder), **MODEL)
     draft.update(lambda: come("a"))
@@ -193,7 +193,7 @@ def test_without_a_store_nothing_is_kept_and_nothing_fails():
 
 
 def test_r48_a_store_that_cannot_be_written_stops_nothing_and_is_told_once(store):
-    recorder = Recorder(store, clock=Ticking())
+    recorder = Recorder(store, clock=ManualClock())
     draft = recorder.draft(opened(recorder), **MODEL)
     store._database.rows("PRAGMA query_only = 1")
 
@@ -209,7 +209,7 @@ def test_r48_a_store_that_cannot_be_written_stops_nothing_and_is_told_once(store
 
 def test_r48_a_store_that_cannot_be_opened_stops_nothing(tmp_path):
     (tmp_path / "arawn.db").write_bytes(b"not a database at all, but long enough to look at" * 50)
-    recorder = Recorder(store_in(tmp_path), clock=Ticking())
+    recorder = Recorder(store_in(tmp_path), clock=ManualClock())
 
     assert opened(recorder) == 0
 
@@ -218,7 +218,7 @@ def test_r48_a_store_that_cannot_be_opened_stops_nothing(tmp_path):
 
 
 def test_a_turn_after_the_failure_is_kept_again(store):
-    recorder = Recorder(store, clock=Ticking())
+    recorder = Recorder(store, clock=ManualClock())
     store._database.rows("PRAGMA query_only = 1")
     assert opened(recorder) == 0
     store._database.rows("PRAGMA query_only = 0")
@@ -227,7 +227,7 @@ def test_a_turn_after_the_failure_is_kept_again(store):
 
 
 def test_a_name_that_is_taken_is_the_users_mistake(store):
-    opened(Recorder(store, clock=Ticking()), name="tea")
+    opened(Recorder(store, clock=ManualClock()), name="tea")
 
     with pytest.raises(UsageError, match="already has the name"):
-        opened(Recorder(store, clock=Ticking()), name="tea")
+        opened(Recorder(store, clock=ManualClock()), name="tea")

@@ -6,7 +6,7 @@ from contextlib import closing
 from decimal import Decimal
 
 import pytest
-from support.ledger_rows import DEAD, DOLLAR, book, call, moment, title
+from support.ledger_rows import DEAD, DOLLAR, call, timestamp, write_calls, write_session
 
 from arawn.errors import ConfigError
 from arawn.messages import Usage
@@ -20,7 +20,7 @@ def reports(tmp_path):
     with closing(Database(str(tmp_path / "arawn.db"))) as database:
 
         def made(*calls):
-            book(tmp_path, *calls)
+            write_calls(tmp_path, *calls)
             return Reports(database)
 
         yield made
@@ -135,7 +135,7 @@ def test_without_prices_the_most_used_comes_first(reports):
 
 def test_a_session_has_its_title_while_it_is_kept(reports, tmp_path):
     made = reports(call(session="7f3a0000"), call(session="deadbeef"))
-    title(tmp_path, "7f3a0000", "Tea")
+    write_session(tmp_path, "7f3a0000", "Tea")
     assert {group.key: group.title for group in made.totals("session").groups} == {"7f3a0000": "Tea", "deadbeef": ""}
 
 
@@ -155,10 +155,10 @@ def test_a_wrong_clock_does_not_list_a_century_of_days(reports):
 
 def test_since_counts_to_the_second(reports):
     made = reports(call("2026-11-20 23:59"), call("2026-11-21 10:00"), call("2026-11-21 12:00"))
-    assert made.totals(since=moment("2026-11-21")).total.calls == 2
-    assert made.totals(since=moment("2026-11-21 12:00")).total.calls == 1
-    assert made.totals(since=moment("2026-11-21 12:01")).groups == ()
-    assert [each.began for each in made.recent(since=moment("2026-11-21 11:00"))] == [moment("2026-11-21 12:00")]
+    assert made.totals(since=timestamp("2026-11-21")).total.calls == 2
+    assert made.totals(since=timestamp("2026-11-21 12:00")).total.calls == 1
+    assert made.totals(since=timestamp("2026-11-21 12:01")).groups == ()
+    assert [each.began for each in made.recent(since=timestamp("2026-11-21 11:00"))] == [timestamp("2026-11-21 12:00")]
 
 
 def test_the_calls_of_one_backend_or_model_can_be_counted_alone(reports):
@@ -193,7 +193,7 @@ def test_the_newest_calls_come_whole_and_newest_first(reports):
     newest, older = made.recent()
     assert newest.usage == Usage(5, 4, 3, 2, 1, estimated=True)
     assert (newest.backend, newest.model, newest.role, newest.session) == ("groq", "llama", "embeddings", "7f3a0000")
-    assert (newest.began, newest.cost, newest.counted) == (moment("2026-11-21 08:30"), Decimal("0.25"), "estimated")
+    assert (newest.began, newest.cost, newest.counted) == (timestamp("2026-11-21 08:30"), Decimal("0.25"), "estimated")
     assert (newest.latency_ms, newest.first_token_ms) == (12.5, 2.5)
     assert (newest.outcome, newest.error, newest.retries, newest.id) == ("interrupted", "timeout", 2, 2)
     assert (older.cost, older.usage.estimated) == (None, False)
@@ -239,7 +239,7 @@ def test_a_month_is_found_by_the_index_of_days(reports, tmp_path):
     with closing(Database(str(tmp_path / "arawn.db"))) as database:
         database.rows("SELECT 1")
         database._connection.set_trace_callback(statements.append)
-        assert Reports(database).totals(since=moment("2026-11-01")).total.calls == 56
+        assert Reports(database).totals(since=timestamp("2026-11-01")).total.calls == 56
     [report] = [text for text in statements if "GROUP BY" in text]
     with closing(sqlite3.connect(str(tmp_path / "arawn.db"))) as connection:
         plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {report}"))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from support.conversations import Ticking, store_in
+from support.conversations import ManualClock, store_in
 
 from arawn.errors import ConfigError, NotSavedError, UsageError
 from arawn.messages import Image, Message, Reasoning, Role, Text, ToolCall, Usage
@@ -24,7 +24,7 @@ def answer(text, turn=1, **fields):
 
 @pytest.fixture
 def now():
-    return Ticking(1_000_000.0)
+    return ManualClock(1_000_000.0)
 
 
 @pytest.fixture

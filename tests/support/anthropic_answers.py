@@ -1,4 +1,4 @@
-"""Answers of the Messages API, put together after its documentation, and the doors they are read through."""
+"""Answers of the Messages API, built from its documentation, and what the adapter reads in them."""
 
 import json
 

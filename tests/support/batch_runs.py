@@ -1,4 +1,4 @@
-"""A batch as its users run it: a file of questions, ``arawn batch``, and what stands in the other file then."""
+"""Runs of ``arawn batch``: ``write`` the questions, run ``batch``, read the ``records`` or ``texts`` it wrote."""
 
 from __future__ import annotations
 

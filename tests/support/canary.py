@@ -1,4 +1,4 @@
-"""A key that must never be seen, and the only address it may go to."""
+"""``CANARY``, a key that must never be seen, and the only address it may be sent to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person at a terminal: a pseudo-terminal with arawn chat on it, keys to press, and the screen they see."""
+"""``ChatTerminal``: arawn chat on a pseudo-terminal, with keys to press and a screen to read; ``stored_texts``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
     from support.processes import Home
 
-PATIENCE = 20.0
+WAIT_LIMIT = 60.0
+"""Seconds after which what was waited for is missing."""
 PROMPT = "❯"
 CTRL_C, CTRL_D, CTRL_Z, ESC = "\x03", "\x04", "\x1a", "\x1b"
 
 
-class Person:
-    """Somebody who runs a command at a terminal of ``size`` (rows, columns); use it in ``with``."""
+class ChatTerminal:
+    """A command on a terminal of ``size`` (rows, columns); use it in ``with``."""
 
     def __init__(
         self,
@@ -67,30 +68,30 @@ class Person:
         """The lines on the screen that are not empty."""
         return [line for line in self.shown.split("\n") if line]
 
-    def types(self, keys: str) -> None:
+    def type(self, keys: str) -> None:
         """Press keys."""
         self.process.send(keys)
 
-    def says(self, text: str) -> None:
+    def send_line(self, text: str) -> None:
         """Type a line and Enter."""
-        self.types(f"{text}\r")
+        self.type(f"{text}\r")
 
-    def sees(self, text: str, times: int = 1) -> None:
+    def wait_for(self, text: str, times: int = 1) -> None:
         """Wait until a text is on the screen."""
-        self.waits(lambda: self.shown.count(text) >= times, f"{text!r} is not on the screen")
+        self.wait_until(lambda: self.shown.count(text) >= times, f"{text!r} is not on the screen")
 
-    def misses(self, text: str) -> None:
+    def wait_until_gone(self, text: str) -> None:
         """Wait until a text is no longer on the screen."""
-        self.waits(lambda: text not in self.shown, f"{text!r} is still on the screen")
+        self.wait_until(lambda: text not in self.shown, f"{text!r} is still on the screen")
 
-    def waits(self, happened: Callable[[], bool], complaint: str = "it did not happen") -> None:
+    def wait_until(self, happened: Callable[[], bool], complaint: str = "it did not happen") -> None:
         """Wait, reading what comes."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + WAIT_LIMIT
         while not happened():
             alive = self._read()
             assert happened() or (alive and time.monotonic() < until), f"{complaint}:\n{self.shown}"
 
-    def leaves(self) -> int:
+    def wait_for_exit(self) -> int:
         """Wait until the command has ended; return its exit code, negative for a signal."""
         while self._read():
             pass
@@ -98,12 +99,12 @@ class Person:
         status = self.process.exitstatus
         return -self.process.signalstatus if status is None else status
 
-    def resizes(self, rows: int, columns: int) -> None:
+    def resize(self, rows: int, columns: int) -> None:
         """Make the window another size."""
         self.screen.resize(rows, columns)
         self.process.setwinsize(rows, columns)
 
-    def hangs_up(self) -> int:
+    def hang_up(self) -> int:
         """Close the terminal, as a window that is closed does; wait for the command and return its exit code."""
         terminal = self.process.ptyproc
         terminal.fileobj.close()
@@ -124,7 +125,7 @@ class Person:
         return True
 
 
-def kept(home: Home) -> list[str]:
+def stored_texts(home: Home) -> list[str]:
     """The texts of the newest session in the store."""
     with Database(str(home.path / "arawn.db")) as database:
         sessions = Sessions(database)

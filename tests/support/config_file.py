@@ -1,4 +1,4 @@
-"""A configuration file with comments and blanks of its own, and a change of one of its keys."""
+"""``CONFIG``, a configuration file with comments and blanks of its own, and ``change`` for one of its keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A conversation with mock backends, on either engine, kept in a database of the test or nowhere."""
+"""Conversations with mock backends: a ``session`` with them, what they were sent, and what was stored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Choice(NamedTuple):
     model: str
 
 
-class Bench:
+class MockBackends:
     """Scripted backends by name; what it calls indexing is the backend of that name, where there is one."""
 
     def __init__(self, **backends):
@@ -48,7 +48,7 @@ class Bench:
         self.known[backend] = ModelFacts(backend=backend, id=f"{backend}-1", **facts)
 
 
-def replying(*replies, name="mock"):
+def scripted_backend(*replies, name="mock"):
     """A backend with these replies, in order; a text, or what MockResponse makes."""
     backend = MockBackend(name, sleep=sleep)
     for reply in replies:
@@ -56,7 +56,7 @@ def replying(*replies, name="mock"):
     return backend
 
 
-def echoing(name="mock"):
+def echo_backend(name="mock"):
     return MockBackend.echo(name, sleep=sleep)
 
 
@@ -68,24 +68,24 @@ def store_in(folder, **options):
     return Sessions(Database(str(folder / "arawn.db")), **options)
 
 
-def hear(events):
+def collect_events(events):
     """Read a whole stream without an event loop."""
     return list(iterate(events))
 
 
-def broken(text):
+def interrupted_reply(text):
     """A reply that breaks off after half its text."""
     return MockResponse.error("interrupted", text=text)
 
 
-def kept(store, conversation):
+def stored_messages(store, conversation):
     """What the store has of a conversation: each message's text and how it ended."""
     return [(each.message.text, each.status) for each in store.load(conversation.id).entries]
 
 
-def talk(conversation, *words):
+def send_all(conversation, *words):
     for word in words:
-        hear(conversation.send(word))
+        collect_events(conversation.send(word))
     return conversation
 
 
@@ -93,12 +93,12 @@ def texts(messages):
     return [message.text for message in messages]
 
 
-def asked(backend, call=-1):
+def sent_messages(backend, call=-1):
     """What the backend was sent: each message's role and text."""
     return [(message.role.value, message.text) for message in backend.requests[call].messages]
 
 
-class Ticking:
+class ManualClock:
     """A clock that is set by hand."""
 
     def __init__(self, start=0.0):
@@ -108,7 +108,7 @@ class Ticking:
         return self.now
 
 
-async def read(events, count=-1):
+async def read_events(events, count=-1):
     """Read so many events, all where it is below 0, and leave as one should."""
     found = []
     async with aclosing(events):

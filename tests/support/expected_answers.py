@@ -1,4 +1,4 @@
-"""What is right: the adapter of each recording's protocol, and what it must make of the answer."""
+"""For each recording the adapter of its protocol (``adapter_for``), and what it must make of the answer (``check``)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A keyring that works, in the JSON file $FILERING; every touch of it leaves a line in $FILERING.log.
+"""A keyring that works, in the JSON file $FILE_KEYRING; every touch of it leaves a line in $FILE_KEYRING.log.
 
-Processes use it through PYTHON_KEYRING_BACKEND=file_keyring.FileRing with this folder on PYTHONPATH.
+Processes use it through PYTHON_KEYRING_BACKEND=file_keyring.FileKeyring with this folder on PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from keyring.backend import KeyringBackend
 
 
-class FileRing(KeyringBackend):
+class FileKeyring(KeyringBackend):
     priority = 1
 
     def get_password(self, service, username):
@@ -27,19 +27,19 @@ class FileRing(KeyringBackend):
         self._keep(kept)
 
     def _kept(self, action, name):
-        with open(f"{os.environ['FILERING']}.log", "a", encoding="utf-8") as log:
+        with open(f"{os.environ['FILE_KEYRING']}.log", "a", encoding="utf-8") as log:
             log.write(f"{action} {name}\n")
-        file = Path(os.environ["FILERING"])
+        file = Path(os.environ["FILE_KEYRING"])
         return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
     def _keep(self, kept):
-        Path(os.environ["FILERING"]).write_text(json.dumps(kept), encoding="utf-8")
+        Path(os.environ["FILE_KEYRING"]).write_text(json.dumps(kept), encoding="utf-8")
 
 
 def environ_of(folder: Path) -> dict[str, str]:
     """The environment that makes a process use this keyring, kept in a folder."""
     return {
-        "PYTHON_KEYRING_BACKEND": "file_keyring.FileRing",
+        "PYTHON_KEYRING_BACKEND": "file_keyring.FileKeyring",
         "PYTHONPATH": str(Path(__file__).parent),
-        "FILERING": str(folder / "ring.json"),
+        "FILE_KEYRING": str(folder / "ring.json"),
     }

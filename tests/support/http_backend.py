@@ -1,4 +1,4 @@
-"""A backend asked through the real door, and the answers a server on loopback may give it."""
+"""A backend asked over HTTP (``endpoint``, ``asking``), and answers of Chat Completions for a server on loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keyrings of every kind there is: working, lying, locked, hung."""
+"""Keyrings that work, forget, hang, are locked, store plaintext, or repeat the key in their error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from keyring.backends.chainer import ChainerBackend
 from keyring.errors import InitError, KeyringLocked, PasswordSetError
 
 
-class MemoryRing(KeyringBackend):
+class MemoryKeyring(KeyringBackend):
     """A keyring that works."""
 
     priority = 0
@@ -27,16 +27,16 @@ class MemoryRing(KeyringBackend):
         del self.kept[service, username]
 
 
-class PlaintextRing(MemoryRing):
+class PlaintextKeyring(MemoryKeyring):
     """Named as one that writes what it gets into a file as it is."""
 
 
-class ForgetfulRing(MemoryRing):
+class ForgetfulKeyring(MemoryKeyring):
     def set_password(self, service, username, password):
         pass
 
 
-class HangingRing(MemoryRing):
+class HangingKeyring(MemoryKeyring):
     """One that waits for a daemon that never answers."""
 
     released = Event()
@@ -48,23 +48,23 @@ class HangingRing(MemoryRing):
         self.released.wait()
 
 
-class LockedRing(MemoryRing):
+class LockedKeyring(MemoryKeyring):
     def get_password(self, service, username):
         raise KeyringLocked("Failed to unlock the collection!\nand more")
 
 
-class BuslessRing(MemoryRing):
+class NoSessionBusKeyring(MemoryKeyring):
     def get_password(self, service, username):
         raise InitError("no session bus")
 
 
-class TalkativeRing(MemoryRing):
+class RevealingKeyring(MemoryKeyring):
     def set_password(self, service, username, password):
         raise PasswordSetError(f"could not store {password}")
 
 
-class Chain(ChainerBackend):
+class ChainedKeyrings(ChainerBackend):
     """Several keyrings behind one another."""
 
     priority = 0
-    backends = (PlaintextRing(), MemoryRing())
+    backends = (PlaintextKeyring(), MemoryKeyring())

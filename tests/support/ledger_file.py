@@ -1,4 +1,4 @@
-"""A ledger in a file of the test, the calls that are written there, and what SQLite says of them."""
+"""A ledger in a file of the test (``ledger_in``), calls and worst cases for it, and ``query`` for what SQLite has."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def call(**fields):
     return Call(**{"backend": "b", "model": "m-1", "began": NOON, "usage": Usage(7, estimated=True), **fields})
 
 
-def ended(cost, **fields):
+def completed_call(cost, **fields):
     """A call that came to its end, at this price in USD (None: unknown)."""
     price = None if cost is None else Decimal(cost)
     return call(**{"outcome": "complete", "counted": "reported", "cost": price, **fields})
@@ -59,13 +59,13 @@ def limit(amount, scope="", period="total"):
     return BudgetLimit(scope, Decimal(amount), period)
 
 
-def ask(folder, sql, *values):
+def query(folder, sql, *values):
     """Rows of the file, as SQLite itself reads them."""
     with closing(sqlite3.connect(file_of(folder))) as connection:
         return connection.execute(sql, values).fetchall()
 
 
-def bury(folder, row):
+def mark_process_dead(folder, row):
     """Let a waiting row be one of a process that died."""
     with closing(sqlite3.connect(file_of(folder))) as connection, connection:
         connection.execute("UPDATE calls SET process = ? WHERE id = ?", [DEAD, row])

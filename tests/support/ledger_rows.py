@@ -1,4 +1,4 @@
-"""Rows written into a ledger past its own code: what reports are to read."""
+"""Rows of a ledger written with plain SQL, for reports to read: ``call``, ``write_calls``, ``write_session``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEAD = 2**22 + 1
 """A number that no process has."""
 
 
-def moment(text: str) -> float:
+def timestamp(text: str) -> float:
     """Return a time in UTC, given as 2026-11-21 or 2026-11-21 13:30, in seconds since the epoch."""
     form = "%Y-%m-%d %H:%M" if " " in text else "%Y-%m-%d"
     return float(calendar.timegm(time.strptime(text, form)))
@@ -23,7 +23,7 @@ def moment(text: str) -> float:
 
 def call(at: str | float = "2026-11-21", *, usd: float | None = 0.0, **columns: Any) -> dict[str, Any]:
     """Return a complete call; ``usd`` is its cost, None where it is not known."""
-    began = moment(at) if isinstance(at, str) else at
+    began = timestamp(at) if isinstance(at, str) else at
     return {
         "day": time.strftime("%Y-%m-%d", time.gmtime(began)),
         "began": began,
@@ -39,7 +39,7 @@ def call(at: str | float = "2026-11-21", *, usd: float | None = 0.0, **columns: 
     }
 
 
-def book(folder: Any, *calls: dict[str, Any]) -> str:
+def write_calls(folder: Any, *calls: dict[str, Any]) -> str:
     """Write calls into the database of a folder, with the sums budgets are checked against; return its path."""
     path = os.path.join(str(folder), FILE)
     with Database(path) as database:
@@ -60,7 +60,7 @@ def book(folder: Any, *calls: dict[str, Any]) -> str:
     return path
 
 
-def title(folder: Any, session: str, text: str) -> None:
+def write_session(folder: Any, session: str, text: str) -> None:
     """Keep a session with a title."""
     connection = sqlite3.connect(os.path.join(str(folder), FILE))
     with connection:

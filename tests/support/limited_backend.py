@@ -1,4 +1,4 @@
-"""A backend limited by a real file, while time passes only when somebody sleeps."""
+"""``LimitFixture``: a backend limited by a real file, with a clock that moves only when somebody sleeps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HI = (Started("b", "m-1"), TextDelta("Hi"))
 END = Finished(FinishReason.STOP, usage=Usage(10, 5))
 
 
-class Saying:
+class ScriptedBackend:
     """A backend that says these events, or raises them."""
 
     name = "b"
@@ -32,7 +32,7 @@ class Saying:
             yield each
 
 
-class Bench:
+class LimitFixture:
     """A file, a clock, a log."""
 
     def __init__(self, path):
@@ -89,7 +89,7 @@ class Bench:
         return self.database.rows("SELECT count(*) FROM permits WHERE held = 1")[0][0]
 
 
-def heard(backend, request=ASK):
+def collect_events(backend, request=ASK):
     return list(iterate(backend.stream(request)))
 
 

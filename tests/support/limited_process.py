@@ -1,4 +1,4 @@
-"""A process that calls a limited backend: ``python limited.py FOLDER NAME=VALUE …`` (see ``main``).
+"""A process that calls a limited backend: ``python limited_process.py FOLDER NAME=VALUE …`` (see ``main``).
 
 It prints ``taken T`` for a permit, ``began T`` and ``ended T`` around the call itself, ``failed KIND`` for one that was
 given up, T in seconds of the clock that all processes of a machine share.
@@ -12,7 +12,7 @@ from contextlib import aclosing
 from random import random
 
 from support.http_backend import ASK
-from support.limited_backend import Saying
+from support.limited_backend import ScriptedBackend
 
 from arawn.engine.blocking import run, sleep
 from arawn.errors import ArawnError
@@ -22,15 +22,15 @@ from arawn.store.database import Database
 from arawn.store.limits import Permit, Quota, RateLimits
 
 
-class Announcing(RateLimits):
+class ReportingLimits(RateLimits):
     def acquire(self, backend, quota, tokens):
         got = super().acquire(backend, quota, tokens)
         if isinstance(got, Permit):
-            say("taken", got.taken)
+            report("taken", got.taken)
         return got
 
 
-class Working(Saying):
+class SlowBackend(ScriptedBackend):
     """Takes ``seconds`` for each answer."""
 
     def __init__(self, seconds):
@@ -38,15 +38,15 @@ class Working(Saying):
         self.seconds = seconds
 
     async def stream(self, request):
-        say("began", time.monotonic())
+        report("began", time.monotonic())
         async with aclosing(super().stream(request)) as events:
             async for event in events:
                 yield event
         await sleep(self.seconds)
-        say("ended", time.monotonic())
+        report("ended", time.monotonic())
 
 
-def say(what, value):
+def report(what, value):
     print(what, value, flush=True)
 
 
@@ -59,20 +59,20 @@ async def ask(limited):
 def main(folder, *, calls=1, rpm=0, tpm=0, concurrent=0, tokens=0, window=1.0, seconds=0.0, longest=60.0):
     with Database(f"{folder}/arawn.db") as database:
         policy = LimitPolicy(
-            backend=Working.name,
-            limits=Announcing(database, window=window),
+            backend=SlowBackend.name,
+            limits=ReportingLimits(database, window=window),
             quota=Quota(int(rpm) or None, int(tpm) or None, int(concurrent) or None),
             max_wait=longest,
             sleep=sleep,
             random=random,
             log=lambda *_, **__: None,
         )
-        limited = Limit(Working(seconds), policy, lambda _: int(tokens))
+        limited = Limit(SlowBackend(seconds), policy, lambda _: int(tokens))
         for _ in range(int(calls)):
             try:
                 run(ask(limited))
             except ArawnError as error:
-                say("failed", error.kind)
+                report("failed", error.kind)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
     with Loopback([answer(b'{"ok": true}')], [answer(status=429)]) as server: ...
 
 Each request gets the next script, and the last script again and again. A script is a list of steps: bytes are sent as
-they are; ``Pause``, ``Drip``, ``Flood``, ``Stall``, ``Rst``, ``Fin`` and ``Tunnel`` are below. After a script the
-connection stays open for the next request. ``greeting`` is sent before any request came. ``server.url`` is its
-address, ``server.requests`` what it received, ``server.connections`` how many came; ``server.idle()`` waits until all
-of them have ended.
+they are; ``Pause``, ``WaitFor``, ``Signal``, ``Drip``, ``Flood``, ``Stall``, ``Rst``, ``Fin`` and ``Tunnel`` are below.
+After a script the connection stays open for the next request. ``greeting`` is sent before any request came.
+``server.url`` is its address, ``server.requests`` what it received, ``server.connections`` how many came;
+``server.idle()`` waits until all of them have ended.
 """
 
 from __future__ import annotations
@@ -28,6 +28,20 @@ class Pause:
     """Do nothing for so many seconds."""
 
     seconds: float
+
+
+@dataclass(frozen=True)
+class WaitFor:
+    """Do nothing until the event is set."""
+
+    event: threading.Event
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Set the event: what stands before it in the script has been sent."""
+
+    event: threading.Event
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class Tunnel:
     port: int
 
 
-Step: TypeAlias = bytes | Pause | Drip | Flood | Stall | Fin | Rst | Tunnel
+Step: TypeAlias = bytes | Pause | WaitFor | Signal | Drip | Flood | Stall | Fin | Rst | Tunnel
 
 
 @dataclass(frozen=True)
@@ -141,7 +155,7 @@ class Loopback:
     def idle(self) -> None:
         """Wait until every connection has ended."""
         for thread in self._threads[1:]:
-            thread.join(10)
+            thread.join(30)
         assert not self._open
 
     def _start(self, target: object, *arguments: object) -> None:
@@ -201,13 +215,18 @@ class Loopback:
         body, rest = buffer[:length], buffer[length:]
         return Received(method, target, headers, body, first + b"\r\n\r\n" + body), rest
 
-    def _play(self, connection: socket.socket, step: Step) -> bool:  # noqa: C901 -- one case a step
+    def _play(self, connection: socket.socket, step: Step) -> bool:  # noqa: C901, PLR0912 -- one case a step
         """Do one step; False ends the connection."""
         match step:
             case bytes():
                 connection.sendall(step)
             case Pause(seconds):
                 self._over.wait(seconds)
+            case WaitFor(event):
+                while not (event.wait(0.05) or self._over.is_set()):
+                    pass
+            case Signal(event):
+                event.set()
             case Stall():
                 self._over.wait()
             case Drip(data, seconds):

@@ -1,4 +1,4 @@
-"""A stand-in for the package ``mlx_lm``: the real one installs only on Apple Silicon.
+"""A stand-in for the package ``mlx_lm`` (the real one installs only on Apple Silicon), and calls of the backend.
 
 It follows the documented API (github.com/ml-explore/mlx-lm): ``load(name)`` returns a model and a tokenizer,
 ``stream_generate(model, tokenizer, prompt, max_tokens, sampler=…)`` yields responses with text, token counts and a

@@ -1,4 +1,4 @@
-"""The mock backend as a test asks it."""
+"""Questions for the mock backend (``hello_request``), its ``answer``, and a sleep that does not wait."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from arawn.events import collect
 from arawn.messages import ChatRequest, LLMMessage
 
 
-def asked(text="Hello"):
+def hello_request(text="Hello"):
     return ChatRequest("tiny", (LLMMessage("system", "Be kind"), LLMMessage("user", text)))
 
 
 def answer(backend, request=None):
-    return run(collect(backend.stream(request or asked())))
+    return run(collect(backend.stream(request or hello_request())))
 
 
 def events_of(backend):
-    return list(iterate(backend.stream(asked())))
+    return list(iterate(backend.stream(hello_request())))
 
 
-class Clock:
+class RecordedSleep:
     """A sleep that never suspends and remembers how long it was asked for."""
 
     def __init__(self):

@@ -1,4 +1,4 @@
-"""Calls through the real adapter, transport, meter and ledger, and something that is told how each ended."""
+"""``ObservedBackend``: calls through the real adapter, transport, meter and ledger, whose ends observers are told."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REQUEST = ChatRequest("m-1", (Message(Role.USER, (Text(PROMPT),)),))
 PRICES = ModelFacts(backend="here", id="m-1", input_price=Decimal(1), output_price=Decimal("2.5"))
 
 
-class Service:
+class ObservedBackend:
     """A backend at a server on loopback; ``observers`` are told of every call, ``secrets`` are the keys it sent."""
 
     def __init__(self, url, folder, *observers):

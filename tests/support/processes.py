@@ -1,4 +1,4 @@
-"""Runs arawn as its users do: as a process, with a home of its own and nothing from the surrounding environment."""
+"""``Home``: arawn as a process, with a home and an environment of its own; ``Run`` says how it ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wires of Ollama and of the Responses API: what is written for a request, and what is read of a stream."""
+"""The protocols of Ollama and the Responses API: the body written for a request, the events read from a stream."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WEATHER = Tool("weather", "Tells it", {"type": "object", "properties": {"city": 
 
 
 @dataclass(frozen=True)
-class Wire:
+class Protocol:
     """One protocol, spoken to the backend ``name``."""
 
     kind: Callable[[str, Quirks], Any]
@@ -47,8 +47,8 @@ class Wire:
         return events_of(self.adapter(quirks).stream_parser(), pieces)
 
 
-OLLAMA = Wire(OllamaAdapter, "local")
-RESPONSES = Wire(OpenAIResponsesAdapter, "oai")
+OLLAMA = Protocol(OllamaAdapter, "local")
+RESPONSES = Protocol(OpenAIResponsesAdapter, "oai")
 
 
 def json_with(*keys: str) -> st.SearchStrategy[Any]:

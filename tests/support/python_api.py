@@ -1,10 +1,8 @@
-"""The Python API as a program uses it: its configuration, a client, and what a server on loopback answers."""
+"""The Python API as a program uses it: ``configure``, ``client_of`` a server on loopback, and what that answers."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from contextlib import asynccontextmanager
 
 from support.loopback import CHUNKED, answer, chunked, head
@@ -42,19 +40,11 @@ async def client_of(server, **config):
         yield client
 
 
-async def eventually(holds):
-    """Wait until something holds, which it does soon or never."""
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
 def body_of(server, place=0):
     return json.loads(server.requests[place].body)
 
 
-def mocked(folder, *replies, more=""):
+def configure_mock(folder, *replies, more=""):
     """A configuration whose [llm] plays these replies."""
     tables = "".join(f"[[backends.m.replies]]\n{reply}\n" for reply in replies)
     configure(

@@ -15,16 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.recordings import Recording
 
-needs_catalogue = pytest.mark.skipif(
-    "ARAWN_CATALOGUE" not in os.environ, reason="ARAWN_CATALOGUE does not name the folder of price lists"
-)
 MODELS = Path(__file__).parents[2] / "arawn" / "data" / "models"
 _LISTED_AS = {"gemini": "google", "xai": "x-ai"}
 

@@ -1,4 +1,4 @@
-"""A process that talks and is recorded: ``python keeping.py FOLDER TURNS [LARGEST_FILE]``.
+"""A process that talks and is recorded: ``python recorded_process.py FOLDER TURNS [LARGEST_FILE]``.
 
 It prints ``asked N`` when the backend gets question N and ``saved N`` when the turn is done; a turn that was answered
 but not kept is ``lost N``, and the exit code then 11.
@@ -10,7 +10,7 @@ import sys
 from contextlib import aclosing
 from itertools import count
 
-from support.conversations import Bench, hear, session, store_in
+from support.conversations import MockBackends, collect_events, session, store_in
 
 from arawn.backends.mock import MockBackend, MockResponse
 from arawn.errors import NotSavedError
@@ -18,7 +18,7 @@ from arawn.errors import NotSavedError
 WORDS = 8
 
 
-class Announcing(MockBackend):
+class ReportingBackend(MockBackend):
     async def stream(self, request):
         print("asked", request.messages[-1].text, flush=True)
         async with aclosing(super().stream(request)) as events:
@@ -31,13 +31,13 @@ def main(folder, turns, largest_file):
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-    backend = Announcing().with_response(MockResponse.text("word " * WORDS))
+    backend = ReportingBackend().with_response(MockResponse.text("word " * WORDS))
     ticks = count()
-    conversation = session(Bench(mock=backend), store_in(folder), clock=lambda: float(next(ticks)))
+    conversation = session(MockBackends(mock=backend), store_in(folder), clock=lambda: float(next(ticks)))
     code = 0
     for turn in range(1, turns + 1):
         try:
-            hear(conversation.send(f"{conversation.id or 'first'}:{turn}"))
+            collect_events(conversation.send(f"{conversation.id or 'first'}:{turn}"))
             print("saved", f"{conversation.id}:{turn}", flush=True)
         except NotSavedError as error:
             code = error.exit_code

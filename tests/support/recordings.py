@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from arawn.events import StreamEvent
     from arawn.messages import Response
 
-needs_recordings = pytest.mark.skipif(
-    "ARAWN_RECORDINGS" not in os.environ, reason="ARAWN_RECORDINGS does not name the folder of recordings"
-)
-
 
 @dataclass(frozen=True)
 class Recording:

@@ -1,4 +1,4 @@
-"""Remembers when the requests of a server came: ``server.requests = Stamped()`` before the first."""
+"""``RequestTimes``: when the requests of a server came; ``server.requests = RequestTimes()`` before the first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 
-class Stamped(list[Any]):
+class RequestTimes(list[Any]):
     """What came, with ``times`` in seconds of the clock all processes share."""
 
     def __init__(self) -> None:

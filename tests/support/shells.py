@@ -1,4 +1,4 @@
-"""Drives the shells themselves: what a Tab offers, and which words reach arawn after it."""
+"""Sessions of bash, zsh and fish: what Tab offers there, and which words reach arawn after it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if [ "$1" = __complete ]; then exec '{python}' -m arawn "$@"; fi
 LIST, MARK, CLEAR = "\x0f", "\x14", "\x15"
 
 
-class Desk(Home):
+class ShellHome(Home):
     """A home whose PATH begins with an ``arawn`` that records its calls."""
 
     def __init__(self, folder: Path) -> None:
@@ -49,14 +49,14 @@ class Desk(Home):
         return [words for words in self.calls if words[:1] != ["__complete"]][-1]
 
 
-class Session(ABC):
+class ShellSession(ABC):
     """A shell at its prompt, with the completion of arawn loaded by ``load``."""
 
     program = ""
     arguments: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
 
-    def __init__(self, desk: Desk, load: str) -> None:
+    def __init__(self, desk: ShellHome, load: str) -> None:
         self.desk = desk
         self.process: Any = None
         self.load = load
@@ -69,7 +69,7 @@ class Session(ABC):
             env=self.desk.environ,
             encoding="utf-8",
             dimensions=(400, 200),
-            timeout=30,
+            timeout=60,
         )
         for line in (*self.setup, self.load):
             self.process.sendline(line)
@@ -92,7 +92,7 @@ class Session(ABC):
         return self.desk.last_run()
 
 
-class Listing(Session):
+class ListingSession(ShellSession):
     """A shell that is asked by a key for its offers, and lists them."""
 
     def offers(self, line: str) -> set[str]:
@@ -106,7 +106,7 @@ class Listing(Session):
         """Return what the shell listed just now; each shows it elsewhere."""
 
 
-class Bash(Listing):
+class Bash(ListingSession):
     """The offers are what the completion hands to readline."""
 
     program, arguments = "bash", ("--norc", "--noprofile", "-i")
@@ -125,7 +125,7 @@ class Bash(Listing):
         return (self.desk.work / "../offered").read_text().split()
 
 
-class Zsh(Listing):
+class Zsh(ListingSession):
     """The offers are what the screen shows."""
 
     program, arguments = "zsh", ("-f", "-i")
@@ -142,7 +142,7 @@ class Zsh(Listing):
         return shown.rpartition("\r\n")[0].split()
 
 
-class Fish(Session):
+class Fish(ShellSession):
     """The offers are what ``complete -C`` says; a terminal is only for running."""
 
     program, arguments = "fish", ("--interactive",)
@@ -161,7 +161,7 @@ class Fish(Session):
         return {shown.split("\t")[0].rpartition("=")[2] for shown in done.stdout.splitlines()}
 
 
-SESSIONS: dict[str, type[Session]] = {"bash": Bash, "zsh": Zsh, "fish": Fish}
+SESSIONS: dict[str, type[ShellSession]] = {"bash": Bash, "zsh": Zsh, "fish": Fish}
 
 
 def require(shell: str) -> str:

@@ -1,4 +1,4 @@
-"""Terminals for tests: one that is only a buffer (pyte), and a real one with scrollback and reflow (tmux)."""
+"""Terminals: ``Screen`` in memory (pyte), ``Tmux`` with scrollback and reflow, ``RecordedAnswer`` of a live answer."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Clock:
         return self.now
 
 
-class Written:
+class RecordedAnswer:
     """A live answer whose output is kept."""
 
     def __init__(self, columns: int = 80, rows: int = 24, *, mode: Mode = "live", colour: bool = True) -> None:
@@ -75,7 +75,7 @@ class Written:
         """All that was written."""
         return "".join(self.writes)
 
-    def stream(self, pieces: Iterable[str], *, seconds: float = 0.1) -> Written:
+    def stream(self, pieces: Iterable[str], *, seconds: float = 0.1) -> RecordedAnswer:
         """Take in pieces, each some seconds after the one before."""
         for piece in pieces:
             self.clock.now += seconds

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from support.http_backend import DONE, STREAM, USAGE, delta, event, streamed
 from support.loopback import CHUNKED, Fin, Loopback, Rst, answer, chunked, head
-from support.observed_calls import KEY, PROMPT, REQUEST, Service
+from support.observed_calls import KEY, PROMPT, REQUEST, ObservedBackend
 
 from arawn.errors import RequestError, ServerError
 from arawn.messages import (
@@ -49,7 +49,7 @@ def lines(log):
 def told(log, tmp_path, *scripts, content=False, request=REQUEST):
     """The log of one call for each script."""
     with Loopback(*scripts) as server:
-        service = Service(server.url, tmp_path)
+        service = ObservedBackend(server.url, tmp_path)
         service.observers = [log_attempt(EventLog(str(log), content=content, secrets=service.secrets))]
         for _ in scripts:
             service.ask(request)
@@ -147,7 +147,7 @@ def test_what_a_cut_answer_cost_is_told_as_an_estimate_and_not_as_the_providers_
 
 def test_a_reader_who_leaves_is_no_failure_of_the_call(log, tmp_path):
     with Loopback(streamed(*STREAM)) as server:
-        Service(server.url, tmp_path, log_attempt(EventLog(str(log)))).leave(after=2)
+        ObservedBackend(server.url, tmp_path, log_attempt(EventLog(str(log)))).leave(after=2)
     (line,) = lines(log)
     assert (line["event"], line["outcome"]) == ("cost_tracked", "interrupted")
     assert "error.type" not in line

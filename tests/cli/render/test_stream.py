@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.markdown_texts import SNIPPETS, TORTURE, answer, cut
-from support.terminals import Screen, Written, pieces
+from support.terminals import RecordedAnswer, Screen, pieces
 
 from arawn.cli.render.markdown import render
 from arawn.cli.render.stream import mode_for
@@ -26,19 +26,19 @@ def screen_of(text: str, columns: int, rows: int) -> list[str]:
     return screen.lines
 
 
-def streamed(text: str, seed: int, columns: int = 80, rows: int = 24, **options: object) -> Written:
-    written = Written(columns, rows, **options).stream(cut(text, seed))
+def streamed(text: str, seed: int, columns: int = 80, rows: int = 24, **options: object) -> RecordedAnswer:
+    written = RecordedAnswer(columns, rows, **options).stream(cut(text, seed))
     written.answer.close()
     return written
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(SNIPPETS, st.integers(0, 1000), st.sampled_from([20, 40, 80]))
 def test_streamed_is_the_same_as_whole_to_the_byte(text: str, seed: int, columns: int) -> None:
     assert streamed(text, seed, columns, mode="blocks").output == render(text, columns, DEFAULT, colour=True)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(SNIPPETS, st.integers(0, 1000))
 def test_what_was_redrawn_ends_up_the_same_as_whole(text: str, seed: int) -> None:
     assert streamed(text, seed, 100, 60).screen().lines == screen_of(text, 100, 60)
@@ -88,7 +88,7 @@ def calls(text: str) -> int:
         nonlocal count
         count += event == "call"
 
-    written = Written(100, 30)
+    written = RecordedAnswer(100, 30)
     sys.setprofile(called)
     try:
         written.stream(pieces(text, 40), seconds=0.05)
@@ -99,12 +99,12 @@ def calls(text: str) -> int:
 
 
 def test_it_draws_at_most_15_times_a_second() -> None:
-    written = Written().stream(["word "] * 1000, seconds=0.01)
+    written = RecordedAnswer().stream(["word "] * 1000, seconds=0.01)
     assert 50 <= len(written.writes) <= 150
 
 
 def test_the_first_piece_is_drawn_at_once_and_a_frame_shows_the_last() -> None:
-    written = Written()
+    written = RecordedAnswer()
     written.answer.text("Hello there ")
     written.answer.text("my friend, ")
     assert written.screen().lines == ["Hello there"]
@@ -114,14 +114,14 @@ def test_the_first_piece_is_drawn_at_once_and_a_frame_shows_the_last() -> None:
 
 
 def test_a_line_that_may_turn_out_to_be_something_else_is_not_shown_yet() -> None:
-    written = Written()
+    written = RecordedAnswer()
     for text in ["para\n", "---", "\n\n", "| a | b |\n", "|---", "|---|\n", "see [the li", "nk](http://h"]:
         written.stream([text])
         assert not {"---", "| a", "[the"} & {line[:3] for line in written.screen().lines}
 
 
 def test_open_emphasis_is_shown_as_what_it_will_be() -> None:
-    written = Written().stream(["a **bold wor", "d and `co", "de more "])
+    written = RecordedAnswer().stream(["a **bold wor", "d and `co", "de more "])
     assert written.screen().lines == ["a bold word and `code more`"]
     written.stream(["x` y** end\n\n"])
     assert written.screen().lines == ["a bold word and `code more x` y end"]
@@ -130,7 +130,7 @@ def test_open_emphasis_is_shown_as_what_it_will_be() -> None:
 @pytest.mark.parametrize("mode", ["live", "blocks", "raw"])
 def test_r1_a_sequence_cut_across_pieces_is_caught(mode: str) -> None:
     attack = "a\x1b]52;c;aGk=\x07\x9b2J \x1b[2J\ud83d\ude00 \ud800 \u202eb\r\nc\rd\n\n```\n\x1b[31m\n```\n"
-    written = Written(mode=mode, colour=False).stream(attack)
+    written = RecordedAnswer(mode=mode, colour=False).stream(attack)
     written.answer.close()
     ours = re.sub(r"\x1b\[\d*[AJK]|\r", "", written.output) if mode == "live" else written.output
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ud800-\udfff]", ours)
@@ -143,7 +143,7 @@ def test_an_answer_that_stops_in_the_middle_is_kept_as_far_as_it_came() -> None:
 
 
 def test_an_empty_answer_writes_nothing() -> None:
-    written = Written()
+    written = RecordedAnswer()
     written.answer.text("")
     written.answer.frame(force=True)
     written.answer.close()
@@ -153,7 +153,7 @@ def test_an_empty_answer_writes_nothing() -> None:
 
 @pytest.mark.parametrize("mode", ["blocks", "raw"])
 def test_modes_for_readers_and_pipes_move_no_cursor(mode: str) -> None:
-    written = Written(mode=mode, colour=False).stream(cut(TORTURE, 1))
+    written = RecordedAnswer(mode=mode, colour=False).stream(cut(TORTURE, 1))
     written.answer.reasoning("more thought")
     written.answer.close()
     assert not re.search("[\x1b\r]", written.output)
@@ -164,7 +164,7 @@ def test_raw_is_the_text_itself() -> None:
 
 
 def test_reasoning_is_dim_and_folds_to_one_line_when_the_answer_starts() -> None:
-    written = Written()
+    written = RecordedAnswer()
     for number in range(400):
         written.clock.now += 0.1
         written.answer.reasoning(f"thought{number} ")
@@ -177,7 +177,7 @@ def test_reasoning_is_dim_and_folds_to_one_line_when_the_answer_starts() -> None
 
 
 def test_reasoning_between_answers_closes_what_was_open() -> None:
-    written = Written()
+    written = RecordedAnswer()
     for part in ["one ", "two ", "three "]:
         written.clock.now += 1
         written.answer.reasoning(f"thinking about {part}")
@@ -187,7 +187,7 @@ def test_reasoning_between_answers_closes_what_was_open() -> None:
 
 
 def test_append_only_says_that_there_was_reasoning() -> None:
-    written = Written(mode="blocks", colour=False)
+    written = RecordedAnswer(mode="blocks", colour=False)
     written.answer.reasoning("hidden words")
     written.answer.text("shown")
     written.answer.close()
@@ -197,7 +197,7 @@ def test_append_only_says_that_there_was_reasoning() -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_a_resize_in_mid_answer_loses_and_doubles_nothing(seed: int) -> None:
     text, widths = answer(1500, seed), [100, 60, 44, 120, 80]
-    written = Written(80, 24)
+    written = RecordedAnswer(80, 24)
     for at, piece in enumerate(pieces(text, 97)):
         written.size = (widths[at // 3 % 5], 24)
         written.stream([piece])
@@ -207,7 +207,7 @@ def test_a_resize_in_mid_answer_loses_and_doubles_nothing(seed: int) -> None:
 
 
 def test_others_can_write_between_two_frames() -> None:
-    written = Written().stream(["- one two\n- three four ", "five "])
+    written = RecordedAnswer().stream(["- one two\n- three four ", "five "])
     written.answer.suspend()
     written.writes.append("OTHER\n")
     written.stream(["six seven\n\nend"])
@@ -216,7 +216,7 @@ def test_others_can_write_between_two_frames() -> None:
 
 
 def test_suspending_ends_an_open_line_of_raw_text() -> None:
-    written = Written(mode="raw").stream(["open"])
+    written = RecordedAnswer(mode="raw").stream(["open"])
     written.answer.suspend()
     written.answer.suspend()
     assert written.output == "open\n"
