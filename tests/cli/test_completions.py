@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from arawn.cli.groups import COMMANDS
 from support.shells import SESSIONS, ShellHome, require
 
 from arawn.cli.completion_scripts import FILES, script
+from arawn.cli.groups import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 EFFORTS = {"none", "minimal", "low", "medium", "high", "xhigh", "max"}
