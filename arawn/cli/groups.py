@@ -156,6 +156,16 @@ class Group(Helped, TyperGroup):
 class Root(Group):
     """arawn itself: its commands are loaded when they are invoked."""
 
+    def format_help(self, ctx: Context, formatter: Any) -> None:
+        """Write or print the help, the commands first."""
+        if not os.isatty(1):
+            super().format_help(ctx, formatter)
+            return
+        options, self.get_params = self.get_params(ctx), lambda ctx: []  # type: ignore[method-assign]
+        epilog, self.epilog = self.epilog, None
+        super().format_help(ctx, formatter)
+        _print_panel(options, ctx, epilog or "")
+
     def list_commands(self, ctx: Context) -> list[str]:
         """Return the names of the commands."""
         return list(COMMANDS)
@@ -219,6 +229,17 @@ def _sections(params: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
         found.setdefault(param.rich_help_panel or usual, []).append(param)
     found[EVERY_COMMAND] = found.pop(EVERY_COMMAND, [])
     yield from found.items()
+
+
+def _print_panel(options: Any, ctx: Context, epilog: str) -> None:
+    """Print the options of every command as Typer prints a panel, and what comes last."""
+    from typer import rich_utils
+
+    console = rich_utils._get_rich_console()  # noqa: SLF001 -- Typer prints options before commands, and has no choice
+    rich_utils._print_options_panel(  # noqa: SLF001
+        name=EVERY_COMMAND, params=options, ctx=ctx, markup_mode="rich", console=console
+    )
+    console.print(f"\n{epilog}\n", markup=False)
 
 
 def _prepare_rich(command: Any, ctx: Context) -> None:
