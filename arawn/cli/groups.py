@@ -161,7 +161,7 @@ class Root(Group):
         if not os.isatty(1):
             super().format_help(ctx, formatter)
             return
-        options, self.get_params = self.get_params(ctx), lambda ctx: []  # type: ignore[method-assign]
+        options, self.get_params = self.get_params(ctx), lambda _: []  # type: ignore[method-assign]
         epilog, self.epilog = self.epilog, None
         super().format_help(ctx, formatter)
         _print_panel(options, ctx, epilog or "")

@@ -1,4 +1,4 @@
-"""The first word that is no option decides: it names a command, is asked, or is an error; never a paid call by mistake."""
+"""The first word that is no option names a command, is asked, or is an error: a mistyped one is never a paid call."""
 
 from __future__ import annotations
 
