@@ -156,13 +156,19 @@ class Group(Helped, TyperGroup):
 class Root(Group):
     """arawn itself: its commands are loaded when they are invoked."""
 
+    _hides_options = False
+
+    def get_params(self, ctx: Context) -> list[Any]:
+        """Return the options; none while Typer prints the rest of the help, which has them first."""
+        return [] if self._hides_options else super().get_params(ctx)
+
     def format_help(self, ctx: Context, formatter: Any) -> None:
         """Write or print the help, the commands first."""
         if not os.isatty(1):
             super().format_help(ctx, formatter)
             return
-        options, self.get_params = self.get_params(ctx), lambda _: []  # type: ignore[method-assign]
-        epilog, self.epilog = self.epilog, None
+        options, epilog = self.get_params(ctx), self.epilog
+        self._hides_options, self.epilog = True, None
         super().format_help(ctx, formatter)
         _print_panel(options, ctx, epilog or "")
 
