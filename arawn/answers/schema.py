@@ -67,6 +67,8 @@ def _parsed(given: str) -> dict[str, Any]:
 
 
 def _compiled(definition: dict[str, Any]) -> Callable[[Any], Any]:
+    import fastjsonschema  # noqa: F401 -- a library that is broken is no schema that is wrong
+
     try:
         return check_of(definition)
     except RemoteReferenceError as error:

@@ -16,15 +16,10 @@ from typer.main import get_command
 from arawn import __version__
 from arawn.cli import options, signals
 from arawn.cli.context import Context
-from arawn.cli.groups import EVERY_COMMAND, WIDTH, Root, examples, is_short, nearest, try_help
+from arawn.cli.groups import EVERY_COMMAND, EXIT_CODES, WIDTH, Root, examples, is_short, nearest, try_help
 from arawn.cli.output import Output, open_standard_streams
 from arawn.errors import ArawnError, UsageError
 
-EXIT_CODES = """\
-Exit codes:
-  0 done · 1 a bug · 2 usage · 3 configuration · 4 authentication · 5 unreachable
-  6 rate limit or quota · 7 backend failed · 8 refused · 9 budget · 10 incomplete
-  11 not saved · 124 timeout · 130, 143, 129, 141 ended by a signal"""
 _TOPIC = "exit-codes"
 
 
@@ -56,7 +51,7 @@ class Arawn(Root):
         """Return the words that show the help of a command; that of arawn, and of a topic, is shown here."""
         if list(words) not in ([], [_TOPIC]):
             return [*words, "--help"]
-        ctx.obj.output.data(EXIT_CODES if words else ctx.get_help())
+        ctx.obj.output.data(EXIT_CODES.strip() if words else ctx.get_help())
         raise typer.Exit
 
 
@@ -72,7 +67,7 @@ def _show_version(ctx: typer.Context, value: bool) -> None:
 @app.callback(
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "terminal_width": WIDTH},
-    epilog=examples('arawn "a question" · git diff | arawn "explain" · arawn help exit-codes'),
+    epilog=EXIT_CODES + examples('arawn "a question" · git diff | arawn "explain" · arawn help exit-codes'),
 )
 def root(
     ctx: typer.Context,
@@ -179,7 +174,7 @@ def _usage_error(error: Any) -> UsageError:
         "" if param is None else param.opts[-1] if param.param_type_name == "option" else param.make_metavar(error.ctx)
     )
     if not error.message:
-        return UsageError(f"{name} is missing", hints=hints)
+        return UsageError(f"{'/'.join(param.opts) if name.startswith('-') else name} is missing", hints=hints)
     text = error.message.rstrip(".")
     return UsageError(f"{name}: {text}" if name else text, hints=hints)
 

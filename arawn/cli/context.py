@@ -25,15 +25,28 @@ class Context:
         self.environ = os.environ
         self.stdin = StandardInput()
         self.overrides: dict[str, object] = {}
-        self.backend: str | None = None
-        self.model: str | None = None
+        self.backends: list[str] = []
+        self.models: list[str] = []
         self.config: str | None = None
         self.env_file: str | None = None
         self.no_project = False
 
     def set_global(self, name: str, value: Any) -> None:
         """Take over an option of every command; one that stands later on the command line comes later."""
-        setattr(self.output if name in ("quiet", "debug") else self, name, value)
+        if name in ("backend", "model"):
+            getattr(self, f"{name}s").extend(value)
+        else:
+            setattr(self.output if name in ("quiet", "debug") else self, name, value)
+
+    @property
+    def backend(self) -> str | None:
+        """The backend that was named last."""
+        return self.backends[-1] if self.backends else None
+
+    @property
+    def model(self) -> str | None:
+        """The model that was named last."""
+        return self.models[-1] if self.models else None
 
     @cached_property
     def settings(self) -> Settings:

@@ -28,6 +28,14 @@ _OPTIONS = "Options"
 WIDTH = 80
 """Columns of help that is not shown on a terminal, and the most on one."""
 _ALIASES = {"ls": "list"}
+EXIT_CODES = """\
+Exit codes:
+  0 done · 1 a bug · 2 usage · 3 configuration · 4 authentication
+  5 unreachable · 6 rate limit or quota · 7 backend failed · 8 refused
+  9 budget · 10 incomplete · 11 not saved · 124 timeout
+  130, 143, 129, 141 ended by a signal
+
+"""
 
 
 class Entry(NamedTuple):

@@ -29,7 +29,7 @@ def new_app(**settings: Any) -> typer.Typer:
 
 
 def _remember(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> None:
-    if value is not None and value is not False and param.name:
+    if value and param.name:
         context: Context = ctx.obj
         context.set_global(param.name, value)
 
@@ -59,11 +59,11 @@ def _everywhere(*flags: str, help: str, names: str = "", metavar: str | None = N
 
 
 Backend: TypeAlias = Annotated[
-    str | None,
+    list[str] | None,
     _everywhere("-b", "--backend", metavar="NAME", names="backends", help="the backend: a [backends.NAME] table"),
 ]
 Model: TypeAlias = Annotated[
-    str | None,
+    list[str] | None,
     _everywhere("-m", "--model", metavar="NAME", names="models", help="a model id, a tier, an alias, or backend/model"),
 ]
 ConfigFile: TypeAlias = Annotated[

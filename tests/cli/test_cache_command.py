@@ -170,6 +170,6 @@ def test_what_is_no_database_is_named_with_what_to_do(home):
         assert "mv " in run.err
 
 
-@pytest.mark.parametrize("words", [[], ["shrink"], ["stats", "all"]])
+@pytest.mark.parametrize("words", [["shrink"], ["stats", "all"]])
 def test_what_the_command_does_not_know_is_wrong_usage(home, words):
     assert home.run("cache", *words).code == 2

@@ -263,7 +263,7 @@ def test_r26_a_connection_nobody_checks_is_warned_of_on_every_run(home):
 def test_completions_are_printed_and_understood_by_their_shell(home, shell):
     run = home.run("completions", shell)
     assert (run.code, run.err) == (0, "")
-    assert "backends" in run.out
+    assert "_ARAWN_COMPLETE" in run.out
     checker = {"bash": ["bash", "-n"], "zsh": ["zsh", "-n"], "fish": ["fish", "--no-execute"]}.get(shell)
     if checker and shutil.which(checker[0]):
         (home.work / "script").write_text(run.out)

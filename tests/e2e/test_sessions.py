@@ -78,10 +78,9 @@ def test_a_session_that_is_not_there_is_a_usage_error(home, words):
     assert run.err.startswith("Error: ")
 
 
-def test_without_an_action_the_usage_is_told(home):
-    run = home.run("sessions")
-    assert run.code == 2
-    assert "ACTION" in run.err
+def test_without_a_command_the_newest_are_listed(home):
+    assert home.run("ask", "-b", "mock", "first words").code == 0
+    assert home.run("sessions").out == home.run("sessions", "list").out != ""
 
 
 # ---- search ----

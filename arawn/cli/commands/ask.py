@@ -12,7 +12,7 @@ from typer import Option
 from arawn.answers.record import Record
 from arawn.cli import options, printers
 from arawn.cli.context import Context
-from arawn.cli.groups import Command, examples, is_short
+from arawn.cli.groups import EXIT_CODES, Command, examples, is_short
 from arawn.cli.output import Output
 from arawn.cli.request import judge_end, make_request
 from arawn.cli.signals import Interrupted
@@ -59,7 +59,8 @@ class _Call(NamedTuple):
 
 @app.command(
     cls=Command,
-    epilog=examples(
+    epilog=EXIT_CODES
+    + examples(
         'arawn ask "Why is the sky blue?"',
         'git diff --staged | arawn ask -q "commit message, one line"',
         'arawn ask --schema person.json -f letter.txt "who wrote this?" | jq .name',
@@ -172,14 +173,14 @@ def ask(
         options.exclusive(group)
     context.overrides |= options.overrides(cache=cache, no_cache=no_cache, fallback=fallback)
     context.stdin.ignored = no_stdin
-    if plain or raw:
-        context.output.guard_answers(on=plain)
     made = options.Wishes(max_tokens, temperature, think, system, timeout)
     if each or jobs is not None:
         from arawn.cli.commands import each as lines
 
         others = {"-c": go_on, "-s": session, "-n": no_stdin, "-o": output, "--usage": usage, "--dry-run": dry_run}
         lines.refuse(each=each, others={**others, "-x": extract, "--no-stream": no_stream})
+        if plain or raw:
+            context.output.guard_answers(on=plain)
         question = lines.Question(words or [], file or [], made, schema, jobs, as_json=json or jsonl, strict=strict)
         return lines.ask_each(context, question)
     _refuse_habits(output, words or [])
@@ -191,6 +192,8 @@ def ask(
         return 0
     if output:
         context.output.hold_for(output)
+    if plain or raw:
+        context.output.guard_answers(on=plain)
     printer = _printer(context, shapes, schema=bool(schema), laid_out=not plain and not raw)
     return _ask_once(context, asked, printer, usage=usage, strict=strict)
 

@@ -58,7 +58,7 @@ def audit(
             context.output.note(f"there are older ones: -n {2 * most} shows more")
         print_table(context.output, HEADER, map(_cells, shown))
     else:
-        context.output.note("no such change is recorded" if since or action else "nothing was changed yet")
+        context.output.note("no such change is written down" if since or action else "nothing was changed yet")
 
 
 def _fields(entry: Entry) -> dict[str, Any]:

@@ -58,8 +58,9 @@ def batch(
     file: Annotated[str, Argument(metavar="FILE", help="the questions, a line of JSON each; - for standard input")],
     output: Annotated[str, Option("-o", "--output", metavar="FILE", help="the answers, also those of an earlier run")],
     jobs: Annotated[
-        int, Option("--jobs", parser=options.positive_int, metavar="N", help="how many to ask at a time")
-    ] = _JOBS,
+        int | None,
+        Option("--jobs", parser=options.positive_int, metavar="N", help=f"how many to ask at a time ({_JOBS})"),
+    ] = None,
     json: Annotated[bool, Option("--json", help="print the summary as a JSON object")] = False,
     system: options.System = None,
     max_tokens: options.MaxTokens = None,
@@ -79,7 +80,7 @@ def batch(
     context: Context = ctx.obj
     context.overrides |= options.overrides(cache=cache, no_cache=no_cache, fallback=fallback)
     wishes = options.Wishes(max_tokens, temperature, think, system, timeout)
-    return _run(context, file, output, wishes, jobs, as_json=json)
+    return _run(context, file, output, wishes, jobs or _JOBS, as_json=json)
 
 
 def _run(context: Context, questions: str, answers: str, wishes: options.Wishes, jobs: int, *, as_json: bool) -> int:

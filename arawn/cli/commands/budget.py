@@ -41,6 +41,17 @@ def usd(text: str) -> str:
     return f"{int(whole)}{dot}{cents}"
 
 
+class _Set(Command):
+    """Takes what looks like an amount below zero for one, not for an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words. Raises UsageError for such an amount."""
+        for word in args:
+            if word[:1] == "-" and word[1:2].isdigit() and not ctx.resilient_parsing:
+                usd(word)
+        return super().parse_args(ctx, args)
+
+
 app = options.new_app(
     invoke_without_command=True,
     help="""Show and set what may be spent: for all backends together, or with -b for one.
@@ -65,7 +76,7 @@ def show(ctx: typer.Context, json: options.AsJson = False) -> None:
     _show(ctx.obj, as_json=json)
 
 
-@app.command("set", cls=Command, epilog=examples("arawn budget set 20", "arawn budget set 0.50 -b openai --period day"))
+@app.command("set", cls=_Set, epilog=examples("arawn budget set 20", "arawn budget set 0.50 -b openai --period day"))
 def set_(
     ctx: typer.Context,
     amount: Annotated[str, Argument(parser=usd, metavar="AMOUNT", help="so many USD, like 20 or 0.50")],

@@ -53,26 +53,6 @@ def compare(
     ctx: typer.Context,
     words: options.Words = None,
     file: options.Files = None,
-    backend: Annotated[
-        list[str] | None,
-        Option(
-            "-b",
-            "--backend",
-            metavar="NAME",
-            help="a backend, backend/model or an alias; repeatable",
-            autocompletion=options.names_of("backends"),
-        ),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        Option(
-            "-m",
-            "--model",
-            metavar="NAME",
-            help="a model of each backend that names none; repeatable",
-            autocompletion=options.names_of("models"),
-        ),
-    ] = None,
     json: Annotated[
         bool, Option("--json", help="print a JSON array: an object like that of ask --json for each")
     ] = False,
@@ -86,7 +66,7 @@ def compare(
 ) -> int:
     """Ask several backends the same question, and show the answers side by side with their speed and cost.
 
-    Each -b is a backend, backend/model, a tier or an alias; -m is the model of those that name none. A backend that
+    Each -b is a backend, backend/model, a tier or an alias; each -m a model of those that name none. A backend that
     fails shows its error in its place; the exit code is that of the first failure.
     """
     context: Context = ctx.obj
@@ -94,7 +74,7 @@ def compare(
     wishes = options.Wishes(max_tokens, temperature, think, system, timeout)
     message = read_prompt(words or [], file or [], context.stdin)
     engine = Engine.asynchronous(context.settings, total_timeout=timeout, database=context.database)
-    pairs = _pairs(engine, backend or (context.backend,), model or (context.model,))
+    pairs = _pairs(engine, context.backends or (None,), context.models or (None,))
     compared = _find_all(context, engine, pairs)
     try:
         request = make_request(wishes, messages=(message,))
