@@ -169,7 +169,7 @@ def _usage_error(error: Any) -> UsageError:
         return UsageError(f"no option {option}", hints=[*guess, *hints])
     if option:
         return UsageError(f"{option} needs a value", hints=hints)
-    param = getattr(error, "param", None)
+    param: Any = getattr(error, "param", None)
     name = (
         "" if param is None else param.opts[-1] if param.param_type_name == "option" else param.make_metavar(error.ctx)
     )
