@@ -46,7 +46,7 @@ class Bench:
 
     def __init__(self, file):
         self.now = 1000.0
-        self.told = []
+        self.logged = []
         self.made = []
         self.asked = []
         self.database = Database(str(file))
@@ -55,7 +55,7 @@ class Bench:
     def among(self, **scripts):
         """A fallback from the first of these backends to the others."""
         candidates = [self.candidate(name, name, *script) for name, script in scripts.items()]
-        return Fallback(candidates, self.circuits, log=lambda event, **fields: self.told.append((event, fields)))
+        return Fallback(candidates, self.circuits, log=lambda event, **fields: self.logged.append((event, fields)))
 
     def candidate(self, backend, model, *scripts):
         def make():
@@ -109,7 +109,7 @@ def test_the_first_answers_and_nobody_else_is_even_made(bench):
     assert fallback.name == "one"
     assert ask(fallback) == said("one")
     assert ask(fallback) == said("one")
-    assert (bench.made, bench.told) == (["one"], [])
+    assert (bench.made, bench.logged) == (["one"], [])
 
 
 def test_another_answers_and_one_line_says_so_when_its_answer_begins(bench):
@@ -119,7 +119,7 @@ def test_another_answers_and_one_line_says_so_when_its_answer_begins(bench):
         *said("two"),
     ]
     assert bench.asked == [("one", "one's"), ("two", "two's")]
-    assert bench.told == [
+    assert bench.logged == [
         (
             "backend_switched",
             {
@@ -197,7 +197,7 @@ def test_when_all_fail_the_first_error_is_raised_with_a_hint_for_each_other(benc
         ask(bench.among(one=[first], two=[RateLimitError("two is busy")], three=[OverloadedError("three is full")]))
     assert caught.value is first
     assert first.hints == ("Try again later", "two: two is busy", "three: three is full")
-    assert bench.told == []
+    assert bench.logged == []
 
 
 def test_a_bug_is_nothing_to_fall_back_from(bench):
@@ -274,7 +274,7 @@ def test_a_backend_that_failed_three_times_is_passed_over(bench):
     bench.now += 6.0
     assert ask(fallback)[0].text == "two answers: one: failed 3 times, asked again in 24 s"
     assert names(bench) == ["two"]
-    assert bench.told[-1][1]["tried"] == [{"backend": "one", "model": "one", "reason": "connection", "asked": False}]
+    assert bench.logged[-1][1]["tried"] == [{"backend": "one", "model": "one", "reason": "connection", "asked": False}]
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_the_first_asked_all_the_same_is_no_switch(bench):
     fallback = bench.among(one=[said("one")], two=[DOWN])
     assert ask(fallback) == said("one")
     assert names(bench) == ["two", "one"]
-    assert bench.told == []
+    assert bench.logged == []
 
 
 def test_when_it_fails_too_the_others_are_hints(bench):

@@ -35,7 +35,7 @@ def bench(tmp_path):
 
 def test_what_may_go_at_once_passes_unchanged(bench):
     assert collect_events(bench.around(ScriptedBackend(*HI, END), rpm=5, tpm=100, concurrent=1)) == [*HI, END]
-    assert (bench.slept, bench.told, bench.held()) == ([], [], 0)
+    assert (bench.slept, bench.logged, bench.held()) == ([], [], 0)
 
 
 def test_it_waits_for_its_place_and_says_so_once(bench):
@@ -45,7 +45,7 @@ def test_it_waits_for_its_place_and_says_so_once(bench):
     assert events == [Notice("limited", "waiting 12 s for b's limit of 1 request a minute"), *HI, END]
     assert bench.slept == [5.0, 5.0, 2.0]
     fields = {"backend": "b", "wait_s": 12.0, "reason": "b's limit of 1 request a minute"}
-    assert bench.told == [("rate_limited", fields)]
+    assert bench.logged == [("rate_limited", fields)]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_short_wait_is_logged_and_not_announced(bench):
     bench.now += 59.5
     assert collect_events(bench.around(ScriptedBackend(*HI), rpm=1)) == [*HI]
     assert bench.slept == [0.5]
-    assert [fields["wait_s"] for _, fields in bench.told] == [0.5]
+    assert [fields["wait_s"] for _, fields in bench.logged] == [0.5]
 
 
 def test_it_waits_for_a_call_to_end_and_announces_it_when_that_takes_long(bench):
@@ -80,7 +80,7 @@ def test_it_waits_for_a_call_to_end_and_announces_it_when_that_takes_long(bench)
 
     events = collect_events(bench.around(ScriptedBackend(*HI), concurrent=1, sleep=sleep))
     assert notices(events) == ["waiting for b's limit of 1 call at the same time"]
-    assert len(bench.told) == 1
+    assert len(bench.logged) == 1
     assert bench.held() == 0
 
 
@@ -203,8 +203,8 @@ def test_a_database_that_cannot_be_used_stops_no_call_and_is_told_once(tmp_path)
     for _ in range(2):
         with pytest.raises(RateLimitError, match="slow"):
             collect_events(limited)
-    assert [name for name, _ in bench.told] == ["rate_limited"]
-    assert bench.told[0][1]["reason"].startswith("no limit is kept: cannot use ")
+    assert [name for name, _ in bench.logged] == ["rate_limited"]
+    assert bench.logged[0][1]["reason"].startswith("no limit is kept: cannot use ")
 
 
 def test_an_observer_without_a_database_tells_it_once(tmp_path):
@@ -213,7 +213,7 @@ def test_an_observer_without_a_database_tells_it_once(tmp_path):
     observe = header_observer(bench.limits, "b", bench.log)
     for _ in range(2):
         observe({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "5s"})
-    assert len(bench.told) == 1
+    assert len(bench.logged) == 1
 
 
 # ---- embeddings ----

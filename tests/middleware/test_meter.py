@@ -31,7 +31,7 @@ class Desk:
     def __init__(self, folder, *replies, limits=(), facts=PRICED, allow_unpriced=False, **pricing):
         self.folder = folder
         self.observed = []
-        self.told = []
+        self.logged = []
         self.waits = []
         self.time = 100.0
         self.on_wait = lambda: None
@@ -44,7 +44,7 @@ class Desk:
             limits,
             sleep=self.sleep,
             notify=lambda *completed_call: self.observed.append(completed_call),
-            log=lambda event, **fields: self.told.append((event, fields)),
+            log=lambda event, **fields: self.logged.append((event, fields)),
             allow_unpriced=allow_unpriced,
             monotonic=lambda: self.time,
             now=lambda: NOON,
@@ -214,7 +214,7 @@ def test_an_alert_is_told_to_the_reader_and_to_the_log(desk):
         "75 % of the budget of all time is spent: $0.0150 of $0.0200",
         "90 % of the budget of all time is spent: $0.0200 of $0.0200",
     ]
-    (event, fields), _ = at.told
+    (event, fields), _ = at.logged
     assert (event, fields["percent"], fields["limit"], fields["period"]) == ("budget_alert", 75, "0.02", "total")
 
 

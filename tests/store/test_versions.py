@@ -1,6 +1,7 @@
 """Stores of every earlier version: opened and migrated by today's code, with every row still there and readable.
 
-``versions/N.sql`` is a dump of a file that the code of version N wrote. A new migration comes with a new dump.
+``versions/N.sql`` is a dump of a file that the code of version N wrote. A new migration comes with a new dump: with
+that code fill each table, then ``sqlite3 arawn.db .dump``, and at its end ``PRAGMA user_version = N;``.
 """
 
 from __future__ import annotations

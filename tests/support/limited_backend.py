@@ -39,7 +39,7 @@ class LimitFixture:
         self.now = 100.0
         self.random = 0.0
         self.slept = []
-        self.told = []
+        self.logged = []
         self.database = Database(str(path))
         self.limits = RateLimits(self.database, monotonic=lambda: self.now)
 
@@ -48,7 +48,7 @@ class LimitFixture:
         self.now += seconds
 
     def log(self, name, **fields):
-        self.told.append((name, fields))
+        self.logged.append((name, fields))
 
     def policy(self, **options):
         quota = Quota(**{key: options.pop(key) for key in ("rpm", "tpm", "concurrent") if key in options})
