@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from arawn.batch import run as batch
-from arawn.batch.run import JOBS
+from arawn import batch
+from arawn.batch.runner import JOBS
 from arawn.config.sources import load
 from arawn.engine.assembly import Engine
 from arawn.engine.health import check
@@ -25,18 +25,18 @@ from arawn.values import Value, replace
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
-    from arawn.batch.run import Answer, Questions
+    from arawn.batch.runner import Answer, Questions
     from arawn.config.roles import Choice, RoleName
     from arawn.config.settings import Settings
     from arawn.engine.health import Health
     from arawn.events import Events
     from arawn.messages import Response, Tool
     from arawn.models.catalog import ModelFacts
-    from arawn.store.budgets import Standing
+    from arawn.store.budgets import BudgetStatus
     from arawn.store.calls import Call
     from arawn.store.reports import By, Report
 
-Said: TypeAlias = Message | Mapping[str, str]
+MessageLike: TypeAlias = Message | Mapping[str, str]
 """A message, or ``{"role": "system" | "user" | "assistant", "content": text}``."""
 _PLAIN_ROLES = (Role.SYSTEM, Role.USER, Role.ASSISTANT)
 
@@ -44,8 +44,8 @@ _PLAIN_ROLES = (Role.SYSTEM, Role.USER, Role.ASSISTANT)
 class LLMConfig(Value):
     """What a program may set instead of a configuration file; None leaves it to the files and the environment.
 
-    ``timeout`` is in seconds. ``api_key`` is a key or a reference to one. ``fallback`` names who answers where the
-    backend cannot, ``cache`` whether answers are kept.
+    ``timeout`` is in seconds. ``api_key`` is a key or a reference to one. ``fallback`` names the backends to try when
+    this one fails; ``cache`` uses cached responses.
     """
 
     _unshown = ("api_key",)
@@ -64,8 +64,8 @@ class LLMConfig(Value):
 class Client:
     """One backend and model for one role, in one event loop. Close it by ``aclose`` or ``async with``.
 
-    Raises ConfigError when no backend can serve the role; to find that out it may look, for a moment, for a server on
-    this machine. Every call may raise any BackendError, and BudgetError, and is written into the user's ledger.
+    Raises ConfigError when no backend can serve the role; it may look for a server on this machine first, which takes
+    a moment. Every call may raise any BackendError, and BudgetError, and is written into the user's ledger.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Client:
     def stream(self, request: ChatRequest) -> Events:
         """Answer a request with events; what it leaves open comes from the configuration. Close it by ``aclosing``.
 
-        The request's model is asked, at this client's backend; an empty one means this client's.
+        It goes to the request's model at this client's backend; an empty model means this client's.
         """
         return self._stream(request, self._choice._replace(model=request.model or self.model))
 
@@ -122,7 +122,7 @@ class Client:
 
     async def chat(
         self,
-        messages: Iterable[Said],
+        messages: Iterable[MessageLike],
         *,
         tools: Sequence[Tool] = (),
         temperature: float | None = None,
@@ -132,13 +132,13 @@ class Client:
         return await collect(self.stream(_request(messages, tools, temperature, max_tokens)))
 
     async def infer(
-        self, messages: Iterable[Said], tools: Sequence[Tool] = (), temperature: float | None = None
+        self, messages: Iterable[MessageLike], tools: Sequence[Tool] = (), temperature: float | None = None
     ) -> Response:
         """The same as ``chat``."""
         return await self.chat(messages, tools=tools, temperature=temperature)
 
     def infer_stream(
-        self, messages: Iterable[Said], tools: Sequence[Tool] = (), temperature: float | None = None
+        self, messages: Iterable[MessageLike], tools: Sequence[Tool] = (), temperature: float | None = None
     ) -> Events:
         """Answer a conversation with events. Close it by ``aclosing``."""
         return self.stream(_request(messages, tools, temperature))
@@ -148,9 +148,9 @@ class Client:
         return list((await self.embed_all([text]))[0])
 
     async def embed_all(self, texts: Sequence[str]) -> tuple[tuple[float, ...], ...]:
-        """Return the vectors of texts, in order, asked for in one call.
+        """Return the vectors of texts, in order, by one call.
 
-        A client for another role than embeddings asks the embedding model of its backend. Raises ConfigError where
+        A client for another role than embeddings uses the embedding model of its backend. Raises ConfigError where
         that has none.
         """
         if not texts:
@@ -172,8 +172,8 @@ class Client:
         """Return the newest calls in the ledger, the newest first."""
         return Reports(self._engine.database).recent(count)
 
-    def budgets(self) -> tuple[Standing, ...]:
-        """Return how the budgets stand, that of all backends first."""
+    def budgets(self) -> tuple[BudgetStatus, ...]:
+        """Return the status of the budgets, that of all backends first."""
         return self._engine.budgets()
 
     def model_info(self) -> ModelFacts | None:
@@ -195,7 +195,7 @@ class Client:
         return True
 
     async def health(self) -> Health:
-        """Return how the backend is: reachable, with a key that counts, how fast; who falls back hears of it too."""
+        """Check whether the backend is reachable and takes the key, and how fast it is; fallbacks use the result."""
         return await check(self._engine, self.backend)
 
     async def health_check(self) -> bool:
@@ -208,7 +208,7 @@ class Client:
 
     async def chat_completion(
         self,
-        messages: Iterable[Said],
+        messages: Iterable[MessageLike],
         model_tier: str | None = None,
         *,
         temperature: float | None = None,
@@ -220,7 +220,7 @@ class Client:
 
     async def stream_chat_completion(
         self,
-        messages: Iterable[Said],
+        messages: Iterable[MessageLike],
         model_tier: str | None = None,
         *,
         temperature: float | None = None,
@@ -239,7 +239,7 @@ class Client:
         return self._engine.backend(choice).stream(self._engine.complete(asked, choice))
 
     def _tier(self, name: str | None) -> Choice:
-        """Return what a name means: what the settings say it does, else a model of this client's backend."""
+        """Return the choice a name means: by the settings, else a model of this client's backend."""
         if name is None:
             return self._choice
         alias = self._settings.aliases.get(name)
@@ -296,7 +296,7 @@ def _choose(settings: Settings, backend: str | None, model: str | None, role: Ro
 
 
 def _request(
-    messages: Iterable[Said],
+    messages: Iterable[MessageLike],
     tools: Sequence[Tool] = (),
     temperature: float | None = None,
     max_tokens: int | None = None,
@@ -310,12 +310,12 @@ def _request(
     )
 
 
-def _message(said: Said) -> Message:
-    match said:
+def _message(message: MessageLike) -> Message:
+    match message:
         case Message():
-            return said
+            return message
         case {"role": str() as role, "content": str() as content} if role in _PLAIN_ROLES:
             return Message(Role(role), (Text(content),))
         case _:
             hint = '{"role": "system", "user" or "assistant", "content": "…"}, or arawn.Message for all else'
-            raise UsageError(f"not a message: {said!r}", hints=[hint])
+            raise UsageError(f"not a message: {message!r}", hints=[hint])

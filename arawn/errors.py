@@ -1,4 +1,4 @@
-"""Every failure on purpose: one tree, each with a kind, a line, hints, an exit code and an HTTP status.
+"""The errors: one tree, each with a kind, a one-line message, hints, an exit code and an HTTP status.
 
 ArawnError
 ├── UsageError                 2   the command line, or an argument of the Python API, is wrong
@@ -18,7 +18,7 @@ ArawnError
 │   │   ├── ContextLengthError
 │   │   └── ContentFilterError
 │   ├── StreamInterruptedError 10  the answer stopped before its end
-│   └── BackendTimeoutError    124 one of the clocks ran out
+│   └── BackendTimeoutError    124 a timeout of the call
 ├── BudgetError                9   nothing was sent
 ├── IncompleteAnswerError      10  schema not met; ``length`` and refusals under --strict
 └── NotSavedError              11  the answer was printed, but could not be stored
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class ArawnError(Exception):
     """A failure a user can meet.
 
-    ``message`` is one line and names the thing; ``hints`` say what to do, a line each.
+    ``message`` is one line and names what failed; ``hints`` say what to do, a line each.
     """
 
     kind: ClassVar[str] = "error"
@@ -78,7 +78,7 @@ class BackendError(ArawnError):
     """Something that happened between arawn and a backend.
 
     ``status`` is the HTTP status, ``retry_after`` the seconds the server asked us to wait, ``should_retry`` its
-    explicit ``x-should-retry`` word, ``code`` the provider's own name for the failure, ``request_id`` its id.
+    ``x-should-retry`` header, ``code`` the provider's own name for the failure, ``request_id`` its id.
     ``reached`` says whether the request may have arrived there, ``refused`` that it was answered with a refusal: only
     what arrived and was not refused may have to be paid.
     """
@@ -126,7 +126,7 @@ class PermissionDeniedError(AuthenticationError):
 class ConnectionFailedError(BackendError):
     """The backend was not reached: DNS, TCP, TLS, proxy, or it pointed elsewhere.
 
-    ``transient`` is false for what another try cannot heal (an unknown certificate, a redirect).
+    ``transient`` is false for what a retry cannot change (an unknown certificate, a redirect).
     """
 
     kind = "connection"
@@ -217,7 +217,7 @@ class StreamInterruptedError(BackendError):
 
 
 class BackendTimeoutError(BackendError):
-    """One of the four clocks ran out; ``clock`` is ``connect``, ``first event``, ``idle``, ``ping`` or ``total``.
+    """A timeout of the call; ``clock`` is ``connect``, ``first event``, ``idle``, ``ping`` or ``total``.
 
     Only a connect timeout is transient: after the request was sent, asking again may pay twice.
     """

@@ -1,6 +1,6 @@
-"""What comes out of a backend while it answers, and how the events become a response.
+"""The events of an answer, and the response they add up to.
 
-Everyone above reads these same events: renderer, recorder, ledger, gateway. Errors are raised, never yielded.
+Renderer, recorder, ledger and gateway all read the same events. Errors are raised, never yielded.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class TextDelta(Value):
 
 
 class RefusalDelta(Value):
-    """More of the words with which the model declines."""
+    """More of the text with which the model refuses."""
 
     text: str
 
@@ -78,7 +78,7 @@ class ToolCallDelta(Value):
 
 
 class ProviderItemDone(Value):
-    """A block only this backend understands, whole; it is kept for the next turn."""
+    """A complete block that only this backend understands; it is kept for the next turn."""
 
     item: Mapping[str, Any]
 
@@ -91,7 +91,7 @@ class Notice(Value):
 
 
 class Finished(Value):
-    """The answer is complete. ``raw`` is the provider's word; ``usage`` is None where it reported none."""
+    """The answer is complete. ``raw`` is the provider's own finish reason; ``usage`` is None where it reported none."""
 
     finish_reason: FinishReason
     raw: str = ""
@@ -111,11 +111,11 @@ StreamEvent: TypeAlias = (
 )
 
 Delta = (TextDelta, RefusalDelta, ReasoningDelta, ToolCallStarted, ToolCallDelta, ProviderItemDone)
-"""The events that carry answer: once one was delivered, asking again would print it twice."""
+"""The events that carry a part of the answer: after one was delivered, a repeated call would print it twice."""
 
 
 class ResponseBuilder:
-    """Gathers events into a response; ``response()`` may be called at any time and gives what there is."""
+    """Builds a response from events; ``response()`` may be called at any time and returns what has come so far."""
 
     def __init__(self, backend: str = "", model: str = "") -> None:
         self._started = Started(backend, model)
@@ -124,7 +124,7 @@ class ResponseBuilder:
         self._calls: dict[int, _Slot] = {}
 
     def add(self, event: StreamEvent) -> None:  # noqa: C901 -- one case an event kind
-        """Take in the next event."""
+        """Add the next event."""
         match event:
             case TextDelta(text):
                 self._append("text", 0, text)
@@ -173,7 +173,7 @@ class ResponseBuilder:
 
 
 class _Slot:
-    """One part in the making."""
+    """One part while it streams."""
 
     __slots__ = ("block", "call_id", "closed", "item", "kind", "name", "signature", "texts")
 

@@ -1,7 +1,7 @@
-"""Every file arawn reads or creates on purpose: private, whole or not at all, and a file in earnest.
+"""Reading and writing files: atomically, privately where they are arawn's own, and only regular files.
 
-Written: to a temporary file beside the target, synced, renamed, the folder synced; so whoever looks, at any time, sees
-one of the complete versions. Read: regular files only, once, up to a size.
+A file is written to a temporary one beside it, synced, and renamed, and its folder is synced: a reader sees the old
+version or the new one at any time. Only regular files are read, once, up to a size.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def write_output(path: str, data: bytes) -> None:
 
 
 def require_place(path: str) -> None:
-    """Raise UsageError where ``write_output`` could write no file: better before the work than after it."""
+    """Raise UsageError where ``write_output`` could write no file, so that the work is not done in vain."""
     try:
         target = os.path.realpath(path)
         folder = os.path.dirname(target)
@@ -142,7 +142,7 @@ def read_file(path: str, limit: int, *, private: bool = False) -> bytes:
 
 
 def media_type(data: bytes) -> str:
-    """Tell an image by its first bytes; empty for anything else."""
+    """Return the media type of an image, by its first bytes; empty for anything else."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if data.startswith(b"\xff\xd8\xff"):
@@ -155,7 +155,7 @@ def media_type(data: bytes) -> str:
 
 
 def check_private(path: str) -> str:
-    """Take a file back from group and others; returns the sentence that says so, empty when it was private already.
+    """Remove the rights of group and others from a file; returns the warning that says so, empty if there were none.
 
     Raises ConfigError when its mode cannot be changed. A file that does not exist is private.
     """
@@ -227,7 +227,7 @@ def _sync_folder(folder: str) -> None:
 
 
 def _lock(descriptor: int, path: str) -> None:
-    """Wait for the exclusive lock; closing the descriptor gives it back."""
+    """Wait for the exclusive lock; closing the descriptor releases it."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -257,7 +257,7 @@ def _require_regular(path: str, info: os.stat_result) -> None:
 
 
 def _is_open_to_others(info: os.stat_result) -> bool:
-    """Whether more than the owner has a right to it; Windows keeps rights elsewhere."""
+    """Whether others than the owner have rights; Windows keeps those elsewhere."""
     return os.name != "nt" and bool(stat.S_IMODE(info.st_mode) & _OTHERS)
 
 

@@ -1,4 +1,4 @@
-"""Where arawn keeps things: all in ``$ARAWN_HOME``, else in the folders the platform has for each kind."""
+"""The folders for configuration and data: ``$ARAWN_HOME`` for both, else the platform's own for each."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def follows_xdg() -> bool:
     return os.name == "posix" and sys.platform != "darwin"
 
 
-def _folder(environ: Mapping[str, str], variable: str, usual: str, elsewhere: str) -> str:
+def _folder(environ: Mapping[str, str], variable: str, xdg_default: str, platformdirs_name: str) -> str:
     if home := environ.get("ARAWN_HOME"):
         return os.path.abspath(home)
     if follows_xdg():
         base = environ.get(variable, "")
-        return os.path.join(base if os.path.isabs(base) else os.path.join(home_folder(environ), usual), "arawn")
+        return os.path.join(base if os.path.isabs(base) else os.path.join(home_folder(environ), xdg_default), "arawn")
     import platformdirs  # 12 ms: not worth it where two variables say the same
 
-    folder: str = getattr(platformdirs, elsewhere)("arawn", appauthor=False)
+    folder: str = getattr(platformdirs, platformdirs_name)("arawn", appauthor=False)
     return folder

@@ -1,7 +1,7 @@
-"""What travels between a person and a model: roles, parts, messages, tools, a request, a response, usage.
+"""Messages and all that belongs to them: roles, parts, tools, a request, a response, usage.
 
-All values are frozen. A request says what is wanted in words every provider shares; how it is written on a wire is the
-adapters' business.
+All values are frozen. A request says what is wanted in the same terms for every provider; adapters write it as each
+protocol wants it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Role(StrEnum):
 
 
 class FinishReason(StrEnum):
-    """Why an answer ended, in words every provider shares; the provider's own word travels beside it."""
+    """Why an answer ended, in the same terms for every provider; the provider's own word is kept beside it."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -57,7 +57,7 @@ class Image(Value):
 
 
 class Reasoning(Value):
-    """Thinking text. ``owner`` is the backend that made it: nobody else may be sent its ``signature`` or ``item``.
+    """Thinking text. ``owner`` is the backend that made it: no other is sent its ``signature`` or ``item``.
 
     ``signature`` and ``item`` (a JSON object: redacted thinking, an encrypted reasoning item, ``reasoning_details``)
     go back unchanged; text may be empty where they are present.
@@ -162,10 +162,10 @@ class Thinking(Value):
 
 
 class Caller(Value):
-    """Who asks, for the books; nothing of it is sent.
+    """Who makes a call, for the ledger; nothing of it is sent.
 
     ``role`` is ``llm``, ``indexing`` or ``embeddings``, ``session`` the id of a kept conversation, ``owner`` a client
-    of a gateway, ``attempt`` counts the calls before this one that failed. ``fresh`` wants a new answer, also where
+    of a gateway, ``attempt`` counts the calls before this one that failed. ``fresh`` asks for a new answer even if
     the cache has one.
     """
 
@@ -177,9 +177,9 @@ class Caller(Value):
 
 
 class ChatRequest(Value):
-    """Everything one call asks for. None means: the provider's default, so it is not sent at all.
+    """Everything one call asks for. None means the provider's default: the field is not sent.
 
-    ``extra`` holds keys of the provider's own body, merged in last; ``caller`` stays here.
+    ``extra`` holds keys that are added to the body last; ``caller`` is not sent.
     """
 
     model: str
@@ -203,8 +203,8 @@ class Usage(Value):
     """Tokens of one call, counted the same for every provider.
 
     ``input_tokens`` includes what was read from and written to the provider's cache, ``output_tokens`` includes
-    reasoning. ``estimated`` marks numbers the server did not give. ``cost`` (USD) is what the provider told, or what
-    the meter made of the tokens; None where no price is known.
+    reasoning. ``estimated`` marks numbers the server did not report. ``cost`` (USD) is what the provider reported, or
+    what the tokens cost by its prices; None where no price is known.
     """
 
     input_tokens: int = 0
@@ -233,16 +233,16 @@ class Usage(Value):
 
     @classmethod
     def estimate(cls, input_chars: int, output_chars: int) -> Usage:
-        """Guess from lengths, at four characters a token, and say so."""
+        """Estimate usage from lengths, at four characters a token."""
         return cls((input_chars + 3) // 4, (output_chars + 3) // 4, estimated=True)
 
     def marked_estimated(self) -> Usage:
-        """Return the same numbers, marked as a guess."""
+        """Return the same numbers, marked as estimated."""
         return replace(self, estimated=True)
 
 
 class Response(Value):
-    """A whole answer."""
+    """A complete answer, or as much of one as has come."""
 
     message: Message
     finish_reason: FinishReason = FinishReason.UNKNOWN
@@ -282,7 +282,7 @@ class Embeddings(Value):
 
 
 class ModelCard(Value):
-    """What a backend's own model list says of one model; None where it does not say."""
+    """One model in a backend's own list; None where the list does not say."""
 
     id: str
     context_window: int | None = None
@@ -291,5 +291,5 @@ class ModelCard(Value):
 
 
 def joined_text(parts: Sequence[Part]) -> str:
-    """Return the text of the text parts, for wires that take a plain string."""
+    """Return the text of the text parts, for protocols that take a plain string."""
     return "".join(part.text for part in parts if isinstance(part, Text | Refusal))

@@ -1,7 +1,7 @@
-"""Immutable values with named fields, like frozen slotted dataclasses, made in a quarter of the time.
+"""Immutable values with named fields, like frozen slotted dataclasses, defined in a quarter of the time.
 
-arawn defines some fifty of them, and the time to define them is paid by every ``ask``: 15 ms of 70 with dataclasses.
-What the type checker sees are dataclasses: fields by annotation, defaults, keyword-only where the class says so.
+arawn defines some fifty of them, and every ``ask`` pays for that: with dataclasses 15 ms of 70. The type checker takes
+them for dataclasses: fields by annotation, defaults, keyword-only where the class says so.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Make arawn/data/models.toml from two public snapshots and our own rows.
+"""Make arawn/data/models/ from two public snapshots and our own rows: a JSON file per backend, and a README.
 
 ``ARAWN_CATALOGUE=FOLDER python scripts/build_catalogue.py`` reads models.dev.json and genai-prices.json there, and
 catalogue_rows.toml beside this file. Of two sources the later wins: genai-prices, models.dev, our rows. The outcome
-depends on nothing else, so a test can hold the committed file to it.
+depends on nothing else, so a test can compare the committed files with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 Row: TypeAlias = dict[str, Any]
 
 ROWS = Path(__file__).with_name("catalogue_rows.toml")
-TARGET = Path(__file__).parent.parent / "arawn" / "data" / "models.toml"
+TARGET = Path(__file__).parent.parent / "arawn" / "data" / "models"
 SNAPSHOT_DAY = "2026-07-31"  # the prices that held then
 
 # Our backend, its name in models.dev, its name in genai-prices. OpenRouter has hundreds: our rows choose.
@@ -44,26 +44,31 @@ KEYS = (
     *("capabilities", "sampling", "adaptive_thinking", "api"),
     *("deprecated", "retires", "retired", "successor", "source", "as_of"),
 )
-HEADER = f"""\
-# Facts about models, a section each: what arawn knows before the user says otherwise ([models."ID"]).
-# Made by scripts/build_catalogue.py; to correct a row, edit scripts/catalogue_rows.toml and run it again.
-#
-# Prices are USD per million tokens; those with long_ hold for a whole request whose input exceeds long_context tokens.
-# A missing price is unknown. capabilities lists what a source names; what is missing there may still exist.
-# retired and retires are the day a model went, or will go; as_of is the month of the prices.
-#
-# Sources as of {SNAPSHOT_DAY[:7]}, beside those a row names:
-#   models.dev    https://github.com/anomalyco/models.dev   MIT, Copyright (c) 2025 models.dev
-#   genai-prices  https://github.com/pydantic/genai-prices  MIT, Copyright (c) Pydantic Services Inc. 2025 to present
+README = f"""\
+# Facts about models
+
+What arawn knows of a model before the user says otherwise (`[models."ID"]`): a file per backend, a model per line.
+Made by scripts/build_catalogue.py; to correct a row, edit scripts/catalogue_rows.toml and run it again.
+
+* Prices are USD per million tokens, as decimal strings; those with `long_` apply to a whole request whose
+  input exceeds `long_context` tokens. A missing price is unknown.
+* `capabilities` lists what a source names; what is missing there may still exist.
+* `retired` and `retires` are the day a model was, or will be, retired; `as_of` is the month of the prices.
+
+Sources as of {SNAPSHOT_DAY[:7]}, besides those a row names:
+
+* models.dev, https://github.com/anomalyco/models.dev, MIT, Copyright (c) 2025 models.dev
+* genai-prices, https://github.com/pydantic/genai-prices, MIT, Copyright (c) Pydantic Services Inc. 2025 to present
 """
 
 
 def main() -> None:
-    TARGET.write_text(build(Path(os.environ["ARAWN_CATALOGUE"])), encoding="utf-8")
+    for name, text in build(Path(os.environ["ARAWN_CATALOGUE"])).items():
+        (TARGET / name).write_text(text, encoding="utf-8")
 
 
-def build(folder: Path) -> str:
-    """Return the whole file, from the snapshots in ``folder``."""
+def build(folder: Path) -> dict[str, str]:
+    """Return the text of each file, by its name, from the snapshots in ``folder``."""
     ours = tomllib.loads(ROWS.read_text(encoding="utf-8"), parse_float=Decimal)
     facts = models_dev_rows(load(folder / "models.dev.json"))
     prices = {provider["id"]: provider["models"] for provider in load(folder / "genai-prices.json")}
@@ -79,7 +84,7 @@ def build(folder: Path) -> str:
             add_ours(facts[key], row, group["source"], group["as_of"])
     for name, maker in ours["openrouter"].items():
         share(facts[f"openrouter/{name}"], facts.get(maker, {}))
-    return HEADER + "".join(section(key, facts[key]) for key in sorted(facts))
+    return {"README.md": README} | {f"{backend}.json": backend_file(backend, facts) for backend, _, _ in NAMES}
 
 
 def load(path: Path) -> Any:
@@ -213,12 +218,16 @@ def share(row: Row, maker: Row) -> None:
     row |= {key: maker[key] for key in SHARED if key in maker and key not in row}
 
 
-def section(key: str, row: Row) -> str:
-    """Write one row: header and keys on lines of their own, so that it can be found and read alone."""
-    lines = [
-        f"{name} = {price(row[name]) if '_price' in name else json.dumps(row[name])}\n" for name in KEYS if name in row
-    ]
-    return f"\n[{json.dumps(key)}]\n{''.join(lines)}"
+def backend_file(backend: str, facts: dict[str, Row]) -> str:
+    """Write the models of one backend as a JSON object, one model per line."""
+    models = {key.removeprefix(f"{backend}/"): facts[key] for key in sorted(facts) if key.startswith(f"{backend}/")}
+    return "{\n" + ",\n".join(f"{json.dumps(model)}:{row_text(row)}" for model, row in models.items()) + "\n}\n"
+
+
+def row_text(row: Row) -> str:
+    """Write one row. Prices are strings, so that none becomes a binary fraction on its way."""
+    values = {name: price(row[name]) if name.endswith("_price") else row[name] for name in KEYS if name in row}
+    return json.dumps(values, separators=(",", ":"))
 
 
 def price(value: Decimal | int) -> str:

@@ -1,4 +1,4 @@
-"""What an adapter is: one wire protocol, pure. Values become a described HTTP call, bytes become events."""
+"""The interfaces of adapters. An adapter is one wire protocol, without I/O: requests become calls, bytes events."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class HttpCall(Value):
-    """A request described, not sent. ``path`` begins with ``/`` and follows the backend's ``base_url``.
+    """An HTTP request described, not sent. ``path`` begins with ``/`` and follows the backend's ``base_url``.
 
-    ``headers`` never hold a credential: the backend adds it, as late as possible. ``notices`` say what of the request
-    this wire could not carry.
+    ``headers`` never hold a credential: the backend adds it when it sends. ``notices`` list what of the request the
+    protocol cannot carry.
     """
 
     method: Literal["GET", "POST"]
@@ -33,7 +33,7 @@ class HttpCall(Value):
 class Quirks(Value, kw_only=True):
     """How one service deviates from its protocol, as data; each field is a key of a ``[backends.NAME]`` table.
 
-    A field left empty means: as the adapter's protocol has it.
+    An empty field means the default of the protocol.
     """
 
     chat_path: str = ""  # may hold {model}
@@ -42,19 +42,19 @@ class Quirks(Value, kw_only=True):
     headers: Mapping[str, str] = EMPTY
     query: Mapping[str, str] = EMPTY
     max_tokens_key: str = ""
-    default_max_tokens: int | None = None  # for protocols that insist on a number
+    default_max_tokens: int | None = None  # for protocols that require a number
     system_role: str = ""
     stream_usage: bool = True
     effort_key: str = ""  # "reasoning_effort", or "reasoning" for an object with an effort in it
     json_schema: bool = True  # false: the service knows only {"type": "json_object"}
     sampling: bool = True  # false: temperature and top_p are refused
     adaptive_thinking: bool = False  # true: an effort word, no budget in tokens
-    output_includes_reasoning: bool = True  # false: the service counts reasoning tokens beside the output
+    output_includes_reasoning: bool = True  # false: the service counts reasoning tokens separately
     extra: Mapping[str, Any] = EMPTY
 
 
 def path_for(template: str, model: str) -> str:
-    """Return a path with its ``{model}`` filled in; paths without one are as they are."""
+    """Return a path with ``{model}`` replaced by the quoted model."""
     if "{model}" not in template:
         return template
     from urllib.parse import quote
@@ -63,28 +63,28 @@ def path_for(template: str, model: str) -> str:
 
 
 class StreamParser(Protocol):
-    """Turns the bytes of one streamed answer into events; the same events however the bytes were cut."""
+    """Turns the bytes of one streamed answer into events, which do not depend on how the bytes were split."""
 
     def feed(self, data: bytes) -> Iterable[StreamEvent]:
-        """Take in the next bytes. Raises what the stream reports as its error, and ProtocolError for a bad event."""
+        """Parse the next bytes. Raises the error that the stream reports, and ProtocolError for a malformed event."""
         ...
 
     def close(self) -> Iterable[StreamEvent]:
-        """Say that the bytes have ended. Raises StreamInterruptedError when the answer had not."""
+        """Signal the end of the bytes. Raises StreamInterruptedError when the answer is not complete."""
         ...
 
 
 class Adapter(Protocol):
-    """One wire protocol. ``backend`` is the name the answers, errors and owned parts carry."""
+    """One wire protocol. ``backend`` is the name in its answers, errors and owned parts."""
 
     def __init__(self, backend: str, quirks: Quirks) -> None: ...
 
     def render_chat(self, request: ChatRequest) -> HttpCall:
-        """Describe the call. Raises RequestError for what no version of this wire can carry."""
+        """Describe the call. Raises RequestError for what the protocol cannot carry at all."""
         ...
 
     def parse_chat(self, body: bytes) -> Iterable[StreamEvent]:
-        """Read an unstreamed answer as the events its stream would have had."""
+        """Parse an unstreamed answer into the events that its stream would have had."""
         ...
 
     def stream_parser(self) -> StreamParser:
@@ -92,7 +92,7 @@ class Adapter(Protocol):
         ...
 
     def parse_failure(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> ArawnError:
-        """Read an answer that is not a success; header names are lower case."""
+        """Parse an error response; header names are lower case."""
         ...
 
     def render_models(self) -> HttpCall:
@@ -100,23 +100,23 @@ class Adapter(Protocol):
         ...
 
     def parse_models(self, body: bytes) -> Sequence[ModelCard]:
-        """Read the list of models."""
+        """Parse the list of models."""
         ...
 
 
 class EmbeddingAdapter(Protocol):
-    """The embedding half of a wire protocol."""
+    """The embeddings part of a wire protocol."""
 
     def __init__(self, backend: str, quirks: Quirks) -> None: ...
 
     def render_embed(self, model: str, texts: Sequence[str], dimensions: int | None) -> HttpCall:
-        """Describe the call; ``dimensions`` asks for shorter vectors where the model can."""
+        """Describe the call; ``dimensions`` requests shorter vectors from models that support it."""
         ...
 
     def parse_embed(self, body: bytes) -> Embeddings:
-        """Read the vectors, in the order of the texts."""
+        """Parse the vectors, in the order of the texts."""
         ...
 
     def parse_failure(self, status: int, headers: Mapping[str, str], body: bytes, model: str) -> ArawnError:
-        """Read an answer that is not a success; header names are lower case."""
+        """Parse an error response; header names are lower case."""
         ...

@@ -1,6 +1,6 @@
-"""What an error answer says, whatever its shape: a message, codes, a number, a time to wait, an id.
+"""The content of an error response, whatever its format: message, codes, status, retry delay, request id.
 
-The shapes seen: ``{"error": {message, type, code}}``, the same in a list, ``{"error": "text"}`` with keys beside it,
+The formats seen: ``{"error": {message, type, code}}``, the same in a list, ``{"error": "text"}`` with keys beside it,
 ``{"message"}``, ``{"detail"}`` with a text or FastAPI's list, nested messages, plain text, an HTML page.
 """
 
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_TEXT_SEARCHED = 4000
+_MAX_TEXT_SEARCHED = 4000
+"""Characters of a text that are looked at."""
 _SECRETS = (
     (r"\b(sk|gsk|hf|xai|pplx|nvapi|r8|tgp|fw)([-_])[\w*.\-]{3,}[\w*]", r"\1\2***"),
     (r"\bAIza[\w\-*]{8,}", "AIza***"),
@@ -25,7 +26,7 @@ _MESSAGE_KEYS = ("message", "error", "detail", "msg", "errors")
 
 
 class Report(NamedTuple):
-    """What a provider reported. ``number`` is an HTTP-like status it wrote into the body."""
+    """What a provider reported. ``number`` is an HTTP status in the body."""
 
     message: str = ""
     codes: tuple[str, ...] = ()
@@ -34,7 +35,7 @@ class Report(NamedTuple):
     request_id: str = ""
 
 
-def decoded(body: bytes) -> Any:
+def decode_body(body: bytes) -> Any:
     """Return the JSON value of a body, else its text; of an HTML page only the title."""
     text = body.decode("utf-8", "replace").strip()
     try:
@@ -42,19 +43,19 @@ def decoded(body: bytes) -> Any:
     except (ValueError, RecursionError):
         if not text.startswith("<"):
             return text
-        title = re.search(r"<title[^>]*>([^<]*)", text[:_TEXT_SEARCHED], re.IGNORECASE)
+        title = re.search(r"<title[^>]*>([^<]*)", text[:_MAX_TEXT_SEARCHED], re.IGNORECASE)
         return title.group(1) if title else ""
 
 
-def reported(value: Any) -> Report:
-    """Read an error out of a JSON value: the error itself, or the object around it."""
+def parse_report(value: Any) -> Report:
+    """Parse an error from a JSON value: the error itself, or the object around it."""
     if isinstance(value, list) and value:
         value = value[0]
     if not isinstance(value, dict):
-        return Report(value[:_TEXT_SEARCHED] if isinstance(value, str) else "")
+        return Report(value[:_MAX_TEXT_SEARCHED] if isinstance(value, str) else "")
     error = value.get("error")
     fields = error if isinstance(error, dict) else value
-    message = " ".join(_words(fields))[:_TEXT_SEARCHED]
+    message = " ".join(_messages(fields))[:_MAX_TEXT_SEARCHED]
     request_id = value.get("request_id")
     return Report(
         message,
@@ -65,8 +66,8 @@ def reported(value: Any) -> Report:
     )
 
 
-def wait_seconds(headers: Mapping[str, str]) -> float | None:
-    """Return how long the server asks us to wait; a date counts from the answer's own ``date``, so no clock is read."""
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Return the retry delay of the headers; a date is relative to the response's ``date``, so no clock is read."""
     for name in ("retry-after-ms", "x-ms-retry-after-ms"):
         if (milliseconds := _positive(headers.get(name, ""))) is not None:
             return milliseconds / 1000
@@ -78,23 +79,23 @@ def wait_seconds(headers: Mapping[str, str]) -> float | None:
 
 def printable(text: str, limit: int) -> str:
     """Return one printable line of at most ``limit`` characters, with what looks like a key masked."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text[:_TEXT_SEARCHED]).split())
+    line = " ".join("".join(char if char.isprintable() else " " for char in text[:_MAX_TEXT_SEARCHED]).split())
     for pattern, mask in _SECRETS:
         line = re.sub(pattern, mask, line)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def _words(value: Any) -> Iterator[str]:
+def _messages(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
         for item in value[:5]:
-            yield from _words(item)
+            yield from _messages(item)
     elif isinstance(value, dict):
-        yield from _words(next((value[key] for key in _MESSAGE_KEYS if value.get(key)), None))
+        yield from _messages(next((value[key] for key in _MESSAGE_KEYS if value.get(key)), None))
         metadata = value.get("metadata")
         if isinstance(metadata, dict):  # OpenRouter: what the provider behind it said
-            yield from _words(metadata.get("raw"))
+            yield from _messages(metadata.get("raw"))
 
 
 def _codes(fields: dict[str, Any]) -> Iterator[str]:
@@ -141,7 +142,7 @@ def _delay_in(fields: dict[str, Any]) -> float | None:
 
 
 def _seconds_in(message: str) -> float | None:
-    """Return the wait a sentence names: "Please try again in 2m1.5s"."""
+    """Return the delay that a message names: "Please try again in 2m1.5s"."""
     found = re.search(rf"(?:try again|retry|wait)\D{{0,20}}((?:{_DURATION}\s*)+)", message, re.IGNORECASE)
     return _duration(found.group(1)) if found else None
 

@@ -1,6 +1,6 @@
-"""Error answers become our errors: the one place that turns a status, headers and a provider's words into our tree.
+"""Maps error responses to our errors, by status, headers and the provider's message.
 
-Tables say which error it is (codes first, then words, then the status), what its first line says and what to do.
+Tables decide which error it is (codes first, then the message, then the status), its first line and its hint.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from arawn.adapters.failure_report import decoded, printable, reported, wait_seconds
+from arawn.adapters.failure_report import decode_body, parse_report, printable, retry_after_seconds
 from arawn.errors import (
     AuthenticationError,
     ConnectionFailedError,
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 
     _Kind: TypeAlias = type[BackendError]
 
-_WORDS_SHOWN = 300
-_BODY_SHOWN = 200
-_IN_ANSWER = 0  # stands where an HTTP status would: the error came inside an answer that began well
+_MAX_MESSAGE_SHOWN = 300
+"""Characters of a provider's message that are shown."""
+_MAX_BODY_SHOWN = 200
+"""Characters of a body, or of an address, that are shown."""
+_IN_ANSWER = 0  # in place of an HTTP status: the error came inside a successful answer
 
-# First line and what to do; {where} is " (HTTP 429)" or empty, {words} ": " and what the server said, or empty.
+# First line and hint; {where} is " (HTTP 429)" or empty, {words} ": " and the server's message, or empty.
 # {its_model} 'model "m" of ', or empty where no model is known.
 _LINES: dict[_Kind, tuple[str, str]] = {
     AuthenticationError: (
@@ -76,7 +78,7 @@ _LINES: dict[_Kind, tuple[str, str]] = {
     ),
 }
 
-# What a status means that neither a code nor words explain better; other 4xx are RequestError, the rest ServerError.
+# The meaning of a status, where neither a code nor the message says more; other 4xx are RequestError, else ServerError.
 _BY_STATUS: dict[int, _Kind] = {
     401: AuthenticationError,
     402: QuotaExceededError,
@@ -141,8 +143,8 @@ _NO_MODEL = (
 )
 _NO_MODEL_404 = r"^model: |no endpoints found|\bmodel\b.{0,60}\b(exist|found|access)"
 
-# Words that say more than the statuses they come with. Patterns stay text: they are compiled when a failure is read.
-_BY_WORDS: tuple[tuple[tuple[int, ...], str, _Kind], ...] = (
+# Messages that say more than their status. Patterns stay text: they are compiled when a failure is parsed.
+_BY_MESSAGE: tuple[tuple[tuple[int, ...], str, _Kind], ...] = (
     ((_IN_ANSWER, 400, 403, 429), _NO_CREDIT, QuotaExceededError),
     ((_IN_ANSWER, 400, 404, 413, 422, 500), _TOO_LONG, ContextLengthError),
     ((_IN_ANSWER, 400, 403), _FILTERED, ContentFilterError),
@@ -156,7 +158,7 @@ _SHOULD_RETRY = {"true": True, "false": False}
 
 
 class _Answer(NamedTuple):
-    """Where a report was found."""
+    """The response that holds a report."""
 
     backend: str
     model: str
@@ -165,29 +167,29 @@ class _Answer(NamedTuple):
 
 
 def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, backend: str, model: str) -> ArawnError:
-    """Return the error an answer that is no success stands for; header names are lower case."""
+    """Return the error of an unsuccessful response; header names are lower case."""
     if 300 <= status < 400:
-        return _redirected(status, headers.get("location", ""), backend)
-    value = decoded(body)
+        return _redirect_error(status, headers.get("location", ""), backend)
+    value = decode_body(body)
     if 200 <= status < 300:
         if isinstance(value, dict) and value.get("error"):
             return stream_failure(value, backend=backend, model=model)
         return not_the_protocol(status, headers.get("content-type", ""), body, backend=backend)
-    report = reported(value)
+    report = parse_report(value)
     return _error(_kind(report, status, model), report, _Answer(backend, model, status, headers))
 
 
 def stream_failure(error: Any, *, backend: str, model: str) -> ArawnError:
-    """Return the error that stood inside a 200 answer or a stream: the error's JSON value, or the object around it."""
-    report = reported(error)
+    """Return the error found inside a 200 answer or a stream: its JSON value, or the object around it."""
+    report = parse_report(error)
     codes = (code.lower() for code in report.codes)
     status = report.number or next((_STATUS_OF_CODE[code] for code in codes if code in _STATUS_OF_CODE), _IN_ANSWER)
     return _error(_kind(report, status, model), report, _Answer(backend, model, _IN_ANSWER, {}))
 
 
 def not_the_protocol(status: int, content_type: str, body: bytes, *, backend: str) -> ProtocolError:
-    """Return the error for a success whose body is none: status, content type and the first safe characters."""
-    text = printable(body[: 8 * _BODY_SHOWN].decode("utf-8", "replace"), _BODY_SHOWN) or "nothing"
+    """Return the error for a successful response of another protocol: status, content type, the first characters."""
+    text = printable(body[: 8 * _MAX_BODY_SHOWN].decode("utf-8", "replace"), _MAX_BODY_SHOWN) or "nothing"
     kind = printable(content_type, 80) or "content type unknown"
     return ProtocolError(
         f'Backend "{backend}" answered HTTP {status}, but not in its protocol ({kind}): {text}',
@@ -197,7 +199,7 @@ def not_the_protocol(status: int, content_type: str, body: bytes, *, backend: st
     )
 
 
-def _redirected(status: int, location: str, backend: str) -> ConnectionFailedError:
+def _redirect_error(status: int, location: str, backend: str) -> ConnectionFailedError:
     error = ConnectionFailedError(
         f'Backend "{backend}" redirects to {_origin(location) or "another address"} (HTTP {status})',
         hints=("Redirects are not followed, to keep the key where it belongs: change base_url of this backend",),
@@ -217,7 +219,7 @@ def _origin(location: str) -> str:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return ""
-    return printable(f"{parts.scheme or 'https'}://{parts.hostname}{port}" if parts.hostname else "", _BODY_SHOWN)
+    return printable(f"{parts.scheme or 'https'}://{parts.hostname}{port}" if parts.hostname else "", _MAX_BODY_SHOWN)
 
 
 def _kind(report: Report, status: int, model: str) -> _Kind:
@@ -228,11 +230,11 @@ def _kind(report: Report, status: int, model: str) -> _Kind:
 
 
 def _candidates(report: Report, status: int) -> Iterator[_Kind]:
-    """Yield what it may be, the surest first."""
+    """Yield the possible errors, the most certain first."""
     for code in report.codes:
         if code.lower() in _BY_CODE:
             yield _BY_CODE[code.lower()]
-    for statuses, pattern, kind in _BY_WORDS:
+    for statuses, pattern, kind in _BY_MESSAGE:
         if status in statuses and re.search(pattern, report.message, re.IGNORECASE):
             yield kind
     if status in _BY_STATUS:
@@ -240,11 +242,11 @@ def _candidates(report: Report, status: int) -> Iterator[_Kind]:
 
 
 def _error(kind: _Kind, report: Report, answer: _Answer) -> BackendError:
-    headers, words = answer.headers, printable(report.message, _WORDS_SHOWN)
+    headers, words = answer.headers, printable(report.message, _MAX_MESSAGE_SHOWN)
     where = f" (HTTP {answer.status})" if answer.status else f" (error {report.number})" if report.number else ""
     names = {"backend": answer.backend, "model": answer.model}
     names["its_model"] = f'model "{answer.model}" of ' if answer.model else ""
-    asked = wait_seconds(headers)
+    asked = retry_after_seconds(headers)
     retry_after = report.retry_after if asked is None else asked
     line, advice = _LINES[kind]
     if kind is RequestError and answer.status in _WRONG_ADDRESS:

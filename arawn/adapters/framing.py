@@ -1,4 +1,4 @@
-"""Bytes into lines and events: server-sent events and newline-delimited JSON, however the bytes were cut.
+"""Splits bytes into lines and events: server-sent events and newline-delimited JSON.
 
 Lines end at LF, CR or CRLF and nowhere else: U+2028, U+2029, U+0085, VT and FF are ordinary characters inside JSON.
 Text is UTF-8, bad bytes become U+FFFD, and one byte-order mark at the very start is dropped
@@ -12,12 +12,14 @@ from typing import NamedTuple
 from arawn.errors import ProtocolError
 
 MAX_LINE = 1 << 20
+"""Bytes of the longest line that is accepted."""
 MAX_EVENT = 8 << 20
+"""Bytes of the largest event that is accepted."""
 _BOM = b"\xef\xbb\xbf"
 
 
 class SseEvent(NamedTuple):
-    """One server-sent event: its name (empty where none was given) and its data lines, joined by LF."""
+    """One event of a stream: its name (empty where none was given) and its data lines, joined by LF."""
 
     name: str
     data: str
@@ -35,8 +37,8 @@ class LineDecoder:
         self._after_cr = False
 
     def feed(self, data: bytes) -> list[str]:
-        """Return the lines these bytes complete, without their ends."""
-        data = self._with_plain_ends(self._without_bom(data) if self._at_start else data)
+        """Return the lines that these bytes complete, without line ends."""
+        data = self._normalized(self._without_bom(data) if self._at_start else data)
         if not data:
             return []
         *lines, tail = data.split(b"\n")
@@ -51,12 +53,12 @@ class LineDecoder:
         return [line.decode("utf-8", "replace") for line in lines]
 
     def close(self) -> str:
-        """Return what stands after the last line end."""
+        """Return the text after the last line end."""
         data = b"".join(self._held)
         self._held, self._held_size = [], 0
         return data.decode("utf-8", "replace")
 
-    def _with_plain_ends(self, data: bytes) -> bytes:
+    def _normalized(self, data: bytes) -> bytes:
         if self._after_cr and data:
             self._after_cr = False
             data = data.removeprefix(b"\n")
@@ -76,7 +78,7 @@ class LineDecoder:
 
 
 class SseDecoder:
-    """Gathers lines into events. Comments, ``id`` and ``retry`` are skipped; an event without its blank line is lost.
+    """Collects lines into events. Comments, ``id`` and ``retry`` are skipped; an event without its blank line is lost.
 
     An event over ``MAX_EVENT`` bytes raises ProtocolError.
     """
@@ -89,7 +91,7 @@ class SseDecoder:
         self._size = 0
 
     def feed(self, data: bytes) -> list[SseEvent]:
-        """Return the events these bytes complete."""
+        """Return the events that these bytes complete."""
         events = []
         for line in self._lines.feed(data):
             if not line:
@@ -104,8 +106,28 @@ class SseDecoder:
                 self._add("")
         return events
 
+    def close(self) -> list[SseEvent]:
+        """Return the last event, if it lacks its blank line."""
+        return self.feed(b"\n\n")
+
     def _add(self, text: str) -> None:
         self._data.append(text)
         self._size += len(text)
         if self._size > MAX_EVENT:
             raise ProtocolError(f"an event of the answer is larger than {MAX_EVENT} bytes", backend=self._backend)
+
+
+class JsonLineDecoder:
+    """Reads newline-delimited JSON: each line that is not blank is the data of an event without a name."""
+
+    def __init__(self, backend: str = "", max_line: int = MAX_LINE) -> None:
+        self._lines = LineDecoder(backend, max_line)
+
+    def feed(self, data: bytes) -> list[SseEvent]:
+        """Return the events that these bytes complete."""
+        return [SseEvent("", line) for line in self._lines.feed(data) if line.strip()]
+
+    def close(self) -> list[SseEvent]:
+        """Return the last event, if its line lacks its end."""
+        line = self._lines.close()
+        return [SseEvent("", line)] if line.strip() else []

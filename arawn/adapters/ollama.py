@@ -1,32 +1,31 @@
 """Ollama's own chat protocol: ``POST {base_url}/api/chat``, one JSON object a line.
 
-Its OpenAI-compatible side knows neither ``num_ctx`` nor ``think`` and swallows errors, so arawn speaks this one
+Its OpenAI-compatible API knows neither ``num_ctx`` nor ``think`` and hides errors, so arawn speaks this one
 (docs.ollama.com/api/chat). ``truncate`` and ``shift`` are off: a conversation that does not fit is an error here, where
-Ollama would drop its oldest messages and say nothing.
+Ollama would silently drop its oldest messages.
 """
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from arawn.adapters.failures import stream_failure
-from arawn.adapters.framing import LineDecoder
+from arawn.adapters.answer_parser import AnswerParser
+from arawn.adapters.chat_body import ChatBody
+from arawn.adapters.framing import JsonLineDecoder
+from arawn.adapters.http_adapter import ChatAdapter
 from arawn.adapters.payload import (
+    base64_text,
     count_of,
     json_text,
-    malformed,
     object_of,
     objects_of,
     parse_body,
     parse_object,
     text_of,
 )
-from arawn.adapters.wire import ChatWire
-from arawn.errors import ProtocolError, RequestError, StreamInterruptedError
-from arawn.events import Finished, Notice, ReasoningDelta, Started, TextDelta, ToolCallDelta, ToolCallStarted
+from arawn.errors import RequestError
+from arawn.events import Finished, ReasoningDelta, Started, TextDelta, ToolCallDelta, ToolCallStarted
 from arawn.messages import (
     FinishReason,
     Image,
@@ -42,57 +41,30 @@ from arawn.messages import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from arawn.adapters.base import HttpCall, Quirks
+    from arawn.adapters.base import Quirks
     from arawn.events import StreamEvent
     from arawn.messages import ChatRequest, Message, Part, Thinking, Tool, ToolCall
 
-_LEVELS = ("low", "medium", "high", "max")
+_THINKING_LEVELS = ("low", "medium", "high", "max")
 _FINISH_REASONS = {"": FinishReason.STOP, "stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 
 
-class OllamaAdapter(ChatWire):
-    """Speaks ``/api/chat`` and ``/api/tags`` under a base URL without ``/api``."""
-
-    _chat_path = "/api/chat"
-    _models_path = "/api/tags"
-
-    def render_chat(self, request: ChatRequest) -> HttpCall:
-        """Describe the call. Raises RequestError for a picture by URL and for tool arguments that are no object."""
-        return self._chat_call(_Rendering(self._backend, self._quirks, request), request)
-
-    def parse_chat(self, body: bytes) -> Sequence[StreamEvent]:
-        """Read an unstreamed answer as the events its stream would have had."""
-        return self.stream_parser().whole(body)
-
-    def stream_parser(self) -> OllamaStream:
-        """Return a fresh parser for one streamed answer."""
-        return OllamaStream(self._backend)
-
-    def parse_models(self, body: bytes) -> Sequence[ModelCard]:
-        """Read the list of models."""
-        try:
-            answer = parse_body(body)
-            if "models" not in answer:
-                raise ValueError('there is no "models"')
-            return [ModelCard(text_of(model, "name")) for model in objects_of(answer, "models")]
-        except ValueError as error:
-            raise malformed(error, backend=self._backend) from None
-
-
-class _Rendering:
-    """Writes one request; ``notices`` fill up while it does."""
+class OllamaBody(ChatBody):
+    """Writes the body of a request."""
 
     def __init__(self, backend: str, quirks: Quirks, request: ChatRequest) -> None:
-        self.notices: list[Notice] = []
-        self._backend = backend
-        self._quirks = quirks
-        self._request = request
+        super().__init__(backend, quirks, request)
         self._names: dict[str, str] = {}
-        self._lost_items = False
 
-    def body(self) -> dict[str, Any]:
+    def render(self) -> dict[str, Any]:
+        """Write the body. Keys of ``extra`` override; its ``options`` are merged into ours."""
+        body = super().render()
+        options = self._options() | self._extra_options(self._quirks.extra) | self._extra_options(self._request.extra)
+        return body | ({"options": options} if options else {})
+
+    def _fields(self) -> dict[str, Any]:
         request = self._request
-        body: dict[str, Any] = {
+        return {
             "model": request.model,
             "messages": [written for message in request.messages for written in self._messages(message)],
             "stream": request.stream,
@@ -102,24 +74,11 @@ class _Rendering:
             **self._format(),
             **self._think(request.thinking),
         }
-        if self._lost_items:
-            self._drop("the reasoning and tool records of another backend", "only the one that made them reads them")
-        options = self._options() | self._extra_options(self._quirks.extra) | self._extra_options(request.extra)
-        return body | dict(self._quirks.extra) | dict(request.extra) | ({"options": options} if options else {})
-
-    def _drop(self, what: str, why: str) -> None:
-        self.notices.append(Notice("dropped", f'{what} not sent to backend "{self._backend}": {why}'))
 
     def _options(self) -> dict[str, Any]:
         request = self._request
-        sampling = {"temperature": request.temperature, "top_p": request.top_p}
-        given = {key: value for key, value in sampling.items() if value is not None}
-        if given and not self._quirks.sampling:
-            self._drop(" and ".join(given), "its models take none")
-            given = {}
-        most = self._quirks.default_max_tokens if request.max_tokens is None else request.max_tokens
-        limits = {"num_predict": most, "seed": request.seed, "stop": list(request.stop) or None}
-        return given | {key: value for key, value in limits.items() if value is not None}
+        limits = {"num_predict": self._max_tokens, "seed": request.seed, "stop": list(request.stop) or None}
+        return self._sampling() | {key: value for key, value in limits.items() if value is not None}
 
     def _extra_options(self, extra: Mapping[str, Any]) -> dict[str, Any]:
         options = extra.get("options", {})
@@ -131,26 +90,22 @@ class _Rendering:
             )
         return dict(options)
 
-    def _think(self, wanted: Thinking | None) -> dict[str, Any]:
+    def _think(self, thinking: Thinking | None) -> dict[str, Any]:
         """Return ``think``: a level where Ollama has a word for it, else on or off."""
-        if wanted is None:
+        if thinking is None:
             return {}
-        if wanted.budget_tokens:
+        if thinking.budget_tokens:
             self._drop("the budget for thinking", "it takes a level, no number of tokens")
-        if wanted.effort in _LEVELS:
-            return {"think": wanted.effort}
-        return {"think": wanted.effort != "none" and wanted.budget_tokens != 0}
+        if thinking.effort in _THINKING_LEVELS:
+            return {"think": thinking.effort}
+        return {"think": thinking.effort != "none" and thinking.budget_tokens != 0}
 
     def _format(self) -> dict[str, Any]:
         output = self._request.output
         if output is None:
             return {}
-        if output.schema is None:
-            return {"format": "json"}
-        if not self._quirks.json_schema:
-            self._drop("the JSON Schema", "it only knows how to answer with some JSON object")
-            return {"format": "json"}
-        return {"format": dict(output.schema)}
+        schema = self._schema()
+        return {"format": "json" if schema is None else dict(schema)}
 
     def _tools(self) -> dict[str, Any]:
         request = self._request
@@ -159,21 +114,21 @@ class _Rendering:
         if request.tool_choice.mode != "auto":
             self._drop("the choice of a tool", "its models always choose themselves")
         if request.parallel_tool_calls is False:
-            self._drop("the wish for one tool call at a time", "this protocol has no place for it")
+            self._drop("the limit to one tool call at a time", "this protocol does not support it")
         if any(tool.strict for tool in request.tools):
-            self._drop("strictness of tools", "this protocol has no place for it")
+            self._drop("strictness of tools", "this protocol does not support it")
         return {"tools": [_tool(tool) for tool in request.tools]}
 
     def _messages(self, message: Message) -> list[dict[str, Any]]:
         results = [self._result(part) for part in message.parts if isinstance(part, ToolResult)]
         if message.role is Role.TOOL:
             return results
-        thoughts = "".join(self._thought(part) for part in message.parts)
+        reasoning = "".join(self._own_reasoning(part) for part in message.parts)
         written = {
             "role": message.role.value,
             "content": joined_text(message.parts),
             "images": self._images(message.parts),
-            "thinking": thoughts,
+            "thinking": reasoning,
             "tool_calls": [self._call(call) for call in message.tool_calls],
         }
         return [{key: value for key, value in written.items() if value or key == "content"}, *results]
@@ -186,15 +141,7 @@ class _Rendering:
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
         self._names[call.id] = call.name
-        try:
-            arguments = parse_object(call.arguments.strip() or "{}")
-        except ValueError:
-            raise RequestError(
-                f'The arguments of the tool call "{call.name}" are not a JSON object',
-                hints=("Leave this call out of the conversation: its answer was probably cut off",),
-                backend=self._backend,
-            ) from None
-        return {"id": call.id, "function": {"name": call.name, "arguments": arguments}}
+        return {"id": call.id, "function": {"name": call.name, "arguments": self._arguments(call)}}
 
     def _images(self, parts: Sequence[Part]) -> list[str]:
         images = [part for part in parts if isinstance(part, Image)]
@@ -204,75 +151,48 @@ class _Rendering:
                 hints=("Pass the picture itself: download it and attach the file",),
                 backend=self._backend,
             )
-        return [b2a_base64(image.data, newline=False).decode("ascii") for image in images]
+        return [base64_text(image.data) for image in images]
 
-    def _thought(self, part: Part) -> str:
+    def _own_reasoning(self, part: Part) -> str:
         match part:
             case Reasoning(text=text, owner=owner) if owner == self._backend:
                 return text
             case Reasoning(signature=signature, item=item) if signature or item is not None:
-                self._lost_items = True
+                self._drop_records()
             case ProviderItem():
-                self._lost_items = True
+                self._drop_records()
             case _:
                 pass
         return ""
 
 
-class OllamaStream:
-    """Reads one answer, streamed or whole. Lines after the one that says ``done`` are not looked at."""
+class OllamaParser(AnswerParser):
+    """Reads one answer. Lines after the one that says ``done`` are ignored."""
 
-    def __init__(self, backend: str) -> None:
-        self._backend = backend
-        self._lines = LineDecoder(backend)
-        self._count = 0
-        self._started = False
-        self._finished = False
-        self._model = ""
+    _framing = JsonLineDecoder
+
+    def __init__(self, backend: str, quirks: Quirks) -> None:
+        super().__init__(backend, quirks)
         self._call_ids: list[str] = []
 
-    def feed(self, data: bytes) -> Iterator[StreamEvent]:
-        """Take in the next bytes."""
-        for line in self._lines.feed(data):
-            yield from self._line(line)
+    def _read(self, _name: str, text: str) -> Iterator[StreamEvent]:
+        return self._chunk(parse_object(text))
 
-    def close(self) -> Iterator[StreamEvent]:
-        """Say that the bytes have ended; the last line may lack its end, or be cut in two."""
-        with suppress(ProtocolError):
-            yield from self._line(self._lines.close())
+    def _read_whole(self, answer: dict[str, Any]) -> Iterator[StreamEvent]:
+        yield from self._chunk(answer)
         if not self._finished:
-            raise StreamInterruptedError(f'Backend "{self._backend}" broke off its answer', backend=self._backend)
+            raise ValueError('it is not "done"')
 
-    def whole(self, body: bytes) -> Sequence[StreamEvent]:
-        """Read an unstreamed answer."""
-        try:
-            answer = parse_body(body)
-            events = [*self._parse(answer)]
-            if not self._finished:
-                raise ValueError('it is not "done"')
-        except ValueError as error:
-            raise malformed(error, backend=self._backend) from None
-        return events
-
-    def _line(self, line: str) -> Iterator[StreamEvent]:
-        if self._finished or not line.strip():
-            return
-        self._count += 1
-        try:
-            yield from self._parse(parse_object(line))
-        except ValueError as error:
-            raise malformed(error, backend=self._backend, event=self._count) from None
-
-    def _parse(self, answer: dict[str, Any]) -> Iterator[StreamEvent]:
+    def _chunk(self, answer: dict[str, Any]) -> Iterator[StreamEvent]:
         if answer.get("error"):
-            raise stream_failure(answer, backend=self._backend, model=self._model)
+            self._fail(answer)
         if not self._started:
             self._started = True
             self._model = text_of(answer, "model")
             yield Started(self._backend, self._model)
         message = object_of(answer, "message")
-        if thought := text_of(message, "thinking"):
-            yield ReasoningDelta(thought)
+        if reasoning := text_of(message, "thinking"):
+            yield ReasoningDelta(reasoning)
         if text := text_of(message, "content"):
             yield TextDelta(text)
         if "tool_calls" in message:
@@ -303,6 +223,21 @@ class OllamaStream:
         if reason is FinishReason.STOP and self._call_ids:
             reason = FinishReason.TOOL_CALLS
         return Finished(reason, raw, _usage(answer))
+
+
+class OllamaAdapter(ChatAdapter):
+    """Speaks ``/api/chat`` and ``/api/tags`` under a base URL without ``/api``. It takes no pictures by URL."""
+
+    _chat_path = "/api/chat"
+    _models_path = "/api/tags"
+    _body = OllamaBody
+    _parser = OllamaParser
+
+    def _models(self, body: bytes) -> Sequence[ModelCard]:
+        answer = parse_body(body)
+        if "models" not in answer:
+            raise ValueError('there is no "models"')
+        return [ModelCard(text_of(model, "name")) for model in objects_of(answer, "models")]
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""JSON on its way out and in: bodies written so that every server can read them, answers read with suspicion.
+"""JSON in both directions: bodies written so that every server can read them, answers checked field by field.
 
-Readers raise ValueError for what a field is not; ``malformed`` makes the ProtocolError of it, where the number of the
-event is known.
+Readers raise ValueError for a field of another type; ``malformed`` turns it into a ProtocolError, where the number of
+the event is known.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from arawn.errors import ProtocolError, RequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MOST = 1 << 53
+_COUNT_LIMIT = 1 << 53
+"""A count must be below this: no answer has so many tokens, and beyond it JSON numbers are not exact."""
 
 
 def render_body(body: Mapping[str, Any], *, backend: str) -> bytes:
@@ -73,6 +74,13 @@ def parse_body(body: bytes) -> dict[str, Any]:
     return parse_object(body.decode("utf-8-sig", "replace"))
 
 
+def base64_text(data: bytes) -> str:
+    """Write bytes as base64, the way JSON carries them."""
+    from binascii import b2a_base64
+
+    return b2a_base64(data, newline=False).decode("ascii")
+
+
 def text_of(fields: Mapping[str, Any], key: str) -> str:
     """Return a text; a missing one, or null, is empty."""
     value = fields.get(key)
@@ -84,7 +92,7 @@ def text_of(fields: Mapping[str, Any], key: str) -> str:
 def count_of(fields: Mapping[str, Any], key: str) -> int:
     """Return a number of things: 0 when missing, and never negative."""
     value = fields.get(key)
-    if type(value) is int and 0 <= value < _MOST:
+    if type(value) is int and 0 <= value < _COUNT_LIMIT:
         return value
     return 0 if value is None else _wrong(key, "a count", value)
 
@@ -105,8 +113,8 @@ def objects_of(fields: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     return [] if value is None else _wrong(key, "a list of objects", value)
 
 
-def _wrong(key: str, wanted: str, value: Any) -> NoReturn:
-    raise ValueError(f'"{key}" is {_kind(value)}, not {wanted}')
+def _wrong(key: str, expected: str, value: Any) -> NoReturn:
+    raise ValueError(f'"{key}" is {_kind(value)}, not {expected}')
 
 
 def _kind(value: Any) -> str:

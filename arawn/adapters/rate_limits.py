@@ -1,6 +1,6 @@
-"""What a provider's answer says of its rate limits, where little is left of them.
+"""The rate limits in the headers of a response, where they are nearly used up.
 
-Seen: OpenAI, Groq and Azure ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}`` (Groq's requests are those of a
+Formats seen: OpenAI, Groq and Azure ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}`` (Groq's requests are per
 day), Anthropic ``anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-{limit,remaining,reset}``,
 OpenRouter ``x-ratelimit-{limit,remaining,reset}``, and ``ratelimit-{limit,remaining,reset}`` of the IETF's drafts.
 The reset is a duration ("6m0s", "20ms"), seconds, an RFC 3339 time, or seconds or milliseconds since 1970.
@@ -16,60 +16,60 @@ from arawn.values import Value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-FEW = 10
-"""So few requests are always little, whatever the limit."""
-LONGEST_RESET = 7 * 86_400.0
-"""A reset further away, in seconds, is not believed."""
+FEW_REQUESTS = 10
+"""At most this many remaining requests are few, whatever the limit."""
+MAX_RESET = 7 * 86_400.0
+"""Seconds until a reset; a longer time is ignored."""
 
 _REQUESTS = ("x-ratelimit-{}-requests", "anthropic-ratelimit-requests-{}", "x-ratelimit-{}", "ratelimit-{}")
 _TOKENS = ("x-ratelimit-{}-tokens", "anthropic-ratelimit-tokens-{}", "anthropic-ratelimit-input-tokens-{}")
 _OUTPUT = ("anthropic-ratelimit-output-tokens-{}",)
 _HALF = 0.5
-_MOST_DIGITS = 15  # more of them is a way to say "unlimited"
+_MAX_DIGITS = 15  # a longer number means "unlimited"
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
 _PIECE = rf"({_NUMBER})(ms|us|µs|ns|h|m|s)"
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_A_DATE = 1e9  # seconds of 1970; numbers below are durations
-_A_DATE_IN_MS = 1e12
+_MIN_TIMESTAMP = 1e9  # seconds since 1970; smaller numbers are durations
+_MIN_TIMESTAMP_MS = 1e12
 
 
 class Allowance(Value):
-    """So many are left until the reset, which is that many seconds after the answer."""
+    """The number left until the reset, and the seconds from the response to the reset."""
 
     left: int
     reset: float
 
 
 class Pace(Value):
-    """What is nearly used up: requests, tokens, or both; None stands for enough."""
+    """The limits that are nearly used up: of requests, tokens, or both; None means enough."""
 
     requests: Allowance | None = None
     tokens: Allowance | None = None
 
 
 def parse_pace(headers: Mapping[str, str]) -> Pace | None:
-    """Return what the headers say, their names in lower case; None where they say nothing that can be believed.
+    """Parse the headers, their names in lower case; None where they hold no valid limits.
 
-    Little is less than half of the limit, or at most FEW requests. Of Anthropic's output tokens only their end counts,
-    since a call is compared by input and output together. Times are taken against the answer's own ``date``, so no
-    clock is read.
+    Nearly used up is less than half of the limit, or at most FEW_REQUESTS. Anthropic's output tokens count only when
+    none are left, since a call is compared by input and output together. Times are relative to the response's
+    ``date``, so no clock is read.
     """
     if not any(_count(headers, name, "remaining") is not None for name in (*_REQUESTS, *_TOKENS, *_OUTPUT)):
         return None
-    requests = _little(headers, _REQUESTS, few=FEW, share=_HALF)
-    tokens = [*_little(headers, _TOKENS, few=0, share=_HALF), *_little(headers, _OUTPUT, few=0, share=0.0)]
+    requests = _nearly_used(headers, _REQUESTS, few=FEW_REQUESTS, share=_HALF)
+    tokens = [*_nearly_used(headers, _TOKENS, few=0, share=_HALF), *_nearly_used(headers, _OUTPUT, few=0, share=0.0)]
     return Pace(min(requests, key=_left, default=None), min(tokens, key=_left, default=None))
 
 
-def _little(headers: Mapping[str, str], names: tuple[str, ...], *, few: int, share: float) -> Iterator[Allowance]:
-    """Yield what is at most ``few``, or less than a ``share`` of its limit, which may be unknown."""
+def _nearly_used(headers: Mapping[str, str], names: tuple[str, ...], *, few: int, share: float) -> Iterator[Allowance]:
+    """Yield the limits with at most ``few`` left, or less than a ``share`` of the limit, which may be unknown."""
     for name in names:
         left = _count(headers, name, "remaining")
         if left is None:
             continue
         limit = _count(headers, name, "limit")
-        little = left <= few or (share > 0 and (limit is None or left < limit * share))
-        reset = _reset(headers.get(name.format("reset"), "").strip(), headers) if little else None
+        is_low = left <= few or (share > 0 and (limit is None or left < limit * share))
+        reset = _reset(headers.get(name.format("reset"), "").strip(), headers) if is_low else None
         if reset is not None:
             yield Allowance(left, reset)
 
@@ -80,21 +80,21 @@ def _left(allowance: Allowance) -> int:
 
 def _count(headers: Mapping[str, str], name: str, what: str) -> int | None:
     text = headers.get(name.format(what), "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def _reset(text: str, headers: Mapping[str, str]) -> float | None:
-    """Return the seconds until a reset, None for one that is over or cannot be."""
+    """Return the seconds until a reset, None for one that is past or invalid."""
     if re.fullmatch(f"(?:{_PIECE})+", text):
         seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PIECE, text))
-    elif re.fullmatch(_NUMBER, text) and float(text) < _A_DATE:
+    elif re.fullmatch(_NUMBER, text) and float(text) < _MIN_TIMESTAMP:
         seconds = float(text)
     else:
         then, now = _time(text), _date(headers.get("date", ""))
         if then is None or now is None:
             return None
         seconds = then - now
-    return seconds if 0 < seconds <= LONGEST_RESET else None
+    return seconds if 0 < seconds <= MAX_RESET else None
 
 
 def _time(text: str) -> float | None:
@@ -103,7 +103,7 @@ def _time(text: str) -> float | None:
 
     if re.fullmatch(_NUMBER, text):
         number = float(text)
-        return number / 1000 if number >= _A_DATE_IN_MS else number
+        return number / 1000 if number >= _MIN_TIMESTAMP_MS else number
     try:
         then = datetime.fromisoformat(text)
         return (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from decimal import Decimal
 
-    from arawn.batch.run import Answer
+    from arawn.batch.runner import Answer
     from arawn.config.roles import Choice
     from arawn.errors import ArawnError
     from arawn.events import StreamEvent

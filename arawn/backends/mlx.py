@@ -1,8 +1,8 @@
-"""Models on Apple Silicon, run inside arawn by mlx-lm (the extra ``mlx``).
+"""Models on Apple Silicon, run in this process by mlx-lm (the extra ``mlx``).
 
-The calls are those of github.com/ml-explore/mlx-lm: README "Python API", mlx_lm/generate.py, sample_utils.py and
-tokenizer_utils.py, where a tokenizer declares the marks of thinking and tool calls. MLX binds its streams to the thread
-that uses them, and a step blocks: under asyncio all work is done on one thread of our own, else in the caller's.
+The API is that of github.com/ml-explore/mlx-lm: README "Python API", mlx_lm/generate.py, sample_utils.py and
+tokenizer_utils.py, where a tokenizer declares the markers of thinking and tool calls. MLX binds its streams to a
+thread, and a step blocks: under asyncio all work runs on one thread of our own, else on the caller's.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
-_WORDS_SHOWN = 300
-_NO_LIMIT = -1  # mlx-lm's own default of 256 tokens would cut most answers
+_MAX_ERROR_TEXT = 300
+"""Characters of an error of mlx-lm that are shown."""
+_NO_TOKEN_LIMIT = -1  # mlx-lm's own default of 256 tokens would cut most answers
 
 
 class MlxBackend:
-    """Answers with a model of mlx-lm: a repository of huggingface.co or a folder. The last one used stays loaded."""
+    """Answers with a model of mlx-lm: a repository of huggingface.co or a folder. The last model stays loaded."""
 
     def __init__(self, name: str = "mlx") -> None:
         self.name = name
@@ -72,7 +73,7 @@ class MlxBackend:
         prompt = self._prompt(tokenizer, request)
         parser = _AnswerParser(self.name, tokenizer, request, prompt)
         yield Started(self.name, request.model)
-        yield from _left_out(request, tokenizer)
+        yield from _unsupported(request, tokenizer)
         last = None
         with closing(self._steps(library, model, tokenizer, prompt, request)) as steps:
             for last in steps:
@@ -91,12 +92,12 @@ class MlxBackend:
 
     def _model(self, library: Any, name: str) -> tuple[Any, Any]:
         if self._loaded[0] != name:
-            self._loaded = ("", None, None)  # two models may not fit into memory together
+            self._loaded = ("", None, None)  # two models may not fit into memory
             try:
                 self._loaded = (name, *library.load(name))
             except Exception as error:
                 hints = (
-                    f"mlx-lm says: {_words(error)}",
+                    f"mlx-lm says: {_error_text(error)}",
                     "Name a model of huggingface.co/mlx-community, or a folder that holds one",
                 )
                 raise ModelNotAvailableError(f'Model "{name}" not available', backend=self.name, hints=hints) from error
@@ -113,7 +114,7 @@ class MlxBackend:
             return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **options))
         except Exception as error:
             raise RequestError(
-                f'The chat template of model "{request.model}" refused the conversation: {_words(error)}',
+                f'The chat template of model "{request.model}" refused the conversation: {_error_text(error)}',
                 hints=("Some templates take no system message, or insist that user and assistant take turns",),
                 backend=self.name,
             ) from error
@@ -127,18 +128,19 @@ class MlxBackend:
                 tokenizer,
                 # The template wrote the special tokens: encoding must not add them again.
                 tokenizer.encode(prompt, add_special_tokens=False),
-                max_tokens=_NO_LIMIT if request.max_tokens is None else request.max_tokens,
+                max_tokens=_NO_TOKEN_LIMIT if request.max_tokens is None else request.max_tokens,
                 sampler=library.sample_utils.make_sampler(**sampling),
                 **request.extra,
             )
         except Exception as error:
-            raise ServerError(f'Backend "{self.name}" failed: {_words(error)}', backend=self.name) from error
+            raise ServerError(f'Backend "{self.name}" failed: {_error_text(error)}', backend=self.name) from error
 
 
 class _AnswerParser:
-    """Turns generated text into events, cut at the marks the tokenizer declares and at the stop words.
+    """Turns generated text into events, split at the tokenizer's markers and at stop sequences.
 
-    A state is ``text``, ``reasoning``, ``call`` or ``stopped``; ``_marks`` says which mark leads from it to which.
+    A state is ``text``, ``reasoning``, ``call`` or ``stopped``; ``_markers`` maps each to the markers that end it, and
+    these to the next state.
     """
 
     def __init__(self, backend: str, tokenizer: Any, request: ChatRequest, prompt: str) -> None:
@@ -146,52 +148,52 @@ class _AnswerParser:
         self._backend = backend
         self._tokenizer = tokenizer
         self._tools = _tools(request)
-        self._marks: dict[str, dict[str, str]] = {"text": dict.fromkeys(request.stop, "stopped")}
+        self._markers: dict[str, dict[str, str]] = {"text": dict.fromkeys(request.stop, "stopped")}
         self._state = "text"
         self._held = ""
         self._after_span = False
         if start := getattr(tokenizer, "think_start", None):
-            self._marks["text"][start] = "reasoning"
-            self._marks["reasoning"] = {tokenizer.think_end: "text"}
+            self._markers["text"][start] = "reasoning"
+            self._markers["reasoning"] = {tokenizer.think_end: "text"}
             if prompt.rstrip().endswith(start):
                 self._state = "reasoning"
         if _takes_tools(request, tokenizer):
-            self._marks["text"][tokenizer.tool_call_start] = "call"
-            # An empty end mark (Mistral) means: to the end of the answer.
-            self._marks["call"] = {tokenizer.tool_call_end: "text"} if tokenizer.tool_call_end else {}
+            self._markers["text"][tokenizer.tool_call_start] = "call"
+            # An empty end marker (Mistral) means: to the end of the answer.
+            self._markers["call"] = {tokenizer.tool_call_end: "text"} if tokenizer.tool_call_end else {}
 
     @property
     def stopped(self) -> bool:
-        """Whether a stop word was written."""
+        """Whether a stop sequence was generated."""
         return self._state == "stopped"
 
     def feed(self, text: str) -> Iterator[StreamEvent]:
         """Take in more text."""
         self._held += text
-        while found := self._first_mark():
-            place, mark = found
+        while found := self._first_marker():
+            place, marker = found
             yield from self._release(place)
-            self._held = self._held[len(mark) :]
+            self._held = self._held[len(marker) :]
             self._after_span = self._state != "text"
-            self._state = self._marks[self._state][mark]
+            self._state = self._markers[self._state][marker]
         if self._state != "call":
-            yield from self._release(len(self._held) - self._half_mark())
+            yield from self._release(len(self._held) - self._partial_marker())
 
     def close(self, raw_reason: str) -> Iterator[StreamEvent]:
-        """Say that the text has ended; a tool call the token limit cut in two cannot be made."""
+        """Say that the text has ended; a tool call cut off by the token limit is dropped."""
         if not (self.stopped or (self._state == "call" and raw_reason == "length")):
             yield from self._release(len(self._held))
 
-    def _first_mark(self) -> tuple[int, str] | None:
-        marks = self._marks.get(self._state, {})
-        return min(((place, mark) for mark in marks if (place := self._held.find(mark)) >= 0), default=None)
+    def _first_marker(self) -> tuple[int, str] | None:
+        markers = self._markers.get(self._state, {})
+        return min(((place, marker) for marker in markers if (place := self._held.find(marker)) >= 0), default=None)
 
-    def _half_mark(self) -> int:
-        """Return how many of the last characters may be the beginning of a mark."""
-        marks = self._marks.get(self._state, {})
-        longest = min(max(map(len, marks), default=1) - 1, len(self._held))
+    def _partial_marker(self) -> int:
+        """Return how many of the last characters may be the beginning of a marker."""
+        markers = self._markers.get(self._state, {})
+        longest = min(max(map(len, markers), default=1) - 1, len(self._held))
         tails = (self._held[-size:] for size in range(longest, 0, -1))
-        return next((len(tail) for tail in tails if any(mark.startswith(tail) for mark in marks)), 0)
+        return next((len(tail) for tail in tails if any(marker.startswith(tail) for marker in markers)), 0)
 
     def _release(self, size: int) -> Iterator[StreamEvent]:
         text, self._held = self._held[:size], self._held[size:]
@@ -200,21 +202,21 @@ class _AnswerParser:
         elif self._state == "reasoning" and text:
             yield ReasoningDelta(text)
         elif self._state == "text":
-            if self._after_span:  # models set thinking and calls off by empty lines
+            if self._after_span:  # models separate thinking and calls by empty lines
                 text = text.lstrip("\n")
             if text:
                 self._after_span = False
                 yield TextDelta(text)
 
-    def _tool_calls(self, written: str) -> Iterator[StreamEvent]:
+    def _tool_calls(self, text: str) -> Iterator[StreamEvent]:
         from uuid import uuid4
 
         try:
-            parsed = self._tokenizer.tool_parser(written, self._tools)
+            parsed = self._tokenizer.tool_parser(text, self._tools)
             calls = parsed if isinstance(parsed, list) else [parsed]
             named = [(call["name"], json.dumps(call["arguments"], ensure_ascii=False)) for call in calls]
         except Exception as error:
-            message = f'Backend "{self._backend}" wrote a tool call that cannot be read: {_words(error)}'
+            message = f'Backend "{self._backend}" wrote a tool call that cannot be read: {_error_text(error)}'
             raise ProtocolError(message, backend=self._backend) from error
         for name, arguments in named:
             yield ToolCallStarted(self.calls, f"call_{uuid4().hex}", name)
@@ -229,13 +231,13 @@ def _library(backend: str) -> Any:
     except ImportError as error:
         raise ConfigError(
             f'Backend "{backend}" needs mlx-lm, which runs on Apple Silicon only',
-            hints=("There, install it: pip install 'arawn[mlx]'", f"Python says: {_words(error)}"),
+            hints=("There, install it: pip install 'arawn[mlx]'", f"Python says: {_error_text(error)}"),
         ) from error
     return mlx_lm
 
 
 def _running_loop() -> AbstractEventLoop | None:
-    """Return the event loop that runs us; where nobody has imported asyncio, there is none."""
+    """Return the running event loop; where asyncio is not imported, there is none."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return None
@@ -251,24 +253,24 @@ def _takes_tools(request: ChatRequest, tokenizer: Any) -> bool:
     return bool(request.tools) and request.tool_choice.mode != "none" and can_call
 
 
-def _left_out(request: ChatRequest, tokenizer: Any) -> Iterator[StreamEvent]:
-    """Say what mlx-lm cannot take."""
+def _unsupported(request: ChatRequest, tokenizer: Any) -> Iterator[StreamEvent]:
+    """Yield a notice for each part of the request that mlx-lm does not support."""
     forced = request.tool_choice.mode in {"required", "tool"}
     images = any(isinstance(part, Image) for message in request.messages for part in message.parts)
     no_tools = bool(request.tools) and getattr(tokenizer, "tool_parser", None) is None
-    for left_out, what in (
+    for is_unsupported, what in (
         (images, "images"),
         (no_tools, "tools (not with this model)"),
         (forced and not no_tools, "the choice of a tool"),
         (request.output is not None, "an output format"),
         (request.seed is not None, "a seed"),
     ):
-        if left_out:
+        if is_unsupported:
             yield Notice("dropped", f"Left out, because mlx-lm cannot take it: {what}")
 
 
 def _tools(request: ChatRequest) -> list[dict[str, Any]]:
-    """The tools in the shape chat templates know: OpenAI's."""
+    """Return the tools in OpenAI's format, which chat templates expect."""
     return [
         {
             "type": "function",
@@ -279,7 +281,7 @@ def _tools(request: ChatRequest) -> list[dict[str, Any]]:
 
 
 def _entries(message: Message) -> Iterator[Mapping[str, Any]]:
-    """Return the message as chat templates know it; each tool result stands alone."""
+    """Yield the message in the format of chat templates; each tool result is a message of its own."""
     results = [part for part in message.parts if isinstance(part, ToolResult)]
     for result in results:
         yield {
@@ -296,7 +298,7 @@ def _entries(message: Message) -> Iterator[Mapping[str, Any]]:
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
-    """Return a call with its arguments as an object, which templates expect; where they are no JSON, as they came."""
+    """Return a call with its arguments as an object, which templates expect; as text where they are no JSON."""
     try:
         arguments = json.loads(call.arguments or "{}")
     except ValueError:
@@ -304,5 +306,5 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
-def _words(error: Exception) -> str:
-    return printable(str(error), _WORDS_SHOWN) or type(error).__name__
+def _error_text(error: Exception) -> str:
+    return printable(str(error), _MAX_ERROR_TEXT) or type(error).__name__

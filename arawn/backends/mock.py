@@ -1,18 +1,16 @@
-"""The mock backend: answers from a script or with an echo, needs no key and no network.
+"""The mock backend: scripted replies or an echo, without key and network.
 
-The script comes from ``[[backends.NAME.replies]]`` or from Python; docs/mock.md shows both.
+The script comes from ``[[backends.NAME.replies]]`` (see ``mock_tables``) or from Python; docs/mock.md shows both.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from arawn.backends.usage_estimate import size_of
-from arawn.backends.waiting import Waiting, loop_sleep
-from arawn.errors import BackendTimeoutError, ConfigError, ConnectionFailedError, StreamInterruptedError
+from arawn.errors import BackendTimeoutError, ConnectionFailedError, StreamInterruptedError
 from arawn.events import (
     Finished,
     ReasoningDelta,
@@ -32,17 +30,18 @@ from arawn.messages import (
 from arawn.values import Value, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
-    from arawn.backends.waiting import Sleep
     from arawn.errors import ArawnError
     from arawn.events import Events, StreamEvent
     from arawn.messages import ChatRequest
 
+    Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
-DIMENSIONS = 16
+EMBEDDING_DIMENSIONS = 16
+"""Length of the vectors."""
 _WORDS = re.compile(r"\S+\s*|\s+")
-_ANSWERED = {  # the status and the code of the error answer a provider would give
+_ERROR_RESPONSES = {  # the status and the code of the error response of a provider
     "authentication": (401, ""),
     "permission": (403, ""),
     "rate_limit": (429, ""),
@@ -55,13 +54,13 @@ _ANSWERED = {  # the status and the code of the error answer a provider would gi
     "context_length": (400, "context_length_exceeded"),
     "content_filter": (400, "content_filter"),
 }
-_INTERRUPTED = "interrupted"
-ERROR_KINDS = (*_ANSWERED, "connection", "timeout", _INTERRUPTED)
-"""What ``error`` may name: every kind of failure a backend can meet."""
+INTERRUPTED = "interrupted"
+ERROR_KINDS = (*_ERROR_RESPONSES, "connection", "timeout", INTERRUPTED)
+"""The values of ``error``: every kind of failure of a backend."""
 
 
 class MessageMatcher(Value):
-    """Says whether a reply is meant for a message, by the text of the last user message."""
+    """Decides by the text of the last user message whether a reply applies."""
 
     pattern: re.Pattern[str]
 
@@ -81,18 +80,18 @@ class MessageMatcher(Value):
         return cls(re.compile(pattern))
 
     def matches(self, text: str) -> bool:
-        """Say whether the text is meant."""
+        """Return whether the text matches."""
         return self.pattern.search(text) is not None
 
 
 class MockResponse(Value):
-    """One scripted answer; made by ``text``, ``tool_call`` or ``error`` and refined by the ``with_*`` methods.
+    """One scripted reply; made by ``text``, ``tool_call`` or ``error`` and refined by the ``with_*`` methods.
 
-    ``failure`` is one of ERROR_KINDS, or a message of its own. A pace of 0 means: at once.
+    ``failure`` is one of ERROR_KINDS, or an error message. A rate of 0 tokens per second means no delay.
     """
 
     content: str = ""
-    thoughts: str = ""
+    reasoning: str = ""
     call: ToolCall | None = None
     failure: str = ""
     latency_ms: float = 0
@@ -106,13 +105,13 @@ class MockResponse(Value):
 
     @classmethod
     def tool_call(cls, name: str, arguments: Mapping[str, Any] | str = "{}") -> Self:
-        """Ask for a tool; arguments given as a string go out as they are, valid JSON or not."""
+        """Call a tool; arguments given as a string are sent as they are, valid JSON or not."""
         written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
         return cls(call=ToolCall("", name, written), finish_reason=FinishReason.TOOL_CALLS)
 
     @classmethod
     def error(cls, kind_or_message: str, *, text: str = "") -> Self:
-        """Fail. A kind raises its class; other words are what a server says with its status 500.
+        """Fail. A kind raises its class; any other text is the message of a server error (HTTP 500).
 
         ``interrupted`` sends half of ``text`` first; the others fail before they answer.
         """
@@ -123,20 +122,20 @@ class MockResponse(Value):
         return replace(self, latency_ms=milliseconds)
 
     def with_tokens_per_second(self, rate: float) -> Self:
-        """Send so many words a second."""
+        """Send this many words per second."""
         return replace(self, tokens_per_second=rate)
 
     def with_reasoning(self, text: str) -> Self:
-        """Think aloud before the answer."""
-        return replace(self, thoughts=text)
+        """Send reasoning before the answer."""
+        return replace(self, reasoning=text)
 
     def with_finish_reason(self, reason: FinishReason | str) -> Self:
-        """End for this reason."""
+        """End with this finish reason."""
         return replace(self, finish_reason=FinishReason(reason))
 
     def deltas(self, call_id: str) -> Iterator[StreamEvent]:
-        """The answer as events: text word by word, arguments in two halves; an interrupted one sends half its text."""
-        for words in _WORDS.findall(self.thoughts):
+        """Yield the reply as events: text by words, arguments in two halves; of an interrupted one half the text."""
+        for words in _WORDS.findall(self.reasoning):
             yield ReasoningDelta(words)
         sent = self.content[: len(self.content) // 2] if self.failure else self.content
         for words in _WORDS.findall(sent):
@@ -148,22 +147,47 @@ class MockResponse(Value):
             yield ToolCallDelta(0, written[half:])
 
     def usage(self, request: ChatRequest) -> Usage:
-        """Tokens at four characters each; the mock is the provider, so its count is not an estimate."""
-        said = len(self.content) + len(self.thoughts) + (size_of(self.call) if self.call else 0)
-        heard = sum(size_of(part) for message in request.messages for part in message.parts)
-        return replace(Usage.estimate(heard, said), reasoning_tokens=(len(self.thoughts) + 3) // 4, estimated=False)
+        """Return the usage, at four characters per token; the mock is the provider, so this is not an estimate."""
+        output = len(self.content) + len(self.reasoning) + (size_of(self.call) if self.call else 0)
+        prompt = sum(size_of(part) for message in request.messages for part in message.parts)
+        return replace(Usage.estimate(prompt, output), reasoning_tokens=(len(self.reasoning) + 3) // 4, estimated=False)
+
+
+class _Waits:
+    """The waits of one call: ``total`` seconds together at most, None for no limit."""
+
+    def __init__(self, name: str, sleep: Sleep, total: float | None) -> None:
+        self._name = name
+        self._sleep = sleep
+        self._total = total
+        self._left = float("inf") if total is None else total
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait. Raises BackendTimeoutError when the time is up."""
+        await self._sleep(min(seconds, self._left))
+        self._left -= seconds
+        if self._left < 0:
+            message = f"{self._name} was not done after {self._total:g} s (clock: total)"
+            raise BackendTimeoutError(message, clock="total", backend=self._name)
+
+
+async def asyncio_sleep(seconds: float) -> None:
+    """Sleep in an asyncio event loop."""
+    import asyncio
+
+    await asyncio.sleep(seconds)
 
 
 class MockBackend:
-    """A backend that plays a script and remembers what it was asked.
+    """A backend that sends scripted replies and records the requests.
 
-    Pattern replies are looked at first, in their order; then the others are used up one by one, and the last repeats.
-    ``sleep`` waits for so many seconds; the one given must suit the way the coroutines are run. ``total`` is how many
-    seconds of waiting a call may take, None for any.
+    Pattern replies are tried first, in order; then the others are used one by one, and the last repeats. ``sleep``
+    waits for a number of seconds; it must suit the way the coroutines are run. ``total`` is the limit of these waits
+    per call, in seconds, None for no limit.
     """
 
     def __init__(
-        self, name: str = "mock", *, model: str = "mock", sleep: Sleep = loop_sleep, total: float | None = None
+        self, name: str = "mock", *, model: str = "mock", sleep: Sleep = asyncio_sleep, total: float | None = None
     ) -> None:
         self.name = name
         self._model = model
@@ -178,9 +202,9 @@ class MockBackend:
 
     @classmethod
     def echo(
-        cls, name: str = "mock", *, model: str = "mock", sleep: Sleep = loop_sleep, total: float | None = None
+        cls, name: str = "mock", *, model: str = "mock", sleep: Sleep = asyncio_sleep, total: float | None = None
     ) -> Self:
-        """Make one that answers with the last user message where its script has no reply."""
+        """Make a backend that echoes the last user message where its script has no reply."""
         backend = cls(name, model=model, sleep=sleep, total=total)
         backend._echoes = True
         return backend
@@ -191,33 +215,33 @@ class MockBackend:
         return self
 
     def with_pattern_response(self, matcher: MessageMatcher, response: MockResponse) -> Self:
-        """Add a reply for the messages that match; it may be used again and again."""
+        """Add a reply for messages that match; it may be used any number of times."""
         self._rules.append((matcher, response))
         return self
 
     @property
     def call_count(self) -> int:
-        """How often it was asked."""
+        """The number of requests."""
         return len(self._requests)
 
     @property
     def requests(self) -> tuple[ChatRequest, ...]:
-        """What it was asked, oldest first."""
+        """The requests, oldest first."""
         return tuple(self._requests)
 
     def was_tool_called(self, name: str) -> bool:
-        """Say whether one of its answers asked for the tool."""
+        """Return whether a reply called the tool."""
         return name in self._tools
 
     async def stream(self, request: ChatRequest) -> Events:
-        """Play the next reply."""
+        """Send the next reply."""
         self._requests.append(request)
         started = Started(self.name, request.model, f"mock-{self.call_count}")
         reply = self._reply_to(request)
-        waiting = Waiting(self.name, self._sleep, self._total)
+        waits = _Waits(self.name, self._sleep, self._total)
         if reply.latency_ms > 0:
-            await waiting.sleep(reply.latency_ms / 1000)
-        if reply.failure and reply.failure != _INTERRUPTED:
+            await waits.sleep(reply.latency_ms / 1000)
+        if reply.failure and reply.failure != INTERRUPTED:
             raise self._failure(reply.failure, request.model)
         if reply.call is not None:
             self._tools.append(reply.call.name)
@@ -225,7 +249,7 @@ class MockBackend:
         yield started
         for position, event in enumerate(deltas):
             if position and reply.tokens_per_second > 0:
-                await waiting.sleep(1 / reply.tokens_per_second)
+                await waits.sleep(1 / reply.tokens_per_second)
             yield event
         if reply.failure:
             raise StreamInterruptedError(
@@ -234,11 +258,11 @@ class MockBackend:
         yield Finished(reply.finish_reason, reply.finish_reason.value, reply.usage(request))
 
     async def models(self) -> Sequence[ModelCard]:
-        """Name its one model; any other name is answered all the same."""
+        """Return its one model; requests for any other model are answered as well."""
         return (ModelCard(self._model, owned_by="arawn"),)
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
-        """Place each text by its words: the same text at the same place, texts that share words near each other."""
+        """Return vectors made from the words: equal for equal texts, similar for texts that share words."""
         usage = Usage((sum(map(len, texts)) + 3) // 4)
         return Embeddings(tuple(_vector(text) for text in texts), self._model, usage)
 
@@ -267,112 +291,19 @@ class MockBackend:
             return BackendTimeoutError(message, clock="first event", backend=self.name, hints=hints)
         from arawn.adapters.failures import read_failure
 
-        status, code = _ANSWERED.get(kind, (500, ""))
-        words = "" if kind in _ANSWERED else kind
-        body = json.dumps({"message": words, "code": code}).encode()
+        status, code = _ERROR_RESPONSES.get(kind, (500, ""))
+        message = "" if kind in _ERROR_RESPONSES else kind
+        body = json.dumps({"message": message, "code": code}).encode()
         return read_failure(status, {}, body, backend=self.name, model=model)
 
 
-def from_table(
-    name: str, table: Mapping[str, Any], *, sleep: Sleep = loop_sleep, total: float | None = None
-) -> MockBackend:
-    """Make the backend of a ``[backends.NAME]`` table. Raises ConfigError that names the key and what was expected."""
-    mode = table.get("mode")
-    if mode not in (None, "echo"):
-        raise ConfigError(f'backends.{name}.mode: {mode!r} is no mode of the mock; expected "echo"')
-    make = MockBackend.echo if mode else MockBackend
-    backend = make(name, model=table.get("model") or "mock", sleep=sleep, total=total)
-    for index, row in enumerate(table.get("replies", ())):
-        reply = _Reply(f"backends.{name}.replies[{index}]", row)
-        if "match" in row:
-            backend.with_pattern_response(reply.matcher(), reply.response())
-        else:
-            backend.with_response(reply.response())
-    return backend
-
-
-class _Reply:
-    """One ``[[replies]]`` table, read key by key."""
-
-    def __init__(self, where: str, row: object) -> None:
-        if not isinstance(row, Mapping):
-            raise ConfigError(f"{where}: expected a table with text, tool_call or error")
-        self._where = where
-        self._row: Mapping[str, Any] = row
-
-    def matcher(self) -> MessageMatcher:
-        pattern = self._value("match", str, "a regular expression")
-        try:
-            return MessageMatcher.regex(pattern)
-        except re.error as error:
-            raise self._wrong("match", f"{pattern!r} is no regular expression: {error}") from None
-
-    def response(self) -> MockResponse:
-        reply = self._answer().with_latency(self._number("latency_ms"))
-        reply = reply.with_tokens_per_second(self._number("tokens_per_second"))
-        if "reasoning" in self._row:
-            reply = reply.with_reasoning(self._value("reasoning", str, "text"))
-        if "finish_reason" in self._row:
-            reply = reply.with_finish_reason(self._one_of("finish_reason", tuple(FinishReason)))
-        return reply
-
-    def _answer(self) -> MockResponse:
-        match [key for key in ("text", "tool_call", "error") if key in self._row]:
-            case ["text"]:
-                return MockResponse.text(self._value("text", str, "text"))
-            case ["tool_call"]:
-                return self._tool_call()
-            case ["error"]:
-                return MockResponse.error(self._one_of("error", ERROR_KINDS))
-            case ["text", "error"] if self._row["error"] == _INTERRUPTED:
-                return MockResponse.error(_INTERRUPTED, text=self._value("text", str, "text"))
-            case []:
-                raise ConfigError(f"{self._where}: expected one of text, tool_call, error; found none of them")
-            case several:
-                raise ConfigError(
-                    f"{self._where}: expected one of text, tool_call, error; found {' and '.join(several)}",
-                    hints=('Only error = "interrupted" takes a text: half of it is sent before the stream stops.',),
-                )
-
-    def _tool_call(self) -> MockResponse:
-        expected = 'a table like {name = "search", arguments = {q = "tea"}}'
-        call = self._value("tool_call", Mapping, expected)
-        name, arguments = call.get("name"), call.get("arguments", {})
-        if not (isinstance(name, str) and name and isinstance(arguments, Mapping)):
-            raise self._wrong("tool_call", f"expected {expected}")
-        try:
-            return MockResponse.tool_call(name, arguments)
-        except TypeError:
-            raise self._wrong("tool_call", "expected arguments that JSON can hold; it has no dates or times") from None
-
-    def _one_of(self, key: str, choices: Sequence[str]) -> str:
-        value = self._row[key]
-        if value not in choices:
-            raise self._wrong(key, f"{value!r} is not known; expected one of {', '.join(choices)}")
-        return str(value)
-
-    def _number(self, key: str) -> float:
-        value = self._row.get(key, 0)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise self._wrong(key, f"expected a number from 0 up, found {value!r}")
-        return value
-
-    def _value(self, key: str, kind: type, expected: str) -> Any:
-        if not isinstance(self._row[key], kind):
-            raise self._wrong(key, f"expected {expected}, found {self._row[key]!r}")
-        return self._row[key]
-
-    def _wrong(self, key: str, what: str) -> ConfigError:
-        return ConfigError(f"{self._where}.{key}: {what}")
-
-
 def _vector(text: str) -> tuple[float, ...]:
-    """A unit vector; each word turns it towards one of the directions."""
+    """Return a unit vector; each word adds to one of its dimensions."""
     from zlib import crc32
 
-    values = [0.0] * DIMENSIONS
+    values = [0.0] * EMBEDDING_DIMENSIONS
     for word in re.findall(r"\w+", text.lower()) or [text]:
         code = crc32(word.encode("utf-8", "surrogatepass"))
-        values[code % DIMENSIONS] += 1.0
+        values[code % EMBEDDING_DIMENSIONS] += 1.0
     length = sum(value * value for value in values) ** 0.5
     return tuple(value / length for value in values)

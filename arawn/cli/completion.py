@@ -129,7 +129,7 @@ def _listed_values(line: _Line) -> Iterable[str]:
 
 def _secrets(line: _Line) -> Iterator[tuple[str, str]]:
     """Yield the secrets that are stored or referred to."""
-    from arawn.engine.assembly import bindings_of
+    from arawn.engine.factory import bindings_of
 
     with suppress(ArawnError):
         yield from _unexplained(bindings_of(Settings((), line.tree, line.tree, os.environ)).names())

@@ -78,7 +78,7 @@ class Context:
 
     def announce(self, engine: Engine, choice: Choice, role: RoleName = "llm") -> Choice:
         """Return a choice, after saying what the user should know of it."""
-        engine.watch.warn = self.output.warning
+        engine.observers.warn = self.output.warning
         if choice.why:
             self.output.note(choice.why)
         settings = engine.settings

@@ -1,4 +1,4 @@
-"""Bytes of a TOML file into a checked tree: syntax, unknown keys, wrong values, and what a stranger's file may say."""
+"""Decodes and checks a TOML file: syntax, unknown keys, wrong values, and the keys an untrusted file may set."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _REFERENCE = r"\$(?:env:[A-Za-z_][A-Za-z0-9_]*|keyring:\S+|file:.+)"
 _REFERENCES = ("$env:", "$keyring:", "$file:")
 _URL = r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]\\]+)(?::\d{1,5})?(?:/[^\s?#\\]*)?"
 _PROXY = r"(?:https?|socks5h?)://[^\s/]+/?"
-_LARGEST = 2**63 - 1
+_LARGEST_NUMBER = 2**63 - 1
 _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
 
@@ -67,7 +67,7 @@ def parse(content: bytes, file: str) -> tuple[Tree, str]:
 
 
 def parse_or_problem(content: bytes, file: str) -> tuple[Tree, str] | Problem:
-    """Do as ``parse``, but return what is wrong instead of raising it."""
+    """Like ``parse``, but return the error instead of raising it."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -84,12 +84,12 @@ def parse_or_problem(content: bytes, file: str) -> tuple[Tree, str] | Problem:
 
 
 def problems(tree: Tree, text: str, file: str) -> list[Problem]:
-    """Return what is wrong in the tree of a file, in the order of its lines; unknown keys are warnings."""
+    """Return the errors in the tree of a file, in the order of its lines; unknown keys are warnings."""
     return sorted(_placed(list(_check(tree, key_tree(), ())), text, file), key=lambda problem: problem.line)
 
 
 def first_problem(tree: Tree, text: str, file: str) -> Problem | None:
-    """Return one thing that is wrong, None when nothing is: the rest of a stranger's file is not worth the time."""
+    """Return the first error, or None; an untrusted file with one error is ignored whatever its others."""
     findings = islice(_check(tree, key_tree(), ()), 1)
     return next(iter(_placed(list(findings), text, file)), None)
 
@@ -105,7 +105,7 @@ def unfinished_backends(tree: Tree, text: str, file: str, known: Collection[str]
 
 
 def undefined_backends(tree: Tree, text: str, file: str, known: Collection[str]) -> list[Problem]:
-    """Return a problem for each role whose backend is not defined; a warning for vectors, which a chat needs not."""
+    """Return a problem per role whose backend is not defined; for embeddings, which chat does not need, a warning."""
     defined = {*known, *(name for name, _ in _tables(tree, "backends"))}
     found = []
     for path in ROLES.values():
@@ -117,7 +117,7 @@ def undefined_backends(tree: Tree, text: str, file: str, known: Collection[str])
 
 
 def value_problems(tree: Tree, source: Callable[[Path], str]) -> list[Problem]:
-    """Return what is wrong in values that have no file; ``source`` names where each came from."""
+    """Return the errors in values that come from no file; ``source`` names the origin of each."""
     return [
         Problem(source(finding.path), join_key(finding.path), finding.message, warning=finding.warning)
         for finding in _check(tree, key_tree(), ())
@@ -125,12 +125,12 @@ def value_problems(tree: Tree, source: Callable[[Path], str]) -> list[Problem]:
 
 
 def permitted(tree: Tree) -> tuple[Tree, list[str]]:
-    """Split off what a file may say before it is trusted; returns that, and the dotted keys that do not count."""
+    """Return the part of a tree that an untrusted file may set, and the dotted keys of the rest."""
     return _permitted(tree, key_tree(), ())
 
 
 def typed(key: Key, text: str) -> Any:
-    """Read a value from an environment variable as its key wants it; what cannot be read stays text."""
+    """Convert the text of an environment variable to the type of its key; text that does not convert stays text."""
     if key.kind == "boolean":
         return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower(), text)
     if key.kind in ("integer", "number"):
@@ -195,11 +195,11 @@ def _check_table(value: object, node: dict[str, Node], path: Path) -> Iterator[_
         for index, row in enumerate(value):
             yield from _check_table(row, rows, (*path, index))
     elif isinstance(rows, dict):
-        yield _Finding(path, f"expected an array of tables, got {_described(value)}")
+        yield _Finding(path, f"expected an array of tables, got {_describe(value)}")
     elif isinstance(value, dict):
         yield from _check(value, node, path)
     else:
-        yield _Finding(path, f"expected a table, got {_described(value)}")
+        yield _Finding(path, f"expected a table, got {_describe(value)}")
 
 
 def _unknown(name: str, nodes: Mapping[str, Node], at: Path) -> str:
@@ -215,18 +215,18 @@ def _guess(name: str, known: Iterable[str]) -> str:
 
 
 def _wrong(key: Key, value: object) -> str:
-    """Say what is wrong with a value and what was expected; empty when nothing is. Secrets are not repeated."""
+    """Return what is wrong with a value and what was expected, or ""; secrets are not quoted."""
     if key.kind in ("integer", "number"):
         return _wrong_number(key, value)
     if key.kind == "boolean":
-        return "" if isinstance(value, bool) else f"expected true or false, got {_described(value)}"
+        return "" if isinstance(value, bool) else f"expected true or false, got {_describe(value)}"
     if key.kind in ("map", "table"):
         return _wrong_table(key, value)
     if key.kind == "strings":
         good = isinstance(value, list) and all(isinstance(word, str) and word for word in value)
-        return "" if good else f'expected an array of strings like ["groq", "ollama"], got {_described(value)}'
+        return "" if good else f'expected an array of strings like ["groq", "ollama"], got {_describe(value)}'
     if not isinstance(value, str):
-        return f"expected a string, got {'another type' if key.secret else _described(value)}"
+        return f"expected a string, got {'another type' if key.secret else _describe(value)}"
     if key.choices and value not in key.choices:
         known = ", ".join(f'"{choice}"' for choice in key.choices)
         return f"expected one of {known}, got {shown(value)}{_guess(value, key.choices)}"
@@ -263,14 +263,14 @@ def _wrong_url(value: str) -> str:
 def _wrong_number(key: Key, value: object) -> str:
     number = isinstance(value, int) or (key.kind == "number" and isinstance(value, float))
     if not number or isinstance(value, bool) or not _within(key, value):
-        return f"expected {_bounds(key)}, got {_described(value)}"
+        return f"expected {_bounds(key)}, got {_describe(value)}"
     return ""
 
 
 def _within(key: Key, value: Any) -> bool:
-    low = -_LARGEST if key.minimum is None else key.minimum
-    above = -_LARGEST if key.above is None else key.above
-    high = _LARGEST if key.maximum is None else key.maximum
+    low = -_LARGEST_NUMBER if key.minimum is None else key.minimum
+    above = -_LARGEST_NUMBER if key.above is None else key.above
+    high = _LARGEST_NUMBER if key.maximum is None else key.maximum
     return bool(low <= value <= high and above < value)
 
 
@@ -283,19 +283,19 @@ def _bounds(key: Key) -> str:
 
 def _wrong_table(key: Key, value: object) -> str:
     if not isinstance(value, dict):
-        return f"expected a table, got {_described(value)}"
+        return f"expected a table, got {_describe(value)}"
     leaves = list(_leaves(value))
     if any(isinstance(leaf, str) and mark in leaf for leaf in leaves for mark in _REFERENCES):
         return "a reference is read only in api_key; write the value itself"
     if key.kind == "map" and not all(isinstance(each, str) and each.isprintable() for each in value.values()):
         return "expected values that are printable strings"
-    if strange := [leaf for leaf in leaves if not _is_json(leaf)]:
-        return f"expected values that JSON can hold, got {_described(strange[0])}"
+    if invalid := [leaf for leaf in leaves if not _is_json(leaf)]:
+        return f"expected values that JSON can hold, got {_describe(invalid[0])}"
     return ""
 
 
 def _leaves(table: Tree) -> Iterator[object]:
-    """Return the values of a table and of all in it, without recursion: a stranger may have nested it."""
+    """Return all values in a table, without recursion: an untrusted file may nest it deeply."""
     waiting: list[object] = [table]
     while waiting:
         match waiting.pop():
@@ -311,14 +311,14 @@ def _is_json(leaf: object) -> bool:
     return isinstance(leaf, str | int) or (isinstance(leaf, float) and isfinite(leaf))
 
 
-def _described(value: object) -> str:
+def _describe(value: object) -> str:
     match value:
         case bool():
             return "true" if value else "false"
         case str():
             return shown(value)
         case int():
-            return str(value) if abs(value) <= _LARGEST else "a very large number"
+            return str(value) if abs(value) <= _LARGEST_NUMBER else "a very large number"
         case float():
             return str(value)
         case list():

@@ -1,7 +1,7 @@
-"""Changing one key of a configuration file, and no other byte of it.
+"""Changes one key of a configuration file and leaves every other byte as it is.
 
-tomlkit edits, tomllib judges: what is written was read back by the one parser that will read it, and holds the old
-data with that one difference, or nothing is written. All of it happens under a lock, on the file as it is then.
+tomlkit edits, tomllib verifies: the new text is written only if it parses to the old data with that one difference.
+The file is read, changed and written under a lock.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.config.decode import parse
 from arawn.config.lines import join_key, split_key
+from arawn.config.sources import CONFIG_FILE_LIMIT
 from arawn.errors import ConfigError, UsageError
 from arawn.files import open_private_lock, read_file, write_private
 
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     Recording = Callable[[Sequence[str], Any, Any], AbstractContextManager[None]]
-    """What a change is made within; it is given the key, and its value before and after: None where there is none."""
-
-_LIMIT = 4 * 1024 * 1024  # bytes of a configuration file
+    """A context manager around the change; it gets the key, and its value before and after (None: not set)."""
 
 
 def unrecorded(*_: object) -> AbstractContextManager[None]:
@@ -34,9 +33,9 @@ def unrecorded(*_: object) -> AbstractContextManager[None]:
 
 
 def set_value(path: str, key: str, value: object, *, recording: Recording = unrecorded) -> None:
-    """Set a dotted key to a bool, int, float, str, list or dict; a missing file or table is made.
+    """Set a dotted key to a bool, int, float, str, list or dict; a missing file or table is created.
 
-    The file is written within ``recording``; where the key has that value already, neither happens. Raises UsageError
+    The file is written within ``recording``, and only where the value differs. Raises UsageError
     for a bad key, ConfigError for a file that is no TOML or cannot be written, or whose structure has no place for the
     key.
     """
@@ -90,7 +89,7 @@ def toml_text(value: object) -> str:
 
 
 def canonical(value: Any) -> Any:
-    """A form in which 1, 1.0 and true differ, nan equals nan, and a table that an unset emptied may be gone or not."""
+    """Return a form for comparison: 1, 1.0 and true differ, nan equals nan, an empty table equals a missing one."""
     if isinstance(value, dict):
         return {key: form for key, item in value.items() if (form := canonical(item)) != {}}
     if isinstance(value, list):
@@ -119,7 +118,7 @@ class _Document:
 
 @contextmanager
 def _editing(path: str, key: str) -> Iterator[_Document]:
-    """Keep other editors out while the file is read and changed; what tomlkit cannot do with it is one line."""
+    """Lock the file while it is read and changed; an edit that tomlkit cannot make becomes a ConfigError."""
     try:
         with open_private_lock(path):
             yield _load(path)
@@ -134,7 +133,7 @@ def _unsafe(path: str, key: str) -> ConfigError:
 
 def _load(path: str) -> _Document:
     try:
-        content = read_file(path, _LIMIT) if os.path.exists(path) else b""
+        content = read_file(path, CONFIG_FILE_LIMIT) if os.path.exists(path) else b""
     except UsageError as error:
         raise ConfigError(error.message, hints=error.hints) from error
     data, text = parse(content, path)
@@ -145,7 +144,7 @@ def _load(path: str) -> _Document:
 
 
 def _store(document: _Document, key: str, text: str, expected: dict[str, Any]) -> None:
-    """Write the new text, if it says what it should and nothing else."""
+    """Write the new text, if it parses to the expected data."""
     if not _holds(text, expected):
         raise _unsafe(document.path, key)
     try:
@@ -174,7 +173,7 @@ def _lookup(data: dict[str, Any], keys: Sequence[str]) -> object:
 
 
 def _parent(document: _Document, data: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
-    """Return the table in ``data`` that holds the last key, made where it is missing."""
+    """Return the table in ``data`` that holds the last key, created where it is missing."""
     for depth, key in enumerate(keys[:-1], start=1):
         data = data.setdefault(key, {})
         if not isinstance(data, dict):
@@ -183,7 +182,7 @@ def _parent(document: _Document, data: dict[str, Any], keys: Sequence[str]) -> d
 
 
 def _with_value(document: _Document, keys: Sequence[str], value: object) -> str:
-    """Return the text with the key set. A new line goes to the end of its table, where a reader looks for it."""
+    """Return the text with the key set; a new key goes to the end of its table."""
     import tomlkit
     from tomlkit.container import OutOfOrderTableProxy
     from tomlkit.items import AoT, Table
@@ -206,7 +205,7 @@ def _with_value(document: _Document, keys: Sequence[str], value: object) -> str:
 
 
 def _without(document: _Document, keys: Sequence[str]) -> str:
-    """Return the text with the key removed, and the comments kept that stand between its table and the next."""
+    """Return the text with the key removed, keeping the comments between its table and the next."""
     import tomlkit
 
     root = tomlkit.parse(document.text)
@@ -271,5 +270,5 @@ def _before_trivia(lines: list[str], end: int) -> int:
 
 
 def _is_trivia(line: str) -> bool:
-    """Whether a line is blank or a comment; with three quotes in it, it may be the end of a text instead."""
+    """Return whether a line is blank or a comment; one with three quotes may be the end of a string instead."""
     return not line.partition("#")[0].strip() and '"""' not in line and "'''" not in line

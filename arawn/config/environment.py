@@ -1,4 +1,4 @@
-"""Environment variables as a layer: the short names people know, ``ARAWN_SECTION__KEY`` for any key, ``.env``."""
+"""Environment variables as a layer: well-known names, ``ARAWN_SECTION__KEY`` for any key, and ``.env`` files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from arawn.config.settings import Tree
 
 _PREFIX = "ARAWN_"
-_SHORT = {
+_WELL_KNOWN = {
     "LLM_BACKEND": ("llm", "backend"),
     "LLM_MODEL": ("llm", "model"),
     "LLM_TIMEOUT_SECONDS": ("llm", "timeout"),
@@ -27,11 +27,11 @@ _OLLAMA_PORT = "11434"
 
 
 def variables(environ: Mapping[str, str], lower: Tree) -> dict[tuple[str, ...], tuple[str, str]]:
-    """Return the settings the environment makes, as ``path → (variable, text)``; later ones are stronger.
+    """Return the settings in the environment, as ``path → (variable, text)``; later ones override.
 
-    ``lower`` are the files: which backend they choose decides where ``LLM_API_BASE`` goes.
+    ``lower`` are the files: the backend they select is the one that ``LLM_API_BASE`` applies to.
     """
-    found = {path: (name, environ[name]) for name, path in _SHORT.items() if environ.get(name)}
+    found = {path: (name, environ[name]) for name, path in _WELL_KNOWN.items() if environ.get(name)}
     for name, path, text in _addresses(environ, lower):
         found[path] = (name, text)
     for name in sorted(environ):
@@ -41,7 +41,7 @@ def variables(environ: Mapping[str, str], lower: Tree) -> dict[tuple[str, ...], 
 
 
 def environment_tree(found: Mapping[tuple[str, ...], tuple[str, str]]) -> Tree:
-    """Return the settings as a tree, each value of the type its key wants."""
+    """Return the settings as a tree, each value of the type of its key."""
     from arawn.config.decode import typed
 
     tree: Tree = {}
@@ -58,7 +58,7 @@ def environment_tree(found: Mapping[tuple[str, ...], tuple[str, str]]) -> Tree:
 def parse_env_file(content: bytes, file: str) -> dict[str, str]:
     """Read the ``NAME=value`` lines of a ``.env`` file: quotes, ``export`` and comments, no expansion.
 
-    Raises ConfigError that names the line and not what stands there.
+    Raises ConfigError that names the line without quoting it.
     """
     try:
         lines = content.decode("utf-8-sig").split("\n")
@@ -69,9 +69,9 @@ def parse_env_file(content: bytes, file: str) -> dict[str, str]:
 
 
 def ollama_address(host: str) -> str:
-    """Return the address a client uses for ``OLLAMA_HOST``: any of host, port and scheme may be missing.
+    """Return the address of a client for ``OLLAMA_HOST``, where host, port or scheme may be missing.
 
-    The rules are Ollama's own (envconfig, func Host), but an address to listen on (0.0.0.0) is reached at loopback.
+    The rules are Ollama's own (envconfig, func Host), but an address to listen on (0.0.0.0) becomes loopback.
     """
     text = host.strip().strip("\"'")
     scheme, separator, rest = text.partition("://")
@@ -125,7 +125,7 @@ def _entries(lines: list[str], file: str) -> Iterator[tuple[str, str]]:
 
 
 def _unquoted(value: str) -> str | None:
-    """Return the text of a value; None for a quote that does not end."""
+    """Return the text of a value; None for a quote that is not closed."""
     if not value.startswith(('"', "'")):
         return re.split(r"(?:^|\s)#", value, maxsplit=1)[0].rstrip()
     match = re.fullmatch(_QUOTED, value)

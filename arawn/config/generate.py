@@ -1,6 +1,6 @@
-"""What the table of keys is written out as: the example file, the tables of the docs, a JSON Schema for editors.
+"""Generates the example file, the tables of the docs and the JSON Schema for editors from the schema.
 
-``python -m arawn.config.generate`` in the project's folder writes all three; a test holds them in step.
+``python -m arawn.config.generate`` in the project's folder writes all three; a test compares them.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def docs(current: str) -> str:
-    """Return docs/configuration.md with its tables of keys made anew; the words around them stay."""
+    """Return docs/configuration.md with its tables of keys replaced; the text around them stays."""
     before, _, rest = current.partition(BEGIN)
     after = rest.partition(END)[2]
     tables = "\n".join(_tables())
@@ -123,7 +123,7 @@ def _name(key: Key) -> str:
 
 
 def _limits(key: Key) -> str:
-    """Say in brackets what a value may be and what it is when left out."""
+    """Return in brackets what a value may be, and its default."""
     low = f">= {key.minimum:g}" if key.minimum is not None else f"> {key.above:g}" if key.above is not None else ""
     high = f"<= {key.maximum:g}" if key.maximum is not None else ""
     parts = [", ".join(key.choices), low, high]
@@ -144,7 +144,7 @@ def _tables() -> Iterator[str]:
 
 
 def _inner(table: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the schema of a table inside another, made if need be."""
+    """Return the schema of a table inside another, created where it is missing."""
     new = {"type": "object", "additionalProperties": False, "properties": {}}
     if name == "NAME":
         if table["additionalProperties"] is False:

@@ -1,4 +1,4 @@
-"""What is said of one key of the configuration: where it stands, what it may be, what it means."""
+"""The description of one key of the configuration: its path, type, meaning, example and limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Kind: TypeAlias = Literal[
 
 
 class Key(NamedTuple):
-    """One key: what it may be and what it means.
+    """One key. ``doc`` is its meaning in a sentence.
 
     ``default`` and ``example`` are values as TOML has them; ``above`` and ``minimum`` are the lower bounds of a number,
     without and with the bound itself.

@@ -1,6 +1,6 @@
-"""Where a key stands in a TOML text: a scanner that maps dotted keys to lines, for messages and ``--origin``.
+"""The line of a key in a TOML text: a scanner that maps dotted keys to lines, for messages and ``--origin``.
 
-The text has been parsed already, so the scanner may trust that it is valid.
+The text has been parsed already, so the scanner may assume that it is valid.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _VALUE = (
 
 
 class Place(NamedTuple):
-    """Where a key or a table header stands; lines and columns count from 1."""
+    """The place of a key or a table header; lines and columns count from 1."""
 
     path: Path
     line: int
@@ -33,12 +33,12 @@ class Place(NamedTuple):
 
 
 def find_place(text: str, path: Path) -> Place | None:
-    """Return the place of a key; of its first sub-key, or of what holds it, when it has no line of its own."""
+    """Return the place of a key, or, when it has no line of its own, of its first sub-key or of its table."""
     return find_places(text, [path])[0]
 
 
 def find_places(text: str, paths: Sequence[Path]) -> list[Place | None]:
-    """Return the places of many keys, looking through the text once."""
+    """Return the places of many keys in one scan."""
     places = _places(text)
     exact = {place.path: place for place in reversed(places)}
     return [exact.get(path) or _nearest(places, path) for path in paths]
@@ -64,15 +64,15 @@ def join_key(path: Path) -> str:
 
 
 def shown(text: str) -> str:
-    """Quote a text for a message: one line, at most 60 characters of it, what cannot be printed as an escape."""
+    """Quote a text for a message: on one line, at most 60 characters, unprintable ones escaped."""
     return _quoted(text if len(text) <= 60 else text[:60] + "…")
 
 
 def _quoted(text: str) -> str:
-    return '"' + "".join(_shown_character(character) for character in text) + '"'
+    return '"' + "".join(_escaped(character) for character in text) + '"'
 
 
-def _shown_character(character: str) -> str:
+def _escaped(character: str) -> str:
     if character in '"\\':
         return "\\" + character
     if character.isprintable():
@@ -120,7 +120,7 @@ def _places(text: str) -> list[Place]:
 
 
 def _table(keys: tuple[str, ...], counts: dict[Path, int], *, array: bool) -> Path:
-    """Say where a header leads: a name that is an array of tables means its last table."""
+    """Return the path of a header; the name of an array of tables means its last table."""
     path: Path = ()
     for position, key in enumerate(keys):
         path = (*path, key)

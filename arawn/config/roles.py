@@ -1,4 +1,4 @@
-"""Which backend and which model a call goes to: what ``-b`` and ``-m`` mean, and what happens without them."""
+"""Selects the backend and model of a call: the meaning of ``-b`` and ``-m``, and the defaults without them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECTIONS = {"llm": "llm", "indexing": "memory.indexing", "embeddings": "embeddi
 
 
 class Choice(NamedTuple):
-    """A backend and one of its models; ``why`` says it in a line where the user did not choose."""
+    """A backend and one of its models; ``why`` explains the choice in a line where the user made none."""
 
     backend: str
     model: str
@@ -34,7 +34,7 @@ def resolve_model(
     knows: Callable[[str, str], bool] = lambda _backend, _model: False,
     available: Callable[[], Choice] | None = None,
 ) -> Choice:
-    """Return what a role uses, given what the command line names.
+    """Return the backend and model of a role, given those on the command line.
 
     ``knows(backend, model)`` asks the catalogue; ``available`` is asked when no backend is configured. A model named
     together with a backend is that backend's id; alone it is an alias, an id of the configured backend, or
@@ -57,10 +57,10 @@ def resolve_model(
 def first_available(
     settings: Settings, environ: Mapping[str, str], probe: Callable[[BackendSettings], str | None]
 ) -> Choice:
-    """Return the first backend that has its key, else a running Ollama.
+    """Return the first backend whose key is set, else a running Ollama.
 
-    ``probe`` gives a model that the server has, None when nothing answers there. Raises ConfigError with how to get a
-    backend when there is none.
+    ``probe`` returns a model that the server has, None when no server answers. Raises ConfigError with instructions
+    when there is no backend.
     """
     tables = settings.tree["backends"]
     backends = [settings.backend(name) for name in settings.backend_names if "adapter" in tables[name]]
@@ -76,7 +76,7 @@ def first_available(
 
 
 def _role(settings: Settings, role: RoleName) -> RoleSettings:
-    """Return the settings of a role; background work uses those of answering where it has none."""
+    """Return the settings of a role; background work falls back to those of [llm]."""
     configured = settings.role(role)
     unset = configured.backend is None and configured.model is None
     return settings.llm if role == "indexing" and unset else configured
@@ -85,7 +85,7 @@ def _role(settings: Settings, role: RoleName) -> RoleSettings:
 def _of_backend(
     settings: Settings, backend: str, model: str | None, configured: RoleSettings, role: RoleName
 ) -> Choice:
-    """Choose within one backend: an alias counts only when it leads there."""
+    """Choose a model of one backend; an alias counts only when it names that backend."""
     if model is None and configured.backend in (None, backend):
         model = configured.model
     if model is None:
@@ -97,7 +97,7 @@ def _of_backend(
 def _named(
     settings: Settings, model: str, configured: RoleSettings, knows: Callable[[str, str], bool]
 ) -> tuple[str | None, str]:
-    """Read a model named without a backend: which backend has it, None when nothing says so, and its id there."""
+    """Return the backend of a model that was named without one (None: not known), and its id there."""
     usual = configured.backend
     if alias := settings.aliases.get(model):
         backend, wanted = _split(settings, alias)
@@ -125,7 +125,7 @@ def _default_model(settings: Settings, backend: str, role: RoleName) -> str | No
 
 
 def _ready(settings: Settings, choice: Choice, role: RoleName) -> Choice:
-    """Return the choice if it can be called. Raises ConfigError that says what is missing."""
+    """Return the choice if it is complete. Raises ConfigError that names what is missing."""
     name = choice.backend
     chosen = settings.embeddings_backend(name) if role == "embeddings" else settings.backend(name)
     table = "embeddings" if role == "embeddings" else "backends"
@@ -145,7 +145,7 @@ def _ready(settings: Settings, choice: Choice, role: RoleName) -> Choice:
 
 
 def _key_found(backend: BackendSettings, environ: Mapping[str, str]) -> str:
-    """Say why a backend's key can be expected to work, without looking into a keyring or a file; empty if not."""
+    """Return why a backend's key is expected to work, without reading a keyring or a file; "" if it is not."""
     key = backend.api_key
     if key is None or not (backend.base_url or backend.adapter in IN_PROCESS):
         return ""

@@ -1,4 +1,4 @@
-"""The merged configuration: what commands and assembly ask, decoded only where it is asked for."""
+"""The merged configuration; its tables are decoded when they are needed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Tree: TypeAlias = dict[str, Any]
 
 ROLES = {"llm": ("llm",), "indexing": ("memory", "indexing"), "embeddings": ("embeddings",)}
 """The roles, by the path of their section."""
-_ROUTE = ("proxy", "ca_bundle", "insecure_tls")
+_NETWORK_KEYS = ("proxy", "ca_bundle", "insecure_tls")
 
 
 class KeyText(str):
-    """What ``api_key`` says, as written: a reference, or the key itself, which its repr does not show."""
+    """The text of ``api_key``: a reference, or the key itself, which its repr does not show."""
 
     __slots__ = ()
 
     @property
     def is_reference(self) -> bool:
-        """Whether it says where the key is, rather than what it is."""
+        """Whether it is a reference, not the key itself."""
         return self.startswith(("$env:", "$keyring:", "$file:"))
 
     def __repr__(self) -> str:
@@ -36,10 +36,10 @@ class KeyText(str):
 
 
 class BackendSettings(Value, kw_only=True):
-    """A ``[backends.NAME]`` table; times are in seconds, None is: not set.
+    """A ``[backends.NAME]`` table; times are in seconds, None means not set.
 
-    ``api_key`` is the reference as written, never resolved. Where a project file moved the backend to another host,
-    it is None and ``api_key_withheld`` says why.
+    ``api_key`` is the reference as written, never resolved. Where a project file points the backend to another host,
+    it is None and ``api_key_withheld`` is the reason.
     """
 
     name: str
@@ -79,7 +79,7 @@ _PLAIN = frozenset(fields_of(BackendSettings)) - {
 
 
 class RoleSettings(Value, kw_only=True):
-    """Which backend and model serve a role, and how; None is: not set."""
+    """The backend and model of a role, and their settings; None means not set."""
 
     backend: str | None = None
     model: str | None = None
@@ -93,10 +93,10 @@ class RoleSettings(Value, kw_only=True):
 
 
 class Layer(Value):
-    """One source of settings; ``path`` is a file, ``tree`` what of it counts.
+    """One source of settings; ``path`` is a file, ``tree`` the settings that apply.
 
-    ``variables`` names, for the environment, the variable each dotted key came from. An untrusted project file has
-    only its harmless keys in ``tree``.
+    ``variables`` names, for the environment, the variable of each dotted key. Of an untrusted project file ``tree``
+    has only the harmless keys.
     """
 
     _unshown: ClassVar[tuple[str, ...]] = ("tree", "text", "variables")
@@ -121,7 +121,7 @@ class Origin(NamedTuple):
 class Settings(Value):
     """All layers merged into ``tree``; ``own`` is the same without the project's file.
 
-    ``environ`` is the environment that references are resolved in, with the ``.env`` file it was told to read.
+    ``environ`` is the environment that references are resolved in, including the ``.env`` file.
     """
 
     _unshown: ClassVar[tuple[str, ...]] = ("tree", "own", "environ")
@@ -144,17 +144,17 @@ class Settings(Value):
 
     @property
     def llm(self) -> RoleSettings:
-        """The role of answering."""
+        """The role that answers."""
         return self.role("llm")
 
     @property
     def indexing(self) -> RoleSettings:
-        """The role of background work."""
+        """The role for background work."""
         return self.role("indexing")
 
     @property
     def embeddings(self) -> RoleSettings:
-        """The role of making vectors."""
+        """The role for embeddings."""
         return self.role("embeddings")
 
     def role(self, name: str) -> RoleSettings:
@@ -173,11 +173,11 @@ class Settings(Value):
         return self._decoded(name, _chat_table)
 
     def embeddings_backend(self, name: str) -> BackendSettings:
-        """Return a backend as it makes vectors: ``[embeddings.NAME]`` laid over ``[backends.NAME]``."""
+        """Return a backend for embeddings: ``[embeddings.NAME]`` merged over ``[backends.NAME]``."""
         return self._decoded(name, _embeddings_table)
 
     def model_overrides(self, model: str) -> Tree:
-        """Return the ``[models."ID"]`` table of a model, empty where there is none: it beats the catalogue."""
+        """Return the ``[models."ID"]`` table of a model, empty where there is none; it overrides the catalogue."""
         return table_at(self.tree, ("models", model))
 
     def value(self, dotted: str) -> Any:
@@ -191,7 +191,7 @@ class Settings(Value):
         return value
 
     def origin(self, dotted: str) -> Origin:
-        """Say where the value of a dotted key comes from; layer ``default`` when nobody set it."""
+        """Return where the value of a dotted key comes from; layer ``default`` when it is not set."""
         path = _split(dotted)
         if not _has(self.tree, path):
             return Origin("default")
@@ -219,7 +219,7 @@ class Settings(Value):
         return _backend(name, table, KeyText(key) if key and not withheld else None, withheld)
 
     def _project_key(self, name: str, table_of: Callable[[Tree, str], Tree | None], own: Tree) -> KeyText:
-        """Return the key the project's file gives, empty for none. Raises ConfigError for a reference not its own."""
+        """Return the key in the project's file, or "". Raises ConfigError for a reference that the user did not set."""
         project = next(layer for layer in self.layers if layer.name == "project")
         key = KeyText((table_of(project.tree, name) or {}).get("api_key", ""))
         if key.is_reference and key != own.get("api_key"):
@@ -248,9 +248,9 @@ def table_at(tree: Tree, path: tuple[str, ...]) -> dict[str, Any]:
 
 
 def overlay(low: Tree, high: Tree) -> Tree:
-    """Lay a stronger tree over a weaker one: tables merge, anything else replaces.
+    """Merge a stronger tree over a weaker one: tables merge, other values are replaced.
 
-    A role's model belongs to its backend: where the stronger tree names another backend and no model, the model goes.
+    A role's model belongs to its backend: it is dropped where the stronger tree names another backend and no model.
     """
     merged = _merged(low, high)
     for path in ROLES.values():
@@ -282,8 +282,8 @@ def _embeddings_table(tree: Tree, name: str) -> Tree | None:
 
 
 def _withheld(table: Tree, own: Tree) -> str:
-    """Say why the user's key does not go where a project's file points; empty when it may."""
-    if rerouted := [key for key in _ROUTE if table.get(key) != own.get(key)]:
+    """Return why the user's key is not sent where a project's file points; empty when it may be sent."""
+    if rerouted := [key for key in _NETWORK_KEYS if table.get(key) != own.get(key)]:
         return f"your key is not sent with the {rerouted[0]} that the project's file sets; set it in your own file"
     address, mine = table.get("base_url", ""), own.get("base_url", "")
     if address == mine:

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 PROJECT_FILE = ".arawn.toml"
 SYSTEM_FILE = "/etc/arawn/config.toml"
 BUILT_IN = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data", "defaults.toml")
-_LIMIT = 1 << 20
-_PROJECT_LIMIT = 1 << 14  # tomllib takes quadratic time for some texts, and this one comes from strangers
-_PLACES = ("ARAWN_CONFIG", "ARAWN_HOME", "HOME", "XDG_CONFIG_HOME")
-_KEYS_NAMED = 4
+CONFIG_FILE_LIMIT = 1 << 20
+"""Bytes of the largest configuration file, or ``.env`` file."""
+_PROJECT_FILE_LIMIT = 1 << 14
+"""Bytes of a project file: tomllib takes quadratic time for some texts, and this one may be hostile."""
+_LOCATION_VARIABLES = ("ARAWN_CONFIG", "ARAWN_HOME", "HOME", "XDG_CONFIG_HOME")
+_MAX_KEYS_NAMED = 4
+"""Ignored keys that a warning names."""
 
 
 def load(
@@ -51,15 +54,15 @@ def load(
     layers.append(_environment_layer(environ, _merged(layers), warnings))
     layers.append(_command_line_layer(overrides or {}, warnings))
     tree = _merged(layers)
-    strange = any(layer.name == "project" and layer.trusted for layer in layers)
-    own = _merged(layer for layer in layers if layer.name != "project") if strange else tree
+    trusts_project = any(layer.name == "project" and layer.trusted for layer in layers)
+    own = _merged(layer for layer in layers if layer.name != "project") if trusts_project else tree
     return Settings(tuple(layers), tree, own, environ, tuple(warnings))
 
 
 def locate(
     *, environ: Mapping[str, str], cwd: str, config_file: str | None = None, project: bool = True
 ) -> dict[str, str]:
-    """Return where the files are looked for: ``system``, ``user``, and ``project`` where there is one."""
+    """Return the paths of the files: ``system``, ``user``, and ``project`` where there is one."""
     user = config_file or environ.get("ARAWN_CONFIG") or os.path.join(config_folder(environ), "config.toml")
     files = {"system": _system_file(environ), "user": os.path.join(cwd, user)}
     if project and (found := _project_file(cwd, environ)):
@@ -68,7 +71,7 @@ def locate(
 
 
 def project_trust(environ: Mapping[str, str]) -> Trust:
-    """Return the list of trusted project files, which stands beside the user's configuration."""
+    """Return the list of trusted project files, kept beside the user's configuration."""
     from arawn.config.trust import Trust
 
     return Trust(os.path.join(config_folder(environ), "trust.json"))
@@ -82,7 +85,7 @@ def read_env_file(path: str) -> dict[str, str]:
 
 
 def validate(file: str, *, environ: Mapping[str, str], cwd: str) -> list[Problem]:
-    """Return everything that is wrong in a configuration file, in the order of its lines.
+    """Return all problems in a configuration file, in the order of its lines.
 
     Raises ConfigError when it cannot be read at all.
     """
@@ -141,7 +144,7 @@ def _merged(layers: Iterable[Layer]) -> Tree:
     return tree
 
 
-def _read(path: str, limit: int = _LIMIT) -> bytes:
+def _read(path: str, limit: int = CONFIG_FILE_LIMIT) -> bytes:
     try:
         return read_file(path, limit)
     except UsageError as error:
@@ -158,13 +161,13 @@ def _file_layer(name: str, path: str, lower: Iterable[Layer], warnings: list[str
 
 
 def _holds_a_key(tree: Tree) -> bool:
-    """Say whether a key itself stands in a file, not only where it is."""
+    """Return whether a file contains an API key itself, not only a reference."""
     tables = [table for section in ("backends", "embeddings") for table in table_at(tree, (section,)).values()]
     return any(isinstance(table, dict) and not table.get("api_key", "$").startswith("$") for table in tables)
 
 
 def _checked(name: str, path: str, content: bytes, lower: Iterable[Layer], warnings: list[str]) -> Layer:
-    """Return the layer of a file that may set everything. Raises ConfigError for the first error in it."""
+    """Return the layer of a file that may set every key. Raises ConfigError for its first error."""
     from arawn.config.decode import parse, problems, unfinished_backends
 
     tree, text = parse(content, path)
@@ -178,9 +181,9 @@ def _checked(name: str, path: str, content: bytes, lower: Iterable[Layer], warni
 
 
 def _project_layer(path: str, lower: Iterable[Layer], trust: Trust, warnings: list[str]) -> Layer:
-    """Read a file that may come from a stranger: until it is trusted, nothing in it can stop a run."""
+    """Read a project file, which may be hostile: until it is trusted, nothing in it can fail a run."""
     try:
-        content = _read(path, _PROJECT_LIMIT)
+        content = _read(path, _PROJECT_FILE_LIMIT)
     except ConfigError as error:
         warnings.append(f"ignored: {error.message}")
         return Layer("project", {}, path, trusted=False)
@@ -204,26 +207,26 @@ def _untrusted_layer(path: str, content: bytes, lower: Iterable[Layer], warnings
     if wrong := first_problem(tree, text, path):
         warnings.append(f"ignored: {wrong}")
         return Layer("project", {}, path, trusted=False)
-    ignored += _without_strangers(tree, {name for layer in lower for name in table_at(layer.tree, ("backends",))})
+    ignored += _remove_undefined(tree, {name for layer in lower for name in table_at(layer.tree, ("backends",))})
     if ignored:
-        named = ", ".join(f"{key:.60}" for key in ignored[:_KEYS_NAMED])
-        named += f" and {len(ignored) - _KEYS_NAMED} more" * (len(ignored) > _KEYS_NAMED)
+        named = ", ".join(f"{key:.60}" for key in ignored[:_MAX_KEYS_NAMED])
+        named += f" and {len(ignored) - _MAX_KEYS_NAMED} more" * (len(ignored) > _MAX_KEYS_NAMED)
         warnings.append(f"{path} is not trusted, ignored: {named}; to allow it: arawn config trust")
     return Layer("project", tree, path, text, trusted=False)
 
 
-def _without_strangers(tree: Tree, known: set[str]) -> list[str]:
-    """Take out the roles' backends that nobody defines, with their models, and return the keys taken out."""
-    taken = []
+def _remove_undefined(tree: Tree, known: set[str]) -> list[str]:
+    """Remove the roles' undefined backends, with their models, and return the removed keys."""
+    removed = []
     for path in ROLES.values():
         role = table_at(tree, path)
         if role.get("backend", "") not in {"", *known}:
-            taken += [".".join((*path, key)) for key in ("backend", "model") if role.pop(key, None) is not None]
-    return taken
+            removed += [".".join((*path, key)) for key in ("backend", "model") if role.pop(key, None) is not None]
+    return removed
 
 
 def _env_file(layers: Iterable[Layer]) -> str:
-    """Return the file the user's own configuration names; a relative path begins beside the file that names it."""
+    """Return the file that the user's own configuration names; its path is relative to the configuration file."""
     named = ""
     for layer in layers:
         if file := table_at(layer.tree, ("env",)).get("file"):
@@ -232,10 +235,10 @@ def _env_file(layers: Iterable[Layer]) -> str:
 
 
 def _with_env_file(environ: Mapping[str, str], file: str) -> Mapping[str, str]:
-    """Lay the environment over a file, which cannot say where the configuration is: that was found by then."""
+    """Merge the environment over a file, which cannot say where the configuration is: that is read already."""
     if not file:
         return environ
-    return {name: text for name, text in read_env_file(file).items() if name not in _PLACES} | dict(environ)
+    return {name: text for name, text in read_env_file(file).items() if name not in _LOCATION_VARIABLES} | dict(environ)
 
 
 def _environment_layer(environ: Mapping[str, str], lower: Tree, warnings: list[str]) -> Layer:
@@ -274,7 +277,7 @@ def _check_values(tree: Tree, source: Any, warnings: list[str]) -> None:
 
 
 def _user_backends(environ: Mapping[str, str], cwd: str) -> set[str]:
-    """Return the backends the user's own files define, as far as they can be read."""
+    """Return the backends that the user's own files define, none where they cannot be read."""
     try:
         return set(load(environ=environ, cwd=cwd, project=False).backend_names)
     except ConfigError:

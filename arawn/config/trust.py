@@ -1,4 +1,4 @@
-"""Which project files the user trusts: by path and exact content, so that one changed byte ends it."""
+"""The project files that the user trusts, by path and exact content: one changed byte ends the trust."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     Recording = Callable[[str, str | None, str | None], AbstractContextManager[None]]
-    """What the list is changed within; it is given the file, and its trusted hash before and after."""
+    """A context manager around the change; it gets the file, and its trusted hash before and after."""
 
-_LIMIT = 1 << 20
+_TRUST_LIST_LIMIT = 1 << 20
+"""Bytes of the list that are read."""
 
 
 def unrecorded(*_: object) -> AbstractContextManager[None]:
@@ -34,7 +35,7 @@ class Trust(Value):
     def entries(self) -> dict[str, str]:
         """Return the trusted files and the SHA-256 of their trusted content."""
         try:
-            entries = json.loads(read_file(self.path, _LIMIT))["files"]
+            entries = json.loads(read_file(self.path, _TRUST_LIST_LIMIT))["files"]
         except (UsageError, ValueError, TypeError, KeyError, RecursionError):
             return {}
         if not isinstance(entries, dict):
@@ -42,11 +43,11 @@ class Trust(Value):
         return {file: digest for file, digest in entries.items() if isinstance(digest, str)}
 
     def is_trusted(self, file: str, content: bytes) -> bool:
-        """Say whether this content was trusted at this path."""
+        """Return whether this content is trusted at this path."""
         return self.entries().get(_place(file)) == _digest(content)
 
     def trust(self, file: str, content: bytes, *, recording: Recording = unrecorded) -> None:
-        """Trust this content at this path: what the user was shown, not what stands there by now."""
+        """Trust this content at this path: the content that the user has seen, not the file's current one."""
         entries, place, digest = self.entries(), _place(file), _digest(content)
         before = entries.get(place)
         if before != digest:
@@ -54,7 +55,7 @@ class Trust(Value):
                 self._write({**entries, place: digest})
 
     def revoke(self, file: str, *, recording: Recording = unrecorded) -> bool:
-        """Trust the file no longer; says whether it was trusted."""
+        """Stop trusting the file, and return whether it was trusted."""
         entries, place = self.entries(), _place(file)
         before = entries.pop(place, None)
         if before is not None:
@@ -68,7 +69,7 @@ class Trust(Value):
 
 
 def _place(file: str) -> str:
-    """Name the file by its real folder and its own name: a link to a trusted file is another file."""
+    """Return the real folder and the file's own name: a link to a trusted file is another file."""
     folder, name = os.path.split(os.path.abspath(file))
     return os.path.join(os.path.realpath(folder), name)
 

@@ -26,27 +26,30 @@ class UserFile:
 
     def put(self, key: str, text: str) -> None:
         """Set a key to what a text says. Raises UsageError and ConfigError for what cannot be there."""
-        from arawn.config.changes import changes_of
+        from arawn.config.audit import open_changes
         from arawn.config.edit import set_value
 
         value = _value(key, text)
-        with changes_of(self._environ, self._warn) as changes:
+        with open_changes(self._environ, self._warn) as changes:
             set_value(self.path, key, value, recording=changes.of_key(self._named))
 
     def remove(self, key: str) -> None:
         """Remove a key. Raises ConfigError where it is not there."""
-        from arawn.config.changes import changes_of
+        from arawn.config.audit import open_changes
         from arawn.config.edit import unset_value
 
-        with changes_of(self._environ, self._warn) as changes:
+        with open_changes(self._environ, self._warn) as changes:
             unset_value(self.path, key, recording=changes.of_key(self._named))
 
     @contextmanager
     def edited(self) -> Iterator[None]:
         """Write into the audit log what the block changes in the file."""
-        from arawn.config.changes import changes_of
+        from arawn.config.audit import open_changes
 
-        with changes_of(self._environ, self._warn) as changes, changes.of_file(self.path, told=bool(self._named)):
+        with (
+            open_changes(self._environ, self._warn) as changes,
+            changes.of_file(self.path, with_path=bool(self._named)),
+        ):
             yield
 
     @property

@@ -1,4 +1,4 @@
-"""Whether a backend can be used now: reachable, key accepted, how fast, how many models."""
+"""The health of a backend: reachable or not, key accepted or not, how fast, how many models."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from arawn.errors import (
     PermissionDeniedError,
     ServerError,
 )
-from arawn.middleware.conceal import Conceal
+from arawn.middleware.errors import RedactSecrets
 from arawn.values import Value
 
 if TYPE_CHECKING:
     from arawn.config.settings import BackendSettings
     from arawn.engine.assembly import Engine
 
-PATIENCE = 10.0
+HEALTH_TIMEOUT = 10.0
 """Seconds after which a backend that has not answered counts as not reachable."""
 SLOW_MS = 2_000.0
 """Milliseconds above which an answer is slow, where ``health.slow_ms`` does not say."""
@@ -44,7 +44,7 @@ class Health(Value, kw_only=True):
 
     @property
     def state(self) -> State:
-        """The verdict in a word."""
+        """The result in a word."""
         if self.error is not None:
             return "failing"
         return "slow" if self.slow else "ok"
@@ -56,9 +56,9 @@ class Health(Value, kw_only=True):
 
 
 async def check(engine: Engine, name: str) -> Health:
-    """Ask a backend for what costs it least: its ``health_path``, else its models.
+    """Ask a backend for its ``health_path``, else for its models, which cost nothing.
 
-    What was found opens or closes its circuit, so that a fallback need not find it out again.
+    The result opens or closes its circuit, so that a fallback need not find it out again.
     """
     began = time.monotonic()
     try:
@@ -66,10 +66,10 @@ async def check(engine: Engine, name: str) -> Health:
         models = await _ask(engine, table)
     except ArawnError as error:
         if isinstance(error, BackendError):
-            _blame(engine, name, error)
+            _open_circuit(engine, name, error)
         return Health(error=error, reachable=_reachable(error), authenticated=_authenticated(error))
     latency = (time.monotonic() - began) * 1000
-    engine.stack.circuits.closed(name)
+    engine.stack.circuits.close(name)
     return Health(
         latency_ms=round(latency),
         models=models,
@@ -81,19 +81,19 @@ async def check(engine: Engine, name: str) -> Health:
 
 async def _ask(engine: Engine, table: BackendSettings) -> int | None:
     lister = engine.lister(table.name)
-    if table.health_path is not None and isinstance(lister, Conceal):
+    if table.health_path is not None and isinstance(lister, RedactSecrets):
         await lister.probe(table.health_path)
         return None
     return len(await lister.models())
 
 
-def _blame(engine: Engine, name: str, error: BackendError) -> None:
+def _open_circuit(engine: Engine, name: str, error: BackendError) -> None:
     """Open the circuit where the backend is not well.
 
-    A key that is refused must not be hidden by somebody else, and who answers in a protocol of its own may still chat.
+    A refused key must not be hidden by a fallback, and a server without a list of models may still chat.
     """
     if isinstance(error, ConnectionFailedError | ServerError | BackendTimeoutError):
-        engine.stack.circuits.tripped(name, error.kind)
+        engine.stack.circuits.trip(name, error.kind)
 
 
 def _reachable(error: ArawnError) -> bool | None:

@@ -8,7 +8,7 @@ what is retried or answered elsewhere is neither lost from the ledger nor able t
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.config.roles import IN_PROCESS
 from arawn.models import catalog
@@ -22,27 +22,30 @@ if TYPE_CHECKING:
     from arawn.backends.base import Backend, Embedder
     from arawn.config.settings import BackendSettings, Settings
     from arawn.messages import ChatRequest, Response
-    from arawn.middleware.budget import Tariff
-    from arawn.middleware.meter import Books, Observe
+    from arawn.middleware.limit import LimitPolicy
+    from arawn.middleware.meter import Accounting, CallObserver
+    from arawn.middleware.pricing import Pricing
+    from arawn.middleware.retry import RetryPolicy
     from arawn.models.catalog import ModelFacts
-    from arawn.store.budgets import Limit
+    from arawn.store.answers import Answers
+    from arawn.store.budgets import BudgetLimit
     from arawn.store.calls import Call
     from arawn.store.circuits import Circuits
     from arawn.store.database import Database
     from arawn.store.ledger import Ledger
-    from arawn.store.limits import Limits
-    from arawn.telemetry.observers import Watch
+    from arawn.store.limits import RateLimits
+    from arawn.telemetry.observers import Observers
 
-PATIENCE = 600.0
-"""Seconds a call waits for a rate limit at most, where nothing else limits it."""
-HURRY = 5.0
-"""The same where somebody else could answer, and for a server's wish to be asked later."""
-MOST_OUTPUT = 32_000
-"""Where a protocol insists on a limit and nobody set one, the model's own is sent, but not more than this."""
-_USUAL_OUTPUT = 1_024
+RATE_LIMIT_WAIT = 600.0
+"""Seconds a call waits for a rate limit at most, where it has no time limit of its own."""
+FALLBACK_WAIT = 5.0
+"""Seconds a call that has a fallback waits at most, for a rate limit or by a server's Retry-After."""
+MAX_DEFAULT_OUTPUT = 32_000
+"""Tokens: where a protocol needs a limit and nobody set one, the model's own is sent, but not more than this."""
+_EXPECTED_OUTPUT = 1_024  # tokens that a rate limit counts for an answer without a limit
 
 
-class Place(NamedTuple):
+class Target(NamedTuple):
     """A backend's settings, one of its models, and what is known of that."""
 
     table: BackendSettings
@@ -50,16 +53,16 @@ class Place(NamedTuple):
     facts: ModelFacts | None
 
 
-def default_output(place: Place) -> int | None:
-    """Return the limit that is sent for an answer when none is set, where a protocol insists on one; else None."""
-    usual = place.table.quirks.default_max_tokens
-    if not usual or place.facts is None or place.facts.max_output is None:
-        return usual
-    return min(place.facts.max_output, MOST_OUTPUT)
+def default_output(target: Target) -> int | None:
+    """Return the limit that is sent for an answer when none is set, where a protocol needs one; else None."""
+    default = target.table.quirks.default_max_tokens
+    if not default or target.facts is None or target.facts.max_output is None:
+        return default
+    return min(target.facts.max_output, MAX_DEFAULT_OUTPUT)
 
 
 class Stack:
-    """What all backends of an engine share, and how one gets its middleware. ``sleep`` suits the engine.
+    """What all backends of an engine share, and the middleware around each. ``sleep`` suits the engine.
 
     ``last_call`` is the call that ended last, as the ledger has it.
     """
@@ -71,236 +74,220 @@ class Stack:
         *,
         sleep: Callable[[float], Awaitable[None]],
         total_timeout: float | None,
-        watch: Watch,
+        observers: Observers,
     ) -> None:
-        self.watch = watch
         self.last_call: Call | None = None
         self._settings = settings
         self._database = database
         self._sleep = sleep
         self._total_timeout = total_timeout
+        self._observers = observers
 
-    def around(self, bare: Backend, place: Place, *, hurried: bool) -> Backend:
-        """Return a backend with what stands around each; ``hurried`` where another could answer in its place."""
-        from arawn.middleware.explain import Explain
+    def wrap(self, bare: Backend, target: Target, *, has_fallback: bool) -> Backend:
+        """Return a backend with the middleware that stands around each."""
+        from arawn.middleware.errors import ModelHints
         from arawn.middleware.meter import Meter
         from arawn.middleware.retry import Retry
 
-        inner: Backend = Meter(bare, self._books, self.tariff(place))
-        if self._is_limited(place.table):
+        inner: Backend = Meter(bare, self._accounting, self.pricing(target))
+        if self._is_limited(target.table):
             from arawn.middleware.limit import Limit
 
-            inner = Limit(inner, self.limits, **self._limiting(place.table, hurried=hurried), estimate=_estimate)
-        retried = Retry(inner, **self._retrying(place.table, hurried=hurried))
-        return Explain(retried, lambda model: catalog.successor_hint(place.table.name, model))
+            inner = Limit(inner, self._limit_policy(target.table, has_fallback=has_fallback), _estimate)
+        retried = Retry(inner, self._retry_policy(target.table, has_fallback=has_fallback))
+        return ModelHints(retried, lambda model: catalog.successor_hint(target.table.name, model))
 
-    def around_embedder(self, bare: Embedder, place: Place) -> Embedder:
-        """Return an embedder with what stands around each."""
+    def wrap_embedder(self, bare: Embedder, target: Target) -> Embedder:
+        """Return an embedder with the middleware that stands around each."""
         from arawn.middleware.meter import MeterEmbedder
         from arawn.middleware.retry import RetryEmbedder
 
-        inner: Embedder = MeterEmbedder(bare, self._books, self.tariff(place))
-        if self._is_limited(place.table):
+        inner: Embedder = MeterEmbedder(bare, self._accounting, self.pricing(target))
+        if self._is_limited(target.table):
             from arawn.middleware.limit import LimitEmbedder
             from arawn.models.estimates import tokens_of_texts
 
-            limiting = self._limiting(place.table, hurried=False)
-            inner = LimitEmbedder(inner, self.limits, **limiting, backend=place.table.name, estimate=tokens_of_texts)
-        return RetryEmbedder(inner, **self._retrying(place.table, hurried=False))
+            inner = LimitEmbedder(inner, self._limit_policy(target.table, has_fallback=False), tokens_of_texts)
+        return RetryEmbedder(inner, self._retry_policy(target.table, has_fallback=False))
 
-    def one_of(self, candidates: Sequence[tuple[Place, Callable[[], Backend]]]) -> Backend:
-        """Return the first of several backends, with the others to answer where it cannot."""
+    def with_fallback(self, candidates: Sequence[tuple[Target, Callable[[], Backend]]]) -> Backend:
+        """Return the first of several backends, with the others to try when it fails."""
         from arawn.middleware.fallback import Candidate, Fallback
 
         first = candidates[0][0]
 
-        def candidate(place: Place, make: Callable[[], Backend]) -> Candidate:
-            return Candidate(place.table.name, place.model, make, lambda request: _moved(request, first, place))
+        def candidate(target: Target, make: Callable[[], Backend]) -> Candidate:
+            return Candidate(target.table.name, target.model, make, lambda request: _adapted(request, first, target))
 
-        return Fallback([candidate(*each) for each in candidates], self.circuits, tell=self.tell)
+        return Fallback([candidate(*each) for each in candidates], self.circuits, log=self.log)
 
-    def cached(self, inner: Backend, place: Place, quirks: Quirks) -> Backend:
-        """Return a backend whose answers are kept, where the settings say so."""
+    def with_cache(self, inner: Backend, target: Target, quirks: Quirks) -> Backend:
+        """Return a backend that uses cached answers, where the settings say so."""
         if not self._settings.value("cache.enabled"):
             return inner
         from arawn.middleware.cache import Cache
         from arawn.middleware.cache_key import answer_key
-        from arawn.store.answers import Answers
+        from arawn.middleware.meter import record_cache_hit
+
+        table = target.table
 
         def key(request: ChatRequest) -> str:
             return answer_key(
                 request,
-                backend=place.table.name,
-                adapter=place.table.adapter,
-                base_url=place.table.base_url,
+                backend=table.name,
+                adapter=table.adapter,
+                base_url=table.base_url,
                 quirks=quirks,
-                credential=place.table.api_key or "",
+                credential=table.api_key or "",
             )
 
-        return Cache(inner, Answers(self._database, **self._bounds), key, hit=self._note_hit(place))
+        def on_hit(request: ChatRequest, response: Response, seconds: float) -> None:
+            record_cache_hit(self.ledger, request, response, backend=table.name, model=target.model, seconds=seconds)
 
-    def observing(self, backend: str) -> Callable[[Mapping[str, str]], None]:
-        """Return what takes in the headers of a backend's replies."""
-        from arawn.middleware.limit import observing
+        return Cache(inner, self._answers, key, on_hit=on_hit)
 
-        return observing(self.limits, backend, self.tell)
+    def header_observer(self, backend: str) -> Callable[[Mapping[str, str]], None]:
+        """Return the function that takes in the headers of a backend's replies."""
+        from arawn.middleware.limit import header_observer
 
-    def tariff(self, place: Place) -> Tariff:
-        """Return what a model costs."""
-        from arawn.middleware.budget import LONGEST_CALL, Tariff
+        return header_observer(self.rate_limits, backend, self.log)
 
-        table = place.table
+    def pricing(self, target: Target) -> Pricing:
+        """Return the prices of a model."""
+        from arawn.middleware.pricing import Pricing
+        from arawn.store.leases import LONGEST_CALL
+
+        table = target.table
         rate = 0 if table.hourly_rate is None and table.adapter in IN_PROCESS else table.hourly_rate
-        return Tariff(
+        return Pricing(
             backend=table.name,
-            model=place.model,
-            facts=place.facts,
-            hourly_rate=None if rate is None else _exact(rate),
-            longest=self.total(table) or LONGEST_CALL,
-            default_output=default_output(place),
+            model=target.model,
+            facts=target.facts,
+            hourly_rate=None if rate is None else _decimal(rate),
+            longest_call=self.total_timeout(table) or LONGEST_CALL,
+            default_output=default_output(target),
         )
 
-    def total(self, table: BackendSettings) -> float | None:
-        """Return the seconds a call may take in all, None where nothing says."""
+    def total_timeout(self, table: BackendSettings) -> float | None:
+        """Return the seconds a call may take in all, None for no limit."""
         return self._total_timeout or table.total_timeout
 
     @cached_property
     def ledger(self) -> Ledger:
-        """Where calls are written."""
+        """Every call."""
         from arawn.store.ledger import Ledger
 
         return Ledger(self._database)
 
     @cached_property
-    def limits(self) -> Limits:
-        """Who may call now."""
-        from arawn.store.limits import Limits
+    def rate_limits(self) -> RateLimits:
+        """How fast each backend may be called."""
+        from arawn.store.limits import RateLimits
 
-        return Limits(self._database)
+        return RateLimits(self._database)
 
     @cached_property
     def circuits(self) -> Circuits:
-        """Which backends failed of late."""
+        """Which backends failed lately."""
         from arawn.store.circuits import Circuits
 
         return Circuits(self._database)
 
     @property
-    def tell(self) -> Callable[..., None]:
-        """The log."""
-        return self.watch.tell
+    def log(self) -> Callable[..., None]:
+        """Write an event to the log: ``log(event, **fields)``."""
+        return self._observers.log
 
     @cached_property
-    def _books(self) -> Books:
-        from arawn.middleware.meter import Books
+    def _accounting(self) -> Accounting:
+        from arawn.middleware.meter import Accounting
 
-        return Books(
+        return Accounting(
             self.ledger,
-            limits_of(self._settings),
+            budget_limits(self._settings),
             sleep=self._sleep,
-            observe=self._observe,
-            tell=self.tell,
-            unpriced=self._settings.value("budget.unpriced") == "allow",
+            notify=self._notify,
+            log=self.log,
+            allow_unpriced=self._settings.value("budget.unpriced") == "allow",
         )
 
     @cached_property
-    def _observe(self) -> Observe:
-        """Return who is told of calls; what the log or OpenTelemetry lack is said before the first one."""
-        told = self.watch.observe if self.watch.observers else None
+    def _notify(self) -> CallObserver:
+        """What is called with every call that has ended. Raises ConfigError where an observer cannot be set up."""
+        notify_observers = self._observers.notify if self._observers.of_attempts else None
 
-        def observe(
+        def notify(
             call: Call, request: ChatRequest | None, response: Response | None, error: BaseException | None
         ) -> None:
             self.last_call = call
-            if told is not None:
-                told(call, request, response, error)
+            if notify_observers is not None:
+                notify_observers(call, request, response, error)
 
-        return observe
+        return notify
 
-    @property
-    def _bounds(self) -> dict[str, Any]:
-        """How long and how much is kept, where the settings say so."""
-        ttl, megabytes = self._settings.value("cache.ttl"), self._settings.value("cache.max_mb")
-        return ({"ttl": ttl} if ttl else {}) | ({"max_bytes": int(megabytes * 1_000_000)} if megabytes else {})
+    @cached_property
+    def _answers(self) -> Answers:
+        from arawn.store.answers import DEFAULT_MAX_BYTES, DEFAULT_TTL, Answers
+
+        megabytes = self._settings.value("cache.max_mb")
+        max_bytes = megabytes * 1_000_000 if megabytes else DEFAULT_MAX_BYTES
+        return Answers(self._database, ttl=self._settings.value("cache.ttl") or DEFAULT_TTL, max_bytes=max_bytes)
 
     def _is_limited(self, table: BackendSettings) -> bool:
-        """Whether a backend has limits: its own, or those a server may tell."""
+        """Whether a backend may have limits: its own, or those its server tells."""
         return table.adapter not in IN_PROCESS or bool(table.rpm or table.tpm or table.concurrent)
 
-    def _limiting(self, table: BackendSettings, *, hurried: bool) -> dict[str, Any]:
+    def _limit_policy(self, table: BackendSettings, *, has_fallback: bool) -> LimitPolicy:
+        from arawn.middleware.limit import LimitPolicy
         from arawn.store.limits import Quota
 
-        return {
-            "quota": Quota(table.rpm, table.tpm, table.concurrent),
-            "sleep": self._sleep,
-            "longest": HURRY if hurried else self.total(table) or PATIENCE,
-            "random": _random,
-            "tell": self.tell,
-        }
+        return LimitPolicy(
+            backend=table.name,
+            limits=self.rate_limits,
+            quota=Quota(table.rpm, table.tpm, table.concurrent),
+            max_wait=FALLBACK_WAIT if has_fallback else self.total_timeout(table) or RATE_LIMIT_WAIT,
+            sleep=self._sleep,
+            random=_random,
+            log=self.log,
+        )
 
-    def _retrying(self, table: BackendSettings, *, hurried: bool) -> dict[str, Any]:
-        from arawn.middleware.retry import LONGEST_WISH
+    def _retry_policy(self, table: BackendSettings, *, has_fallback: bool) -> RetryPolicy:
+        from arawn.middleware.retry import MAX_RETRY_AFTER, RetryPolicy
 
-        return {
-            "max_retries": table.max_retries,
-            "sleep": self._sleep,
-            "random": _random,
-            "retry_ambiguous": table.retry_ambiguous,
-            "total": self.total(table),
-            "longest_wish": HURRY if hurried else LONGEST_WISH,
-        }
-
-    def _note_hit(self, place: Place) -> Callable[[ChatRequest, Response, float], None]:
-        def note(request: ChatRequest, response: Response, seconds: float) -> None:
-            from contextlib import suppress
-            from time import time
-
-            from arawn.errors import ConfigError, NotSavedError
-            from arawn.store.calls import Call
-
-            caller = request.caller
-            call = Call(
-                backend=place.table.name,
-                model=place.model,
-                began=time() - seconds,
-                role=caller.role,
-                session=caller.session,
-                usage=response.usage,
-                counted="counted" if response.usage.estimated else "reported",
-                cost=response.usage.cost,
-                latency_ms=seconds * 1000,
-                outcome="cached",
-            )
-            with suppress(NotSavedError, ConfigError):  # the answer is there, and it cost nothing
-                self.ledger.note(call)
-
-        return note
+        return RetryPolicy(
+            sleep=self._sleep,
+            random=_random,
+            max_retries=table.max_retries,
+            max_retry_after=FALLBACK_WAIT if has_fallback else MAX_RETRY_AFTER,
+            total=self.total_timeout(table),
+            retry_ambiguous=table.retry_ambiguous,
+        )
 
 
-def limits_of(settings: Settings) -> tuple[Limit, ...]:
+def budget_limits(settings: Settings) -> tuple[BudgetLimit, ...]:
     """Return the budgets of the settings: that of all backends first."""
     table = settings.value("budget")
     if not table:
         return ()
-    from arawn.store.budgets import Limit
+    from arawn.store.budgets import BudgetLimit
 
     scopes = {"": table, **table.get("backends", {})}
     return tuple(
-        Limit(scope, _exact(own["limit"]), own.get("period", "month"))
+        BudgetLimit(scope, _decimal(own["limit"]), own.get("period", "month"))
         for scope, own in scopes.items()
         if "limit" in own
     )
 
 
-def _exact(amount: float) -> Decimal:
-    """Return a number of the configuration as it is written there."""
+def _decimal(amount: float) -> Decimal:
+    """Return a number of the configuration exactly as it is written there."""
     from decimal import Decimal
 
     return Decimal(str(amount))
 
 
-def _moved(request: ChatRequest, first: Place, other: Place) -> ChatRequest:
-    """Return a request made for one backend as another gets it: the values of the first's table do not go along."""
+def _adapted(request: ChatRequest, first: Target, other: Target) -> ChatRequest:
+    """Return a request made for the first backend as another gets it, with the values of its own table."""
     if other is first:
         return request
     old, new = first.table, other.table
@@ -315,7 +302,7 @@ def _moved(request: ChatRequest, first: Place, other: Place) -> ChatRequest:
 def _estimate(request: ChatRequest) -> int:
     from arawn.models.estimates import tokens
 
-    return tokens(request.messages) + (request.max_tokens or _USUAL_OUTPUT)
+    return tokens(request.messages) + (request.max_tokens or _EXPECTED_OUTPUT)
 
 
 def _random() -> float:

@@ -1,7 +1,6 @@
-"""Gives answers again that were given before to the same request: at once, and for nothing.
+"""Answers a request from the cache when the same request was answered before: at once, at no cost.
 
-A cache is a convenience: where it cannot be read or written, all goes on as if there were none, and a notice says so
-once.
+Where the cache cannot be read or written, calls go on as if there were none, and one notice says so.
 """
 
 from __future__ import annotations
@@ -30,20 +29,21 @@ if TYPE_CHECKING:
     from arawn.backends.base import Backend
     from arawn.events import Events, StreamEvent
     from arawn.messages import ChatRequest, OutputFormat, Response
-    from arawn.store.answers import Answers, Kept
+    from arawn.store.answers import Answers, CachedAnswer
 
-_SAID = (TextDelta, ReasoningDelta, ProviderItemDone)
-"""What an answer that is kept consists of: one that asks for a tool or declines is another matter each time."""
-_NOT_ITS_OWN = frozenset({"cached", "fallback"})
+_CACHEABLE = (TextDelta, ReasoningDelta, ProviderItemDone)
+"""What a cached answer may consist of: a tool call or a refusal may differ each time."""
+_FOREIGN = frozenset({"cached", "fallback"})
 """Notices of an answer that another cache gave, or another backend than the one that was asked."""
 
 
 class Cache:
-    """A backend around a backend; ``key`` names the answer to a request, and raises ValueError where it has no name.
+    """A backend around a backend; ``key`` returns the key of a request, and raises ValueError where it can have none.
 
-    Only whole answers are kept: ended by themselves, with visible text, without tools and refusals, and where JSON was
-    asked for, valid. They are written when their last event is there, which is handed on after that. ``hit`` is told
-    of each answer that was given again: the request, the response, and the seconds it took; it raises nothing.
+    Only complete answers are cached: those that ended by themselves, with visible text, without tool calls and
+    refusals, and, where JSON was asked for, with valid JSON. They are written before their last event is passed on.
+    ``on_hit`` is called after each answer from the cache with the request, the response and the seconds it took; it
+    raises nothing.
     """
 
     def __init__(
@@ -52,100 +52,100 @@ class Cache:
         answers: Answers,
         key: Callable[[ChatRequest], str],
         *,
-        hit: Callable[[ChatRequest, Response, float], None],
+        on_hit: Callable[[ChatRequest, Response, float], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = inner.name
         self._inner = inner
         self._answers = answers
         self._key = key
-        self._hit = hit
+        self._on_hit = on_hit
         self._monotonic = monotonic
-        self._trouble = ""
-        self._told = False
+        self._failure = ""
+        self._failure_shown = False
 
     async def stream(self, request: ChatRequest) -> Events:
-        """Answer as before where that is known, else as the inner backend does."""
+        """Answer from the cache where it has the answer, else as the inner backend does."""
         began = self._monotonic()
         key = self._key_of(request)
-        kept = None if request.caller.fresh else self._kept(key)
-        if kept is not None:
-            yield Notice("cached", f"from the cache, answered {_ago(kept.age)}")
-            events = (*kept.events[:-1], _free(kept.events[-1]))
+        cached = None if request.caller.fresh else self._cached(key)
+        if cached is not None:
+            yield Notice("cached", f"from the cache, answered {_ago(cached.age)}")
+            events = (*cached.events[:-1], _without_cost(cached.events[-1]))
             try:
                 for event in events:
                     yield event
-            finally:  # also for a reader who has heard enough
-                self._note_hit(key, request, events, began)
+            finally:  # also when the reader leaves early
+                self._record_hit(key, request, events, began)
             return
-        for notice in self._complaints():
+        for notice in self._failure_notices():
             yield notice
-        heard: list[StreamEvent] = []
-        async with aclosing(self._inner.stream(request)) as coming:
-            async for event in coming:
-                heard.append(event)
+        received: list[StreamEvent] = []
+        async with aclosing(self._inner.stream(request)) as stream:
+            async for event in stream:
+                received.append(event)
                 if type(event) is Finished:
-                    self._keep(key, heard, request.output)
-                    for notice in self._complaints():
+                    self._put(key, received, request.output)
+                    for notice in self._failure_notices():
                         yield notice
                 yield event
 
     def _key_of(self, request: ChatRequest) -> str:
-        """Return the key of a request, empty where it can have none: then the backend says what is wrong with it."""
+        """Return the key of a request, empty where it can have none: the backend will say what is wrong with it."""
         try:
             return self._key(request)
         except ValueError:
             return ""
 
-    def _kept(self, key: str) -> Kept | None:
+    def _cached(self, key: str) -> CachedAnswer | None:
         if key:
-            with self._going_on():
-                kept = self._answers.get(key)
-                return kept if kept is not None and _is_whole(kept.events) else None
+            with self._ignoring_failures():
+                cached = self._answers.get(key)
+                return cached if cached is not None and _is_complete(cached.events) else None
         return None
 
-    def _keep(self, key: str, heard: Sequence[StreamEvent], output: OutputFormat | None) -> None:
-        events = [event for event in heard if type(event) is not Notice]
-        foreign = any(type(event) is Notice and event.kind in _NOT_ITS_OWN for event in heard)
-        if not key or foreign or not _is_whole(events):
+    def _put(self, key: str, received: Sequence[StreamEvent], output: OutputFormat | None) -> None:
+        events = [event for event in received if type(event) is not Notice]
+        foreign = any(type(event) is Notice and event.kind in _FOREIGN for event in received)
+        if not key or foreign or not _is_complete(events):
             return
         started = events[0]
         if not isinstance(started, Started) or started.backend != self.name:
             return
-        if output is None or _fits(output, _text_of(events)):
-            with self._going_on():
+        if output is None or _is_valid(output, _text_of(events)):
+            with self._ignoring_failures():
                 self._answers.put(key, events, started.backend, started.model)
 
-    def _note_hit(self, key: str, request: ChatRequest, events: Sequence[StreamEvent], began: float) -> None:
-        with self._going_on():
-            self._answers.used(key)
+    def _record_hit(self, key: str, request: ChatRequest, events: Sequence[StreamEvent], began: float) -> None:
+        with self._ignoring_failures():
+            self._answers.record_use(key)
         builder = ResponseBuilder()
         for event in events:
             builder.add(event)
-        self._hit(request, builder.response(), self._monotonic() - began)
+        self._on_hit(request, builder.response(), self._monotonic() - began)
 
     @contextmanager
-    def _going_on(self) -> Iterator[None]:
-        """Remember instead of raising that the cache cannot be used; an answer JSON cannot hold is just not kept."""
+    def _ignoring_failures(self) -> Iterator[None]:
+        """Keep why the cache cannot be used, for a notice, instead of raising; what JSON cannot hold is not cached."""
         try:
             yield
         except (ConfigError, NotSavedError) as error:
-            self._trouble = error.message
+            self._failure = error.message
         except TypeError:
             pass
 
-    def _complaints(self) -> list[Notice]:
-        """Return what is to be told of the cache; once, not for every request."""
-        if self._told or not self._trouble:
+    def _failure_notices(self) -> list[Notice]:
+        """Return the notice that the cache cannot be used; once, not for every request."""
+        if self._failure_shown or not self._failure:
             return []
-        self._told = True
-        return [Notice("config", f"the cache cannot be used: {self._trouble}")]
+        self._failure_shown = True
+        return [Notice("config", f"the cache cannot be used: {self._failure}")]
 
 
-def _is_whole(events: Sequence[StreamEvent]) -> bool:
+def _is_complete(events: Sequence[StreamEvent]) -> bool:
     match events:
-        case [Started(), *said, Finished(FinishReason.STOP)]:
-            return all(isinstance(event, _SAID) for event in said) and bool(_text_of(said).strip())
+        case [Started(), *content, Finished(FinishReason.STOP)]:
+            return all(isinstance(event, _CACHEABLE) for event in content) and bool(_text_of(content).strip())
         case _:
             return False
 
@@ -154,8 +154,8 @@ def _text_of(events: Sequence[StreamEvent]) -> str:
     return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
-def _free(event: StreamEvent) -> StreamEvent:
-    """Return the end of an answer with its tokens, and a cost of nothing."""
+def _without_cost(event: StreamEvent) -> StreamEvent:
+    """Return the end of an answer with its tokens, and a cost of 0."""
     from decimal import Decimal
 
     assert isinstance(event, Finished)
@@ -169,7 +169,7 @@ def _ago(seconds: float) -> str:
     return "just now"
 
 
-def _fits(output: OutputFormat, text: str) -> bool:
+def _is_valid(output: OutputFormat, text: str) -> bool:
     """Say whether a text is the JSON that was asked for, and nothing else."""
     try:
         value = json.loads(text, parse_constant=_refuse)

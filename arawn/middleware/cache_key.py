@@ -1,4 +1,4 @@
-"""The key of an answer: a fingerprint of everything that could change it, and of who may have it."""
+"""The key of a cached answer: a hash of everything that could change the answer, and of who may have it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _LEFT_OUT = frozenset({"stream", "caller"})
-"""The fields of a request that do not change its answer; of the caller, the owner counts all the same."""
+"""The fields of a request that do not change its answer; the caller's owner is part of the key on its own."""
 _REFERENCES = ("$env:", "$keyring:", "$file:")
 
 
@@ -23,9 +23,9 @@ def answer_key(
 ) -> str:
     """Return the key of the answer to a request, in hexadecimal.
 
-    It covers every field of the request that is not known to be without effect, so that one that is added later counts.
-    Of ``credential`` it is the reference that counts; a key written out is never part of anything. Raises ValueError
-    for a request that no JSON can carry.
+    It covers every field of the request that is not known to be without effect, so also one that is added later. Of
+    ``credential`` it covers a reference, never a key that is written out. Raises ValueError for a request that JSON
+    cannot hold.
     """
     from hashlib import sha256
 
@@ -43,9 +43,9 @@ def answer_key(
 
 
 def canonical(value: Any) -> bytes:
-    """Write a value so that equal ones are written alike and others differently. Raises ValueError for what JSON lacks.
+    """Write equal values alike, and different ones differently. Raises ValueError for what JSON lacks.
 
-    Mappings are sorted, 1 and 1.0 are one number, and the kind of a ``Value`` is part of it.
+    Mappings are sorted, 1 and 1.0 are one number, and the class of a ``Value`` is part of it.
     """
     try:
         text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
@@ -55,7 +55,7 @@ def canonical(value: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in the terms of JSON. Keys of mappings begin with a dot, so that they are no names of kinds."""
+    """Return a value as JSON has it. Keys of mappings begin with a dot, so that they are no names of classes."""
     match value:
         case None | str() | int():
             return value

@@ -1,4 +1,7 @@
-"""Waits until a backend may be called: by the user's quota, and by what the provider itself says is left."""
+"""Waits until a backend may be called: by the user's quota, and by what the provider itself says is left.
+
+How permits are counted over all processes is explained in ``arawn.store.limits``.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from arawn.errors import (
     RateLimitError,
 )
 from arawn.events import Delta, Finished, Notice
-from arawn.store.limits import LONGEST_PACE, Permit
+from arawn.store.limits import MAX_PROVIDER_WAIT, Permit
 from arawn.values import Value
 
 if TYPE_CHECKING:
@@ -26,80 +29,65 @@ if TYPE_CHECKING:
 
     from arawn.events import Events, StreamEvent
     from arawn.messages import ChatRequest, Embeddings, Usage
-    from arawn.store.limits import Limits, Quota, Wait
+    from arawn.store.limits import Quota, RateLimits, Wait
 
 Inner = TypeVar("Inner")
 T = TypeVar("T")
 
-STEP = 5.0
-"""Seconds after which it asks again, also where it should have to wait longer: what was expected may not be needed."""
-SPREAD = 1.0
-"""Seconds over which those are spread that wait for the same moment."""
-WORTH_TELLING = 1.0
-"""Seconds of waiting the user should know of."""
+MAX_SLEEP = 5.0
+"""Seconds between two looks at the limits, also in a longer wait: calls that were expected may not happen."""
+JITTER = 1.0
+"""Seconds over which the calls are spread that wait for the same moment."""
+NOTICE_AFTER = 1.0
+"""Seconds of waiting of which the user gets a notice."""
 _ANSWER_SHARE = 4  # an answer is expected to take a quarter of a minute's tokens at most, however long it may be
 
 
-def observing(limits: Limits, backend: str, tell: Callable[..., None]) -> Callable[[Mapping[str, str]], None]:
-    """Return what takes in the headers of a backend's replies, for its endpoint."""
-    kept = _Kept(backend, tell)
+class LimitPolicy(Value, kw_only=True):
+    """What the calls of one backend are held to, and the clock to wait by.
+
+    No call waits longer than ``max_wait`` seconds in all: it raises RateLimitError instead, at once where that is
+    clear. ``log(event, **fields)`` writes to the log, ``random`` (0 to 1) spreads the calls that wait for the same
+    moment.
+    """
+
+    backend: str
+    limits: RateLimits
+    quota: Quota
+    max_wait: float
+    sleep: Callable[[float], Awaitable[None]]
+    random: Callable[[], float]
+    log: Callable[..., None]
+    monotonic: Callable[[], float] = time.monotonic
+
+
+def header_observer(limits: RateLimits, backend: str, log: Callable[..., None]) -> Callable[[Mapping[str, str]], None]:
+    """Return the function that takes in the headers of a backend's replies, for its endpoint."""
+    call_store = _StoreCalls(backend, log)
 
     def observe(headers: Mapping[str, str]) -> None:
         pace = parse_pace(headers)
         if pace is not None:
-            kept(limits.observe, backend, pace)
+            call_store(limits.observe, backend, pace)
 
     return observe
 
 
-class _Rules(Value):
-    """What every call of one backend is held to; see Limit."""
-
-    backend: str
-    limits: Limits
-    quota: Quota
-    longest: float
-    tell: Callable[..., None]
-    monotonic: Callable[[], float]
-    random: Callable[[], float]
-    kept: _Kept
-
-
 class _Limited(Generic[Inner]):
-    """Lets ``inner`` be called as fast as ``quota`` and the provider allow, over all processes.
+    """Calls ``inner`` no faster than the policy allows; ``estimate`` gives the tokens of a call with its answer.
 
-    ``estimate`` guesses the tokens of a call with its answer. No call waits longer than ``longest`` seconds in all:
-    it raises RateLimitError instead, at once where that is clear. ``tell(event, **fields)`` is the log, ``random``
-    (0 to 1) spreads what waits for the same moment. Where the database cannot be used no limit is kept, which is told
-    once.
+    Where the database cannot be used no limit is kept, which is logged once.
     """
 
-    def __init__(
-        self,
-        inner: Inner,
-        limits: Limits,
-        quota: Quota,
-        *,
-        backend: str,
-        sleep: Callable[[float], Awaitable[None]],
-        estimate: Callable[[Any], int],
-        longest: float,
-        tell: Callable[..., None],
-        random: Callable[[], float],
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        kept = _Kept(backend, tell)
+    def __init__(self, inner: Inner, policy: LimitPolicy, estimate: Callable[[Any], int]) -> None:
         self._inner = inner
-        self._sleep = sleep
+        self._policy = policy
         self._estimate = estimate
-        self._rules = _Rules(backend, limits, quota, longest, tell, monotonic, random, kept)
+        self._call_store = _StoreCalls(policy.backend, policy.log)
 
 
 class Limit(_Limited[Backend]):
-    """A backend around a backend; ``rules`` are the keywords of both."""
-
-    def __init__(self, inner: Backend, limits: Limits, quota: Quota, **rules: Any) -> None:
-        super().__init__(inner, limits, quota, backend=inner.name, **rules)
+    """A backend around a backend."""
 
     @property
     def name(self) -> str:
@@ -108,15 +96,15 @@ class Limit(_Limited[Backend]):
 
     async def stream(self, request: ChatRequest) -> Events:
         """Answer as the inner backend does, when it may."""
-        call = _Call(self._rules, self._expected(request))
-        while (wait := call.ask()) is not None:
+        call = _Call(self._policy, self._call_store, self._expected(request))
+        while (wait := call.acquire()) is not None:
             if (notice := call.announce(wait)) is not None:
                 yield notice
-            await self._sleep(call.pause(wait))
+            await self._policy.sleep(call.sleep_time(wait))
         try:
             async with aclosing(self._inner.stream(request)) as events:
                 async for event in events:
-                    call.note(event)
+                    call.observe(event)
                     yield event
         except ArawnError as error:
             call.fail(error)
@@ -126,23 +114,23 @@ class Limit(_Limited[Backend]):
 
     def _expected(self, request: ChatRequest) -> int:
         """Return about how many tokens a call takes; few answers are as long as they may be."""
-        tokens, tpm = self._estimate(request), self._rules.quota.tpm
+        tokens, tpm = self._estimate(request), self._policy.quota.tpm
         unlikely = 0 if tpm is None else (request.max_tokens or 0) - tpm // _ANSWER_SHARE
         return tokens - max(0, unlikely)
 
 
 class LimitEmbedder(_Limited[Embedder]):
-    """An embedder around an embedder; ``backend`` is the name of its table."""
+    """An embedder around an embedder."""
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Embed as the inner embedder does, when it may."""
-        call = _Call(self._rules, self._estimate(texts))
-        while (wait := call.ask()) is not None:
+        call = _Call(self._policy, self._call_store, self._estimate(texts))
+        while (wait := call.acquire()) is not None:
             call.announce(wait)
-            await self._sleep(call.pause(wait))
+            await self._policy.sleep(call.sleep_time(wait))
         try:
             embeddings = await self._inner.embed(texts)
-            call.took(embeddings.usage)
+            call.set_usage(embeddings.usage)
         except ArawnError as error:
             call.fail(error)
             raise
@@ -154,80 +142,81 @@ class LimitEmbedder(_Limited[Embedder]):
 class _Call:
     """One call: waiting for its permit, holding it, giving it back."""
 
-    def __init__(self, rules: _Rules, expected: int) -> None:
-        self._rules = rules
+    def __init__(self, policy: LimitPolicy, call_store: _StoreCalls, expected: int) -> None:
+        self._policy = policy
+        self._call_store = call_store
         self._expected = expected
-        self._began = rules.monotonic()
+        self._began = policy.monotonic()
         self._permit = Permit()
         self._tokens: int | None = None
         self._answered = False
-        self._causes: set[str] = set()
+        self._logged: set[str] = set()
         self._announced = False
 
-    def ask(self) -> Wait | None:
+    def acquire(self) -> Wait | None:
         """Take the permit, or return what to wait for. Raises RateLimitError where that is too long."""
-        rules = self._rules
-        got = rules.kept(rules.limits.acquire, rules.backend, rules.quota, self._expected) or Permit()
-        if isinstance(got, Permit):
-            self._permit = got
+        policy = self._policy
+        result = self._call_store(policy.limits.acquire, policy.backend, policy.quota, self._expected) or Permit()
+        if isinstance(result, Permit):
+            self._permit = result
             return None
-        if self._waited() + got.seconds > rules.longest:
-            raise self._too_long(got)
-        return got
+        if self._waited() + result.seconds > policy.max_wait:
+            raise self._too_long(result)
+        return result
 
     def announce(self, wait: Wait) -> Notice | None:
-        """Log a wait, once for each cause; return what the user should know, once a call."""
-        rules, reason = self._rules, _reason(wait, self._rules)
-        if wait.cause not in self._causes:
-            self._causes.add(wait.cause)
-            rules.tell("rate_limited", backend=rules.backend, wait_s=round(wait.seconds, 3), reason=reason)
-        if self._announced or self._waited() + wait.seconds <= WORTH_TELLING:
+        """Log a wait, once for each cause; return the notice for the user, once a call."""
+        policy, reason = self._policy, _reason(wait, self._policy)
+        if wait.cause not in self._logged:
+            self._logged.add(wait.cause)
+            policy.log("rate_limited", backend=policy.backend, wait_s=round(wait.seconds, 3), reason=reason)
+        if self._announced or self._waited() + wait.seconds <= NOTICE_AFTER:
             return None
         self._announced = True
         long = "" if wait.cause == "concurrent" else f" {wait.seconds:.0f} s"  # nobody knows how long a call takes
         return Notice("limited", f"waiting{long} for {reason}")
 
-    def pause(self, wait: Wait) -> float:
-        """Return the seconds to sleep before asking again."""
-        longer = self._rules.random() * min(SPREAD, wait.seconds)
-        return max(0.0, min(wait.seconds + longer, STEP, self._rules.longest - self._waited()))
+    def sleep_time(self, wait: Wait) -> float:
+        """Return the seconds to sleep before the next look at the limits."""
+        jitter = self._policy.random() * min(JITTER, wait.seconds)
+        return max(0.0, min(wait.seconds + jitter, MAX_SLEEP, self._policy.max_wait - self._waited()))
 
-    def note(self, event: StreamEvent) -> None:
+    def observe(self, event: StreamEvent) -> None:
         """Learn from an event what the call took."""
         if isinstance(event, Delta):
             self._answered = True
         elif type(event) is Finished and event.usage is not None:
-            self.took(event.usage)
+            self.set_usage(event.usage)
 
-    def took(self, usage: Usage) -> None:
+    def set_usage(self, usage: Usage) -> None:
         """Learn what the call took, where anybody counted."""
         self._tokens = usage.total_tokens or None
 
     def fail(self, error: ArawnError) -> None:
-        """Learn how the call failed: what was refused took no tokens; a wish to be left alone is for everybody."""
+        """Learn how the call failed: what was refused took no tokens; a pause the server asks for is everybody's."""
         if not self._answered and _took_nothing(error):
             self._tokens = 0
         if isinstance(error, RateLimitError | OverloadedError) and not isinstance(error, QuotaExceededError):
             seconds = error.retry_after
-            if seconds is not None and seconds <= LONGEST_PACE:
-                self._rules.kept(self._rules.limits.close, self._rules.backend, seconds)
+            if seconds is not None and seconds <= MAX_PROVIDER_WAIT:
+                self._call_store(self._policy.limits.close, self._policy.backend, seconds)
 
     def end(self) -> None:
         """Give the permit back."""
-        self._rules.kept(self._rules.limits.release, self._permit, self._tokens)
+        self._call_store(self._policy.limits.release, self._permit, self._tokens)
 
     def _waited(self) -> float:
-        return self._rules.monotonic() - self._began
+        return self._policy.monotonic() - self._began
 
     def _too_long(self, wait: Wait) -> RateLimitError:
-        rules = self._rules
+        policy = self._policy
         soon = "" if wait.cause == "concurrent" else f", free in {wait.seconds:.0f} s"
         waited = self._waited()
         error = RateLimitError(
-            f'Backend "{rules.backend}" may not be called now: {_limit(wait, rules)}{soon}'
-            + (f" (waited {waited:.0f} s)" if waited >= WORTH_TELLING else ""),
-            hints=[*_remedies(wait, rules), "or let others answer in its place: llm.fallback"],
-            backend=rules.backend,
+            f'Backend "{policy.backend}" may not be called now: {_limit(wait, policy)}{soon}'
+            + (f" (waited {waited:.0f} s)" if waited >= NOTICE_AFTER else ""),
+            hints=[*_remedies(wait, policy), "or let others answer in its place: llm.fallback"],
+            backend=policy.backend,
             retry_after=wait.seconds,
             should_retry=False,
         )
@@ -235,22 +224,22 @@ class _Call:
         return error
 
 
-class _Kept:
-    """Asks the database; where that fails there is no limit: the log is told so, once."""
+class _StoreCalls:
+    """Calls the store; where that fails there is no limit, which is logged once."""
 
-    def __init__(self, backend: str, tell: Callable[..., None]) -> None:
+    def __init__(self, backend: str, log: Callable[..., None]) -> None:
         self._backend = backend
-        self._tell = tell
-        self._told = False
+        self._log = log
+        self._logged = False
 
-    def __call__(self, verb: Callable[..., T], *values: object) -> T | None:
+    def __call__(self, method: Callable[..., T], *values: object) -> T | None:
         try:
-            return verb(*values)
+            return method(*values)
         except (ConfigError, NotSavedError) as error:
-            if not self._told:
-                self._told = True
+            if not self._logged:
+                self._logged = True
                 reason = f"no limit is kept: {error.message}"
-                self._tell("rate_limited", backend=self._backend, wait_s=0.0, reason=reason)
+                self._log("rate_limited", backend=self._backend, wait_s=0.0, reason=reason)
             return None
 
 
@@ -258,9 +247,9 @@ def _took_nothing(error: ArawnError) -> bool:
     return not isinstance(error, BackendError) or error.refused or not error.reached
 
 
-def _limit(wait: Wait, rules: _Rules) -> str:
+def _limit(wait: Wait, policy: LimitPolicy) -> str:
     """Return the words for what stands in the way."""
-    quota = rules.quota
+    quota = policy.quota
     match wait.cause:
         case "rpm":
             return f"limit of {_many(quota.rpm, 'request')} a minute"
@@ -274,20 +263,20 @@ def _limit(wait: Wait, rules: _Rules) -> str:
             return "the provider asked for a pause"
 
 
-def _reason(wait: Wait, rules: _Rules) -> str:
+def _reason(wait: Wait, policy: LimitPolicy) -> str:
     """Return what is waited for."""
     match wait.cause:
         case "rpm" | "tpm" | "concurrent":
-            return f"{rules.backend}'s {_limit(wait, rules)}"
+            return f"{policy.backend}'s {_limit(wait, policy)}"
         case "requests" | "tokens":
-            return f"{rules.backend} to allow more {wait.cause}"
+            return f"{policy.backend} to allow more {wait.cause}"
         case "closed":
-            return f"{rules.backend}, which asked for a pause"
+            return f"{policy.backend}, which asked for a pause"
 
 
-def _remedies(wait: Wait, rules: _Rules) -> list[str]:
+def _remedies(wait: Wait, policy: LimitPolicy) -> list[str]:
     if wait.cause in ("rpm", "tpm", "concurrent"):
-        return [f"raise the limit: arawn config set backends.{rules.backend}.{wait.cause} N"]
+        return [f"raise the limit: arawn config set backends.{policy.backend}.{wait.cause} N"]
     return ["try again later, or use another backend with -b"]
 
 

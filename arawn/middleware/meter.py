@@ -1,13 +1,13 @@
 """Writes every call into the ledger and keeps it within the budgets.
 
 It stands next to the backend: each attempt of a retry and each backend of a fallback is a row, and a reservation, of
-its own.
+its own. How reservations work is explained in ``arawn.store.ledger``.
 """
 
 from __future__ import annotations
 
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from arawn.errors import ArawnError, BackendError, BudgetError, ConfigError, NotSavedError
@@ -15,7 +15,7 @@ from arawn.events import Delta, Finished, Notice, ResponseBuilder
 from arawn.messages import Caller, Usage
 from arawn.models.estimates import most_input, tokens, tokens_of_texts
 from arawn.store.calls import Call
-from arawn.store.ledger import Opened, Reserved, Shift
+from arawn.store.ledger import BilledTime, Reservation, ReservedByOthers
 from arawn.values import replace
 
 if TYPE_CHECKING:
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from arawn.backends.base import Backend, Embedder
     from arawn.events import Events
     from arawn.messages import ChatRequest, Embeddings, Response
-    from arawn.middleware.budget import Tariff
-    from arawn.store.budgets import Alert, Limit
+    from arawn.middleware.pricing import Pricing
+    from arawn.store.budgets import Alert, BudgetLimit
     from arawn.store.calls import Counted, Outcome
-    from arawn.store.ledger import Ledger, Worst
+    from arawn.store.ledger import Ledger, MaxCost
 
-RESERVED_FOR = 60.0
-"""Seconds to wait for the reservations of other calls, before a budget they fill counts as reached."""
-_LOOK_AGAIN = 0.25
+RESERVATION_WAIT = 60.0
+"""Seconds to wait for the reservations of other calls, before a budget that they fill counts as reached."""
+_POLL_INTERVAL = 0.25
 
 
-class Observe(Protocol):
-    """Is told of every call that has ended."""
+class CallObserver(Protocol):
+    """Called with every call that has ended."""
 
     def __call__(
         self, call: Call, request: ChatRequest | None, response: Response | None, error: BaseException | None
@@ -44,150 +44,170 @@ class Observe(Protocol):
         ...
 
 
-class Books:
-    """Where calls are written and what they are held to: one for all meters of an engine.
+class Accounting:
+    """The ledger and the budgets that calls are held to: one for all meters of an engine.
 
-    ``limits`` are the budgets; ``unpriced`` lets calls pass whose price is not known. ``tell(event, **fields)`` is the
-    log. Times are in seconds.
+    ``allow_unpriced`` lets calls pass whose price is not known. ``notify`` is called with every call that has ended,
+    ``log(event, **fields)`` writes to the log. Times are in seconds.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        limits: Sequence[Limit] = (),
+        limits: Sequence[BudgetLimit] = (),
         *,
         sleep: Callable[[float], Awaitable[None]],
-        observe: Observe,
-        tell: Callable[..., None],
-        unpriced: bool = False,
+        notify: CallObserver,
+        log: Callable[..., None],
+        allow_unpriced: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.ledger = ledger
         self.limits = tuple(limits)
         self.sleep = sleep
-        self.observe = observe
-        self.tell = tell
-        self.unpriced = unpriced
+        self.notify = notify
+        self.log = log
+        self.allow_unpriced = allow_unpriced
         self.monotonic = monotonic
         self.now = now
 
-    def limits_at(self, backend: str) -> tuple[Limit, ...]:
+    def limits_of(self, backend: str) -> tuple[BudgetLimit, ...]:
         """Return the budgets that a call to a backend is held to."""
         return tuple(limit for limit in self.limits if limit.scope in ("", backend))
 
 
 class Meter:
-    """A backend around a backend; ``tariff`` is what its model costs.
+    """A backend around a backend.
 
-    Raises BudgetError, and sends nothing, where a budget does not allow a call. What cannot be written down is told,
-    and stops a call only where there is a budget. The usage of Finished gets its cost.
+    Raises BudgetError, and sends nothing, where a budget does not allow a call. A ledger that cannot be written is a
+    notice, and stops a call only where there is a budget. The usage of Finished gets its cost.
     """
 
-    def __init__(self, inner: Backend, books: Books, tariff: Tariff) -> None:
+    def __init__(self, inner: Backend, accounting: Accounting, pricing: Pricing) -> None:
         self.name = inner.name
         self._inner = inner
-        self._books = books
-        self._tariff = tariff
+        self._accounting = accounting
+        self._pricing = pricing
 
     async def stream(self, request: ChatRequest) -> Events:
         """Answer as the inner backend does."""
-        entry = _Entry(self._books, self._tariff, request.caller, tokens(request.messages))
-        worst = self._tariff.worst(request, most_input(request)) if entry.limits else None
-        told = await entry.open(worst)
-        request = _held(request, worst, entry.opened)
+        row = _LedgerRow(self._accounting, self._pricing, request.caller, tokens(request.messages))
+        max_cost = self._pricing.max_cost(request, most_input(request)) if row.limits else None
+        opening = await row.open(max_cost)
+        request = _capped(request, max_cost, row.reservation)
         builder = ResponseBuilder(self.name, request.model)
         try:
-            for notice in told:
+            for notice in opening:
                 yield notice
-            entry.sent = True
+            row.sent = True
             async with aclosing(self._inner.stream(request)) as events:
                 async for event in events:
                     builder.add(event)
                     if type(event) is Finished:
-                        finished, notices = entry.finish(event, builder, request)
+                        finished, notices = row.finish(event, builder, request)
                         for notice in notices:
                             yield notice
                         yield finished
                     else:
-                        if entry.first is None and isinstance(event, Delta):
-                            entry.first = self._books.monotonic()
+                        if row.first is None and isinstance(event, Delta):
+                            row.first = self._accounting.monotonic()
                         yield event
         except BaseException as error:
-            entry.fail(error, builder, request)
+            row.fail(error, builder, request)
             raise
 
 
 class MeterEmbedder:
     """An embedder around an embedder; the same in all else."""
 
-    def __init__(self, inner: Embedder, books: Books, tariff: Tariff) -> None:
+    def __init__(self, inner: Embedder, accounting: Accounting, pricing: Pricing) -> None:
         self._inner = inner
-        self._books = books
-        self._tariff = tariff
+        self._accounting = accounting
+        self._pricing = pricing
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Embed as the inner embedder does."""
-        asked = tokens_of_texts(texts)
-        entry = _Entry(self._books, self._tariff, Caller("embeddings"), asked)
-        await entry.open(self._tariff.worst_of(asked * 4 // 3 + 16, 0) if entry.limits else None)
-        entry.sent = True
+        sent = tokens_of_texts(texts)
+        row = _LedgerRow(self._accounting, self._pricing, Caller("embeddings"), sent)
+        await row.open(self._pricing.max_cost_of(sent * 4 // 3 + 16, 0) if row.limits else None)
+        row.sent = True
         try:
             embeddings = await self._inner.embed(texts)
         except BaseException as error:
-            entry.fail(error, None, None)
+            row.fail(error, None, None)
             raise
         usage = embeddings.usage
         if usage == Usage(estimated=True):
-            usage = Usage(asked, estimated=True)
-        entry.first = self._books.monotonic()
-        entry.end("complete", usage)
-        return replace(embeddings, usage=replace(usage, cost=entry.call.cost))
+            usage = Usage(sent, estimated=True)
+        row.first = self._accounting.monotonic()
+        row.end("complete", usage)
+        return replace(embeddings, usage=replace(usage, cost=row.call.cost))
 
 
-class _Entry:
+def record_cache_hit(
+    ledger: Ledger, request: ChatRequest, response: Response, *, backend: str, model: str, seconds: float
+) -> None:
+    """Write the row of an answer that the cache gave in so many seconds; where that fails, there is none."""
+    call = Call(
+        backend=backend,
+        model=model,
+        began=time.time() - seconds,
+        role=request.caller.role,
+        session=request.caller.session,
+        usage=response.usage,
+        counted="counted" if response.usage.estimated else "reported",
+        cost=response.usage.cost,
+        latency_ms=seconds * 1000,
+        outcome="cached",
+    )
+    with suppress(NotSavedError, ConfigError):  # the answer is there, and it cost nothing
+        ledger.record(call)
+
+
+class _LedgerRow:
     """The row of one call, from before it is sent until it has ended."""
 
-    def __init__(self, books: Books, tariff: Tariff, caller: Caller, asked: int) -> None:
-        self.limits = books.limits_at(tariff.backend)
-        self.opened = Opened()
+    def __init__(self, accounting: Accounting, pricing: Pricing, caller: Caller, input_tokens: int) -> None:
+        self.limits = accounting.limits_of(pricing.backend)
+        self.reservation = Reservation()
         self.first: float | None = None
         self.sent = False
-        self._books = books
-        self._tariff = tariff
-        self._settled = False
-        self._began = books.monotonic()
+        self._accounting = accounting
+        self._pricing = pricing
+        self._ended = False
+        self._began = accounting.monotonic()
         self.call = Call(
-            backend=tariff.backend,
-            model=tariff.model,
-            began=books.now(),
+            backend=pricing.backend,
+            model=pricing.model,
+            began=accounting.now(),
             role=caller.role,
             session=caller.session,
-            usage=Usage(asked, estimated=True),
-            cost=tariff.cost(Usage(asked)),
+            usage=Usage(input_tokens, estimated=True),
+            cost=pricing.cost(Usage(input_tokens)),
             retries=caller.attempt,
         )
 
-    async def open(self, worst: Worst | None) -> list[Notice]:
-        """Write the row; wait where other calls have reserved what is left. Returns what is to be told."""
-        if self.limits and worst is None:
-            if not self._books.unpriced:
-                raise self._tariff.unpriced()
+    async def open(self, max_cost: MaxCost | None) -> list[Notice]:
+        """Write the row; wait where other calls have reserved what is left. Returns the notices for the user."""
+        if self.limits and max_cost is None:
+            if not self._accounting.allow_unpriced:
+                raise self._pricing.price_unknown()
             self.limits = ()
         try:
-            self.opened = await self._reserved(worst)
+            self.reservation = await self._reserve(max_cost)
         except (NotSavedError, ConfigError) as error:
             if self.limits:
                 raise BudgetError(f"the budget cannot be checked: {error.message}", hints=error.hints) from error
-        notices = self._told(self.opened.alerts)
-        if self.opened.output is not None:
-            text = f"the answer is limited to {self.opened.output:,} tokens: more would go over the budget"
+        notices = self._alert_notices(self.reservation.alerts)
+        if self.reservation.output is not None:
+            text = f"the answer is limited to {self.reservation.output:,} tokens: more would go over the budget"
             notices.append(Notice("budget", text))
-        self._began = self._books.monotonic()
+        self._began = self._accounting.monotonic()
         return notices
 
     def finish(self, event: Finished, builder: ResponseBuilder, request: ChatRequest) -> tuple[Finished, list[Notice]]:
-        """End the row with a whole answer. Returns the event with its cost, and what is to be told."""
+        """End the row with a complete answer. Returns the event with its cost, and the notices for the user."""
         response = builder.response()
         usage = event.usage
         if usage is None:
@@ -197,10 +217,10 @@ class _Entry:
 
     def fail(self, error: BaseException, builder: ResponseBuilder | None, request: ChatRequest | None) -> None:
         """End the row of a call that failed, or whose reader left; one that has ended stays as it is."""
-        if self._settled:
+        if self._ended:
             return
         response = None if builder is None else builder.response()
-        outcome = _outcome(error, came=self.first is not None) if self.sent else "unreached"
+        outcome = _outcome(error, answered=self.first is not None) if self.sent else "unreached"
         usage = self.call.usage
         if response is not None and response.message.parts:
             usage = replace(usage, output_tokens=tokens([response.message]))
@@ -215,8 +235,8 @@ class _Entry:
         response: Response | None = None,
         error: BaseException | None = None,
     ) -> list[Notice]:
-        """Write how it ended. Returns what is to be told: alerts, or that it could not be written."""
-        ended = self._books.monotonic()
+        """Write how it ended. Returns the notices for the user: alerts, or that it could not be written."""
+        ended = self._accounting.monotonic()
         call = replace(
             self.call,
             usage=usage,
@@ -229,61 +249,63 @@ class _Entry:
         alerts: Sequence[Alert] = ()
         notices: list[Notice] = []
         try:
-            self.call, alerts = self._books.ledger.settle(self.opened, call, self.limits, self._shift(outcome, ended))
+            billed = self._billed_time(outcome, ended)
+            self.call, alerts = self._accounting.ledger.settle(self.reservation, call, self.limits, billed)
         except (NotSavedError, ConfigError) as failure:
             self.call = call
             notices.append(Notice("budget", f"what this call took is not in the ledger: {failure.message}"))
-        self._settled = True
-        self._books.observe(self.call, request, response, error)
-        return [*notices, *self._told(alerts)]
+        self._ended = True
+        self._accounting.notify(self.call, request, response, error)
+        return [*notices, *self._alert_notices(alerts)]
 
-    async def _reserved(self, worst: Worst | None) -> Opened:
-        deadline = self._books.monotonic() + RESERVED_FOR
+    async def _reserve(self, max_cost: MaxCost | None) -> Reservation:
+        deadline = self._accounting.monotonic() + RESERVATION_WAIT
         while True:
             try:
-                return self._books.ledger.open(self.call, worst, self.limits)
-            except Reserved as reserved:
-                if self._books.monotonic() >= deadline:
+                return self._accounting.ledger.open(self.call, max_cost, self.limits)
+            except ReservedByOthers as reserved:
+                if self._accounting.monotonic() >= deadline:
                     raise reserved.error from None
-            await self._books.sleep(_LOOK_AGAIN)
+            await self._accounting.sleep(_POLL_INTERVAL)
 
     def _cost(self, outcome: Outcome, usage: Usage) -> Any:
         if outcome in ("rejected", "unreached"):
             from decimal import Decimal
 
             return Decimal(0)
-        return self._tariff.cost(usage)
+        return self._pricing.cost(usage)
 
-    def _shift(self, outcome: Outcome, ended: float) -> Shift | None:
-        rate = None if outcome in ("rejected", "unreached") else self._tariff.per_second
-        return None if rate is None else Shift(self._began, ended, rate)
+    def _billed_time(self, outcome: Outcome, ended: float) -> BilledTime | None:
+        rate = None if outcome in ("rejected", "unreached") else self._pricing.per_second
+        return None if rate is None else BilledTime(self._began, ended, rate)
 
-    def _told(self, alerts: Sequence[Alert]) -> list[Notice]:
+    def _alert_notices(self, alerts: Sequence[Alert]) -> list[Notice]:
+        """Log alerts, and return them as notices for the user."""
         for alert in alerts:
-            limit, standing = alert.standing.limit, alert.standing
-            self._books.tell(
+            limit, status = alert.status.limit, alert.status
+            self._accounting.log(
                 "budget_alert",
                 backend=limit.scope,
                 period=limit.period,
-                window=standing.window,
+                window=status.window,
                 percent=alert.percent,
-                spent=str(standing.spent),
+                spent=str(status.spent),
                 limit=str(limit.amount),
             )
         return [Notice("budget", str(alert)) for alert in alerts]
 
 
-def _held(request: ChatRequest, worst: Worst | None, opened: Opened) -> ChatRequest:
+def _capped(request: ChatRequest, max_cost: MaxCost | None, reservation: Reservation) -> ChatRequest:
     """Return a request that can cost no more than was reserved: a limit nobody set could grow with the thinking."""
-    if opened.output is not None:
-        return replace(request, max_tokens=opened.output)
-    if worst is None or not worst.output or request.max_tokens is not None or request.thinking is None:
+    if reservation.output is not None:
+        return replace(request, max_tokens=reservation.output)
+    if max_cost is None or not max_cost.output or request.max_tokens is not None or request.thinking is None:
         return request
-    return replace(request, max_tokens=worst.output)
+    return replace(request, max_tokens=max_cost.output)
 
 
-def _outcome(error: BaseException, *, came: bool) -> Outcome:
-    if came or not isinstance(error, ArawnError):
+def _outcome(error: BaseException, *, answered: bool) -> Outcome:
+    if answered or not isinstance(error, ArawnError):
         return "interrupted"
     status = error.status if isinstance(error, BackendError) else None
     if (status or 0) >= 300:

@@ -1,83 +1,96 @@
-"""Asks again when that is safe and may help; never once a word of the answer was delivered."""
+"""Retries a call when that is safe and may help; never once a part of the answer was delivered.
+
+The problem: many failures pass by themselves, but a repeated call may be paid twice, may print an answer twice, and a
+crowd of clients that repeat at the same moment keeps a struggling server down.
+
+The invariant: nothing that the reader has seen is ever asked for again. The commit point is the first event that
+carries answer: until then the attempt's Started is held back and notices pass once each, so that an attempt that fails
+leaves no trace; from then on an error goes through as it is. Retry therefore stands above the adapter, where an error
+inside a stream with status 200 looks like any other, and above limit and meter, so that each attempt waits for its own
+permit and is its own row of the ledger.
+
+What is repeated: an error says so itself (``transient``), unless the server did (``x-should-retry``). A timeout after
+the request was sent is ambiguous, since the server may have done the work: it is repeated only where the user allows
+it. When: after the server's ``Retry-After``, if that is bearable, else after an exponential delay with full jitter (a
+random share of the delay, not the delay plus a little), which spreads a crowd best. The total time limit of the call
+covers all attempts and the waits between them.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from arawn.backends.base import Backend, Embedder
 from arawn.errors import BackendError, BackendTimeoutError, QuotaExceededError
 from arawn.events import Delta, Finished, Notice, Started
-from arawn.values import replace
+from arawn.values import Value, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from arawn.events import Events, StreamEvent
     from arawn.messages import ChatRequest, Embeddings
 
 Inner = TypeVar("Inner")
+Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
-LONGEST_WISH = 60.0
-"""Up to so many seconds a server's Retry-After is obeyed; who asks for more is not asked again."""
+MAX_RETRY_AFTER = 60.0
+"""Seconds of a server's Retry-After that are waited at most; a call with a longer one is not repeated."""
 
 
-class _Again(Generic[Inner]):
-    """When to ask something again, and when not.
+class RetryPolicy(Value, kw_only=True):
+    """When to repeat a call, and the clock to wait by. Delays are in seconds.
 
-    It waits as long as the server asked, if that is at most ``longest_wish`` seconds; else up to ``first_delay``, each
-    time ``factor`` as long and at most ``cap``, with full jitter from ``random`` (0 to 1). No attempt begins when
-    ``total`` seconds are over. ``retry_ambiguous`` also repeats what may have been done already: a call whose answer
-    did not come in time.
+    Without a ``Retry-After`` the delay is a random share (``random`` gives 0 to 1) of ``first_delay``, each time
+    ``factor`` as long and at most ``max_delay``. No attempt begins when ``total`` seconds are over, None for no limit.
+    ``retry_ambiguous`` also repeats a call that may have been done already: its answer did not come in time.
     """
 
-    def __init__(
-        self,
-        inner: Inner,
-        *,
-        sleep: Callable[[float], Awaitable[None]],
-        random: Callable[[], float],
-        max_retries: int = 3,
-        first_delay: float = 1.0,
-        factor: float = 2.0,
-        cap: float = 30.0,
-        retry_ambiguous: bool = False,
-        longest_wish: float = LONGEST_WISH,
-        total: float | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._inner = inner
-        self._sleep = sleep
-        self._random = random
-        self._max_retries = max_retries
-        self._first_delay = first_delay
-        self._factor = factor
-        self._cap = cap
-        self._retry_ambiguous = retry_ambiguous
-        self._longest_wish = longest_wish
-        self._total = float("inf") if total is None else total
-        self._monotonic = monotonic
+    sleep: Sleep
+    random: Callable[[], float]
+    max_retries: int = 3
+    first_delay: float = 1.0
+    factor: float = 2.0
+    max_delay: float = 30.0
+    max_retry_after: float = MAX_RETRY_AFTER
+    total: float | None = None
+    retry_ambiguous: bool = False
+    monotonic: Callable[[], float] = time.monotonic
 
-    def _wait(self, error: BackendError, attempt: int, deadline: float) -> float | None:
-        """Return the seconds until the next attempt, or None for no further one."""
-        if attempt > self._max_retries or not self._may_repeat(error):
+    def deadline(self) -> float:
+        """Return the moment, by ``monotonic``, after which no attempt of a call that begins now may begin."""
+        return float("inf") if self.total is None else self.monotonic() + self.total
+
+    def delay(self, error: BackendError, attempt: int, deadline: float) -> float | None:
+        """Return the seconds until the attempt after this one (1 is the first), or None for no further one."""
+        if attempt > self.max_retries or not self._may_repeat(error):
             return None
-        longest = min(self._cap, self._first_delay * self._factor ** (attempt - 1))
-        wait = longest * self._random() if error.retry_after is None else error.retry_after
-        return wait if wait <= self._longest_wish and self._monotonic() + wait < deadline else None
+        longest = min(self.max_delay, self.first_delay * self.factor ** (attempt - 1))
+        delay = longest * self.random() if error.retry_after is None else error.retry_after
+        return delay if delay <= self.max_retry_after and self.monotonic() + delay < deadline else None
 
     def _may_repeat(self, error: BackendError) -> bool:
         match error:
             case QuotaExceededError():
                 return False
             case BackendTimeoutError():
-                return error.transient or self._retry_ambiguous
+                return error.transient or self.retry_ambiguous
             case _:
                 return error.transient if error.should_retry is None else error.should_retry
 
 
-class Retry(_Again[Backend]):
+class _Retrying(Generic[Inner]):
+    """What both middlewares are made of."""
+
+    def __init__(self, inner: Inner, policy: RetryPolicy) -> None:
+        self._inner = inner
+        self._policy = policy
+
+
+class Retry(_Retrying[Backend]):
     """A backend around a backend."""
 
     @property
@@ -87,78 +100,83 @@ class Retry(_Again[Backend]):
 
     async def stream(self, request: ChatRequest) -> Events:
         """Answer as the inner backend does. Its Started is held back until an attempt has more to say than that."""
-        deadline = self._monotonic() + self._total
-        said: list[Notice] = []
+        policy = self._policy
+        deadline = policy.deadline()
+        sent: list[Notice] = []
         attempt = 0
         while True:
             attempt += 1
-            passage = _Passage(said)
+            gate = _CommitGate(sent)
             try:
                 async with aclosing(self._inner.stream(request)) as events:
                     async for event in events:
-                        if passage.committed:
+                        if gate.committed:
                             yield event
                             continue
-                        for passed in passage.take(event):
+                        for passed in gate.pass_through(event):
                             yield passed
             except BackendError as error:
-                wait = None if passage.committed else self._wait(error, attempt, deadline)
-                if wait is None:
-                    _tell(error, attempt)
+                delay = None if gate.committed else policy.delay(error, attempt, deadline)
+                if delay is None:
+                    _add_hints(error, attempt)
                     raise
                 reason = error.message
             else:
                 return
-            yield Notice("retrying", f"attempt {attempt + 1} of {self._max_retries + 1} in {wait:.1f} s: {reason}")
-            await self._sleep(wait)
+            yield Notice("retrying", f"attempt {attempt + 1} of {policy.max_retries + 1} in {delay:.1f} s: {reason}")
+            await policy.sleep(delay)
             request = replace(request, caller=replace(request.caller, attempt=attempt))
 
 
-class RetryEmbedder(_Again[Embedder]):
+class RetryEmbedder(_Retrying[Embedder]):
     """An embedder around an embedder."""
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Embed as the inner embedder does."""
-        deadline = self._monotonic() + self._total
+        policy = self._policy
+        deadline = policy.deadline()
         attempt = 0
         while True:
             attempt += 1
             try:
                 return await self._inner.embed(texts)
             except BackendError as error:
-                wait = self._wait(error, attempt, deadline)
-                if wait is None:
-                    _tell(error, attempt)
+                delay = policy.delay(error, attempt, deadline)
+                if delay is None:
+                    _add_hints(error, attempt)
                     raise
-            await self._sleep(wait)
+            await policy.sleep(delay)
 
 
-class _Passage:
-    """Lets the events of one attempt through. ``committed`` once some of the answer was: there is no way back then."""
+class _CommitGate:
+    """Lets the events of one attempt through; ``committed`` once a part of the answer was.
 
-    def __init__(self, said: list[Notice]) -> None:
+    ``sent`` are the notices of all attempts that have passed.
+    """
+
+    def __init__(self, sent: list[Notice]) -> None:
         self.committed = False
-        self._said = said
+        self._sent = sent
         self._started: Started | None = None
 
-    def take(self, event: StreamEvent) -> list[StreamEvent]:
+    def pass_through(self, event: StreamEvent) -> list[StreamEvent]:
         """Return the events that may pass now."""
         if isinstance(event, Started):
             self._started = event
             return []
         if isinstance(event, Notice):
-            if event in self._said:
+            if event in self._sent:
                 return []
-            self._said.append(event)
+            self._sent.append(event)
             return [event]
         self.committed = isinstance(event, (*Delta, Finished))
         return [event] if self._started is None else [self._started, event]
 
 
-def _tell(error: BackendError, attempts: int) -> None:
+def _add_hints(error: BackendError, attempts: int) -> None:
     """Add to the error what the user cannot see: how often it was tried, and how long the server wants to wait."""
     hints = list(error.hints)
-    if error.retry_after is not None and error.retry_after > LONGEST_WISH:
+    if error.retry_after is not None and error.retry_after > MAX_RETRY_AFTER:
         hints.append(f"The server asks to wait {_duration(error.retry_after)}.")
     if attempts > 1:
         hints.append(f"Tried {attempts} times.")

@@ -1,11 +1,12 @@
-"""What is known of models: windows, prices, abilities, retirement; and the exact arithmetic of what a call cost.
+"""Facts about models: context windows, prices, capabilities, retirement; and the exact cost of a call.
 
-The facts are data/models.toml. It is long, and reading TOML is slow: one row is found as text and only that is parsed.
-The file keeps to a form that allows it: a header ``["backend/id"]`` and each key on a line of their own.
+The facts are in data/models, a JSON file per backend: a lookup parses one small file, not the whole catalogue.
+scripts/build_catalogue.py makes the files.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +18,25 @@ if TYPE_CHECKING:
 
     from arawn.messages import Usage
 
-_DAY = re.compile(r"-(?:\d{8}|\d{4}-\d\d-\d\d)$")
+BACKENDS = (
+    *("anthropic", "cerebras", "deepseek", "fireworks", "gemini", "groq"),
+    *("huggingface", "mistral", "openai", "openrouter", "together", "xai"),
+)
+"""The backends that have a file of facts."""
 _SAME_MODELS = {"azure": "openai", "openai-responses": "openai"}
+_DEPLOYMENTS = frozenset({"azure"})
+"""Backends where users name the models themselves, and which retire them on other days than their maker."""
+_DATE_SUFFIX = re.compile(r"-(?:\d{8}|\d{4}-\d\d-\d\d)$")
 
 
 class ModelFacts(Value, kw_only=True):
     """One model of one backend. None, empty or absent means: not known.
 
-    Prices are USD per million tokens, ``cache_write_price`` that of the shortest cache; those with ``long_`` hold for a
+    Prices are USD per million tokens, ``cache_write_price`` that of the shortest cache; those with ``long_`` apply to a
     whole request whose input exceeds ``long_context`` tokens. ``capabilities`` are some of tools, vision, reasoning,
     json_schema, embeddings, pdf, audio. ``sampling`` is false where temperature is refused, ``adaptive_thinking`` true
     where thinking takes an effort and no budget; ``api`` is ``responses`` where a model answers only there. ``retired``
-    and ``retires`` are the day (ISO) it went or will go, ``as_of`` is the month of the prices.
+    and ``retires`` are the day (ISO) it was or will be retired, ``as_of`` is the month of the prices.
     """
 
     backend: str
@@ -57,34 +65,37 @@ class ModelFacts(Value, kw_only=True):
 
 
 def find(backend: str, model: str) -> ModelFacts | None:
-    """Return what is known of a model of a built-in backend, or None.
+    """Return the facts about a model of a built-in backend, None where there are none.
 
-    A dated name (``gpt-5.4-2026-03-05``) that has no row of its own is its undated model. Azure serves OpenAI's models,
-    but retires them on days of its own.
+    A dated name (``gpt-5.4-2026-03-05``) without a row of its own is its undated model. Azure serves OpenAI's models,
+    but retires them on other days.
     """
-    text = _text()
-    home = _SAME_MODELS.get(backend, backend)
-    facts = _row(text, home, model) or _row(text, home, _DAY.sub("", model))
-    if facts is None or backend != "azure":
-        return facts
-    return replace(facts, deprecated=False, retires="", retired="", successor="")
+    source = _SAME_MODELS.get(backend, backend)
+    rows = _rows(source)
+    name = model if model in rows else _DATE_SUFFIX.sub("", model)
+    if name not in rows:
+        return None
+    facts = _facts(source, name, rows[name])
+    if backend in _DEPLOYMENTS:
+        return replace(facts, deprecated=False, retires="", retired="", successor="")
+    return facts
 
 
 def all_models(backend: str) -> tuple[ModelFacts, ...]:
-    """Return every known model of a built-in backend, by name, the retired ones too."""
-    home = _SAME_MODELS.get(backend, backend)
-    return tuple(_parsed(home, model, body) for owner, model, body in _sections(_text()) if owner == home)
+    """Return every known model of a built-in backend, sorted by name, including the retired ones."""
+    source = _SAME_MODELS.get(backend, backend)
+    return tuple(_facts(source, model, row) for model, row in _rows(source).items())
 
 
 def known_ids() -> Iterator[tuple[str, str]]:
-    """Yield backend and id of every model that still answers; as cheap as completion wants it."""
-    return ((backend, model) for backend, model, body in _sections(_text()) if "\nretired = " not in body)
+    """Yield backend and id of every model that is not retired, without building its facts."""
+    return ((backend, model) for backend in BACKENDS for model, row in _rows(backend).items() if "retired" not in row)
 
 
 def override(facts: ModelFacts, table: Mapping[str, Any]) -> ModelFacts:
-    """Return the facts with the keys of a user's ``[models."ID"]`` table put over them.
+    """Return the facts overridden by the keys of a user's ``[models."ID"]`` table.
 
-    The user's prices hold for requests of any length.
+    The user's prices apply to requests of any length.
     """
     from decimal import Decimal
 
@@ -97,10 +108,10 @@ def override(facts: ModelFacts, table: Mapping[str, Any]) -> ModelFacts:
 
 
 def cost(usage: Usage, facts: ModelFacts | None) -> Decimal | None:
-    """Return the USD a call cost: what the provider says, else tokens times prices, exactly.
+    """Return the exact cost of a call in USD: what the provider reports, else tokens times prices.
 
-    None where a price it needs is unknown. Tokens of the provider's cache cost as much as other input where they have
-    no known price of their own.
+    None where a price it needs is unknown. Tokens of the provider's cache cost as much as other input where their own
+    price is not known.
     """
     if usage.cost is not None or facts is None or facts.input_price is None:
         return usage.cost
@@ -117,10 +128,10 @@ def cost(usage: Usage, facts: ModelFacts | None) -> Decimal | None:
 
 
 def successor_hint(backend: str, model: str) -> tuple[str, ...]:
-    """Return the line to say of a model that went or will go, or of a name near to a model's; none for a good one."""
+    """Return a hint for a retired or deprecated model, or for a misspelt name; none for a model in service."""
     facts = find(backend, model)
     if facts is None:
-        return _near_misses(backend, model)
+        return _similar_names(backend, model)
     use = f'; use "{facts.successor}"' if facts.successor else ""
     if facts.retired:
         return (f'"{model}" was retired on {facts.retired}{use}',)
@@ -129,10 +140,10 @@ def successor_hint(backend: str, model: str) -> tuple[str, ...]:
     return (f'"{model}" is deprecated{use}',) if facts.deprecated else ()
 
 
-def _near_misses(backend: str, model: str) -> tuple[str, ...]:
+def _similar_names(backend: str, model: str) -> tuple[str, ...]:
     from difflib import get_close_matches
 
-    if backend == "azure":  # a deployment bears whatever name its owner gave it
+    if backend in _DEPLOYMENTS:
         return ()
     known = {facts.id: facts for facts in all_models(backend)}
     rows = [known[name] for name in get_close_matches(model, known)]
@@ -140,41 +151,27 @@ def _near_misses(backend: str, model: str) -> tuple[str, ...]:
     return (f"Did you mean {' or '.join(names)}?",) if names else ()
 
 
-def _text() -> str:
-    with open(f"{__file__.removesuffix('models/catalog.py')}data/models.toml", encoding="utf-8") as file:
-        return file.read()
+def _rows(backend: str) -> dict[str, dict[str, Any]]:
+    """Return the rows of a backend by model id; none for a backend without facts."""
+    if backend not in BACKENDS:
+        return {}
+    with open(f"{__file__.removesuffix('models/catalog.py')}data/models/{backend}.json", encoding="utf-8") as file:
+        rows: dict[str, dict[str, Any]] = json.load(file)
+    return rows
 
 
-def _sections(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield backend, id and the lines of every section."""
-    for section in text.split("\n[")[1:]:
-        header, _, body = section.partition("]\n")
-        backend, _, model = header.strip('"').partition("/")
-        yield backend, model, f"\n{body}"
-
-
-def _row(text: str, backend: str, model: str) -> ModelFacts | None:
-    header = f'\n["{backend}/{model}"]\n'
-    start = text.find(header)
-    if start < 0:
-        return None
-    start += len(header)
-    return _parsed(backend, model, text[start : text.find("\n[", start) + 1 or None])
-
-
-def _parsed(backend: str, model: str, body: str) -> ModelFacts:
-    import tomllib
+def _facts(backend: str, model: str, row: Mapping[str, Any]) -> ModelFacts:
     from decimal import Decimal
 
-    row = tomllib.loads(body, parse_float=Decimal)
-    row["capabilities"] = frozenset(row.get("capabilities", ()))
-    return ModelFacts(backend=backend, id=model, **row)
+    prices = {key: Decimal(value) for key, value in row.items() if key.endswith("_price")}
+    capabilities = frozenset(row.get("capabilities", ()))
+    return ModelFacts(backend=backend, id=model, **{**row, **prices, "capabilities": capabilities})
 
 
 def _prices(
     facts: ModelFacts, input_tokens: int
 ) -> tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None]:
-    """Return the prices of uncached input, output, cache reads and cache writes for a request of this length."""
+    """Return the prices of uncached input, output, cache reads and cache writes, given the length of the request."""
     if facts.long_context is not None and input_tokens > facts.long_context:
         plain, output = facts.long_input_price, facts.long_output_price
         read, write = facts.long_cache_read_price, facts.long_cache_write_price

@@ -1,4 +1,4 @@
-"""How many tokens something is, guessed: no provider's tokenizer is here."""
+"""Estimates of token counts, from the number of bytes: arawn has no provider's tokenizer."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _BYTES_PER_TOKEN = 4
 
 
 def tokens(messages: Iterable[Message]) -> int:
-    """Guess how many tokens messages are, at four bytes each: nearer than letters for scripts other than Latin."""
+    """Estimate the tokens of messages at four bytes each, which suits non-Latin scripts better than characters do."""
     return sum(_size(part) for message in messages for part in message.parts)
 
 
 def tokens_of_texts(texts: Sequence[str]) -> int:
-    """Guess how many tokens texts are that are to become vectors."""
+    """Estimate the tokens of texts to be embedded."""
     return sum(map(_of_text, texts))
 
 
 def most_input(request: ChatRequest) -> int:
-    """Return how many tokens a request may be at most: a third more than the guess, and what its tools are."""
-    told = sum(_of_text(f"{tool.name}{tool.description}{tool.parameters}") for tool in request.tools)
+    """Return an upper estimate of a request's input tokens: a third above the estimate of its messages and tools."""
+    extra = sum(_of_text(f"{tool.name}{tool.description}{tool.parameters}") for tool in request.tools)
     if request.output is not None:
-        told += _of_text(str(request.output.schema))
-    return (tokens(request.messages) + told) * 4 // 3 + 16
+        extra += _of_text(str(request.output.schema))
+    return (tokens(request.messages) + extra) * 4 // 3 + 16
 
 
 def _size(part: Part) -> int:

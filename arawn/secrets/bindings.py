@@ -1,7 +1,7 @@
-"""Which stored secret may go where: an index of names and addresses, never of values.
+"""Which stored secret may be sent to which origin: an index of names and origins, never of values.
 
-A secret is bound to scheme, host and port when it is stored, or when it is first used; a changed ``base_url`` does not
-take it along.
+A secret is bound to an origin (scheme, host and port) when it is stored, or when it is first used; after a change of
+``base_url`` it is not sent to the new host.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from arawn.values import Value, replace
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LIMIT = 1 << 20
+_INDEX_LIMIT = 1 << 20
+"""Bytes of the index that are read."""
 
 
-class Stored(Value):
-    """What the index knows of one secret: ``store`` is the kind of keyring, ``created`` a date, 2026-01-31."""
+class StoredSecret(Value):
+    """An entry of the index: ``store`` is the class of the keyring, ``created`` a date, 2026-01-31."""
 
     store: str = ""
     origins: tuple[str, ...] = ()
@@ -31,16 +32,16 @@ class Stored(Value):
 class Bindings(Value):
     """The index in the JSON file ``path``.
 
-    Every method raises SecretError when it is damaged: taken as empty, it would let every secret go everywhere.
+    Every method raises SecretError when it is damaged: read as empty, it would let every secret be sent anywhere.
     ``bind`` and ``forget`` raise ConfigError when it cannot be written.
     """
 
     path: str
 
-    def entries(self) -> dict[str, Stored]:
-        """Return what is known, by name."""
+    def entries(self) -> dict[str, StoredSecret]:
+        """Return the entries by name."""
         try:
-            data = read_file(self.path, _LIMIT)
+            data = read_file(self.path, _INDEX_LIMIT)
         except UsageError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return {}
@@ -48,37 +49,37 @@ class Bindings(Value):
         try:
             return {name: _stored(entry) for name, entry in json.loads(data)["secrets"].items()}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            hint = "put it right, or delete it: each secret is then bound anew where it is used first"
+            hint = "repair or delete it: each secret is then bound again when it is next used"
             raise SecretError(f"{self.path} is damaged: it says which secret may go where", hints=(hint,)) from None
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the secrets, in order."""
+        """Return the names of the secrets, sorted."""
         return tuple(sorted(self.entries()))
 
     def origins(self, name: str) -> tuple[str, ...]:
-        """Return the addresses a secret may go to; none when it is not bound yet."""
-        return self.entries().get(name, Stored()).origins
+        """Return the origins a secret may be sent to; none when it is not bound yet."""
+        return self.entries().get(name, StoredSecret()).origins
 
     def bind(self, name: str, url: str) -> None:
-        """Allow a secret to go to the origin of a URL, beside those it may go to already."""
+        """Allow a secret to be sent to the origin of a URL as well."""
         origin = origin_of(url)
-        with self._changing() as entries:
-            old = entries.get(name) or Stored(created=_today())
+        with self._editing() as entries:
+            old = entries.get(name) or StoredSecret(created=_today())
             entries[name] = replace(old, origins=tuple(dict.fromkeys((*old.origins, origin))))
 
     def record(self, name: str, url: str, store: str) -> None:
-        """Begin anew for a secret that was stored just now, bound to the origin of a URL and to nothing else."""
+        """Record a newly stored secret, bound to the origin of a URL only."""
         origin = origin_of(url)
-        with self._changing() as entries:
-            entries[name] = Stored(store, (origin,), _today())
+        with self._editing() as entries:
+            entries[name] = StoredSecret(store, (origin,), _today())
 
     def forget(self, name: str) -> None:
-        """Drop what is known of a secret."""
-        with self._changing() as entries:
+        """Remove the entry of a secret."""
+        with self._editing() as entries:
             entries.pop(name, None)
 
     @contextmanager
-    def _changing(self) -> Iterator[dict[str, Stored]]:
+    def _editing(self) -> Iterator[dict[str, StoredSecret]]:
         with open_private_lock(self.path):
             entries = self.entries()
             yield entries
@@ -105,11 +106,11 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{host}" if is_default else f"{scheme}://{host}:{port}"
 
 
-def _stored(entry: dict[str, object]) -> Stored:
+def _stored(entry: dict[str, object]) -> StoredSecret:
     origins = entry["origins"]
     if not isinstance(origins, list):
         raise TypeError
-    return Stored(str(entry.get("store", "")), tuple(map(str, origins)), str(entry.get("created", "")))
+    return StoredSecret(str(entry.get("store", "")), tuple(map(str, origins)), str(entry.get("created", "")))
 
 
 def _today() -> str:

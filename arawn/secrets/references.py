@@ -1,7 +1,7 @@
-"""What must not be seen: a Secret that cannot print itself, and the references it is looked up by.
+"""Secrets, which cannot print themselves, and the references to them.
 
 ``$keyring:NAME`` is an entry of the system's keyring, ``$env:NAME`` a variable, ``$file:PATH`` a file that only its
-owner can read. A reference is resolved when a request needs it, for the address the request goes to.
+owner can read. A reference is resolved when a request needs it, for the address that the request is sent to.
 """
 
 from __future__ import annotations
@@ -12,34 +12,37 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from arawn.errors import AuthenticationError, ConfigError, SecretError, UsageError
-from arawn.secrets.keychain import Keychain, Trouble
+from arawn.secrets.keychain import Keychain, Unresolved
 from arawn.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from arawn.secrets.bindings import Bindings
-    from arawn.secrets.keychain import State
+    from arawn.secrets.keychain import FailureState
 
-_FILE_LIMIT = 64 * 1024  # bytes
-_SHORTEST_CONCEALED = 6
-_SHORTEST_BASE64 = 8
+_KEY_FILE_LIMIT = 64 * 1024
+"""Bytes of a key file that are read."""
+_MIN_CONCEALED = 6
+"""Characters of the shortest value that is concealed."""
+_MIN_BASE64 = 8
+"""Characters of the shortest base64 text that is concealed."""
 _FORMS = ("a secret is named by $keyring:NAME, $env:NAME or $file:/PATH",)
 
-# Keys that carry their maker's mark; a password in a URL; and what follows a word that announces a key.
-_MARKED = (
+# Keys with the prefix of a known issuer; a password in a URL; and what follows a word like "token=".
+_KEY_PREFIX = (
     r"(?<![A-Za-z0-9])((?:sk-|gsk_|hf_|xai-|pplx-|nvapi-|r8_|AIza|AKIA|gh[opsru]_|github_pat_|glpat-|xox[abp]-|eyJ))"
     r"[A-Za-z0-9_.\-]{12,}"
 )
 _IN_URL = r"(://[^\s/:@]*:)[^\s/@]+(?=@)"
-_ANNOUNCED = (
+_AFTER_LABEL = (
     r"""(?i)((?:bearer\s+|(?:api[-_]?key|authorization|token|password)["']?\s*[:=,]\s*(?:b?["'])?(?:basic\s+)?))"""
     r"""(?!\$(?:env|file|keyring):|Secret\()[^\s"',;&)\]}]{8,}"""
 )
 
 
 class Secret:
-    """A value with the reference it came from. It shows the reference; only ``reveal`` gives the value."""
+    """A value with the reference it came from. Its repr is the reference; only ``reveal`` returns the value."""
 
     __slots__ = ("_value", "reference")
 
@@ -48,20 +51,20 @@ class Secret:
         self.reference = reference
 
     def reveal(self) -> str:
-        """Return the value: for a header, and nothing else."""
+        """Return the value: for a request header, and nothing else."""
         return self._value
 
     def tail(self) -> str:
-        """Return what may be shown of it: the last four characters, none of a short one, and its length."""
+        """Return what may be displayed: the last four characters (none of a short value) and the length."""
         shown = self._value[-4:] if len(self._value) >= 12 else ""
         return f"…{shown} ({len(self._value)})"
 
     def conceal(self, text: str) -> str:
-        """Return a text without the value, also where it stands there URL-encoded or in base64.
+        """Return a text without the value, plain, URL-encoded or in base64.
 
-        One of few characters is left: it may be any word ("none" for a server that wants no key).
+        A short value stays: it may be any word ("none" for a server that needs no key).
         """
-        if len(self._value) < _SHORTEST_CONCEALED:
+        if len(self._value) < _MIN_CONCEALED:
             return text
         for form in _forms(self._value):
             text = text.replace(form, "…")
@@ -95,7 +98,7 @@ class Secret:
 
 
 class Reference(Value):
-    """Where a secret is: ``kind`` is keyring, env or file; ``str`` of it is how it is written."""
+    """Where a secret is: ``kind`` is keyring, env or file; ``str`` of it is its text in the configuration."""
 
     kind: str
     name: str
@@ -105,11 +108,11 @@ class Reference(Value):
 
 
 class Finding(Value):
-    """What ``config show --secrets`` says of one key: ``tail`` when it resolves, else a ``sentence``."""
+    """What ``config show --secrets`` reports of one key: ``tail`` when it resolves, else a ``sentence``."""
 
     reference: str
     source: str
-    state: State | Literal["ok", "PLAIN"]
+    state: FailureState | Literal["ok", "PLAIN"]
     tail: str = ""
     sentence: str = ""
 
@@ -135,14 +138,14 @@ def resolve(
     bindings: Bindings,
     keychain: Keychain | None = None,
 ) -> Secret:
-    """Look up the key of a backend, to be sent to the URL ``target``; a text that is no reference is the key.
+    """Look up the key of a backend, to be sent to the URL ``target``; a text that is no reference is the key itself.
 
-    Raises AuthenticationError when there is no key, SecretError when it cannot be looked up or may not go there. A
-    keyring entry that is bound nowhere yet is bound to ``target`` from now on.
+    Raises AuthenticationError when there is no key, SecretError when it cannot be looked up or may not be sent there. A
+    keyring entry that is not bound yet is bound to the origin of ``target``.
     """
     reference = parse_reference(text)
     found = _find(reference, text, backend, target=target, environ=environ, bindings=bindings, keychain=keychain)
-    if isinstance(found, Trouble):
+    if isinstance(found, Unresolved):
         if found.state == "MISSING":
             message = f'Authentication failed for backend "{backend}"'
             error = AuthenticationError(message, hints=(f"no key: {found.sentence}", *found.hints), backend=backend)
@@ -150,7 +153,7 @@ def resolve(
             raise error
         raise SecretError(found.sentence, hints=found.hints)
     if reference and reference.kind == "keyring" and not bindings.origins(reference.name):
-        with suppress(ConfigError):  # an index that cannot be written binds nothing, and stops nobody
+        with suppress(ConfigError):  # an index that cannot be written must not stop the call
             bindings.bind(reference.name, target)
     return found
 
@@ -164,15 +167,15 @@ def check(
     bindings: Bindings,
     keychain: Keychain | None = None,
 ) -> Finding:
-    """Say whether ``resolve`` would find the key, without binding it; never raises, and never shows the value."""
+    """Report whether ``resolve`` would find the key, without binding it; never raises, never shows the value."""
     label, source = "(no reference)", ""
     try:
         reference = parse_reference(text)
-        label, source = _described(reference)
+        label, source = _describe(reference)
         found = _find(reference, text, backend, target=target, environ=environ, bindings=bindings, keychain=keychain)
     except SecretError as error:
         return Finding(label, source, "BROKEN", sentence=error.message)
-    if isinstance(found, Trouble):
+    if isinstance(found, Unresolved):
         return Finding(label, source, found.state, sentence=found.sentence)
     if reference is None:
         return Finding(label, source, "PLAIN", found.tail(), f"move it: arawn secrets set {backend}")
@@ -184,41 +187,41 @@ def store_secret(name: str, value: str, url: str, *, bindings: Bindings, keychai
     from arawn.secrets.bindings import origin_of
 
     found = _checked(value, str(parse_reference(f"$keyring:{name}")))
-    if isinstance(found, Trouble):
+    if isinstance(found, Unresolved):
         raise SecretError(found.sentence, hints=found.hints)
     origin, keychain = origin_of(url), keychain or Keychain()
     kind = keychain.write(name, found.reveal())
     try:
         bindings.record(name, origin, kind)
-    except ConfigError:  # unbound, it could go anywhere
+    except ConfigError:  # unbound, it could be sent anywhere
         keychain.delete(name)
         raise
     return found
 
 
 def delete_secret(name: str, *, bindings: Bindings, keychain: Keychain | None = None) -> bool:
-    """Remove a secret from the keyring and the index; says whether the keyring had it. Raises SecretError."""
+    """Remove a secret from the keyring and the index; return whether the keyring had it. Raises SecretError."""
     existed = (keychain or Keychain()).delete(name)
     bindings.forget(name)
     return existed
 
 
 def looks_like_secret(value: str) -> bool:
-    """Whether a value is most likely a key: it has the mark of one who gives out keys, or a password in a URL."""
-    return bool(re.search(_MARKED, value) or re.search(_IN_URL, value))
+    """Return whether a value is most likely a key: it has the prefix of an issuer, or a password in a URL."""
+    return bool(re.search(_KEY_PREFIX, value) or re.search(_IN_URL, value))
 
 
 def mask(text: str, secrets: Iterable[Secret] = ()) -> str:
-    """Take these secrets out of a text, and everything that looks like a key."""
+    """Remove these secrets from a text, and everything that looks like a key."""
     for secret in secrets:
         text = secret.conceal(text)
-    for pattern in (_MARKED, _IN_URL, _ANNOUNCED):
+    for pattern in (_KEY_PREFIX, _IN_URL, _AFTER_LABEL):
         text = re.sub(pattern, r"\1…", text)
     return text
 
 
 def _forms(value: str) -> Iterator[str]:
-    """Yield how a value may be written; in base64 what stays the same whatever stands before and after it."""
+    """Yield the encodings of a value; of base64 the part that does not depend on what surrounds it."""
     from base64 import b64encode
     from urllib.parse import quote
 
@@ -227,12 +230,12 @@ def _forms(value: str) -> Iterator[str]:
     yield quote(value, safe="")
     for shift in range(3):
         core = b64encode(b" " * shift + value.encode())[4:-4].decode()
-        if len(core) >= _SHORTEST_BASE64:
+        if len(core) >= _MIN_BASE64:
             yield core
 
 
-def _described(reference: Reference | None) -> tuple[str, str]:
-    """Say how a reference is written, and what it leads to."""
+def _describe(reference: Reference | None) -> tuple[str, str]:
+    """Return the text of a reference, and the kind of source it names."""
     if reference is None:
         return "(literal)", "file"
     return str(reference), {"env": "environment"}.get(reference.kind, reference.kind)
@@ -247,7 +250,7 @@ def _find(
     environ: Mapping[str, str],
     bindings: Bindings,
     keychain: Keychain | None,
-) -> Secret | Trouble:
+) -> Secret | Unresolved:
     match reference:
         case None:
             return _checked(text, "(literal)")
@@ -260,44 +263,44 @@ def _find(
             return _refusal(name, target, bindings) or _from_keyring(name, keychain or Keychain())
 
 
-def _from_file(path: str) -> Secret | Trouble:
-    """Read a file that only its owner can, and that holds a key and nothing else."""
+def _from_file(path: str) -> Secret | Unresolved:
+    """Read the key from a file that only its owner can read, and that holds nothing else."""
     from arawn.files import read_file
 
     reference = f"$file:{path}"
     full = os.path.expanduser(path)
-    if not os.path.isabs(full):  # it would lead into whatever folder arawn is run in
-        return Trouble("BROKEN", f"{reference} needs a path that begins with / or ~/", ())
+    if not os.path.isabs(full):  # it would depend on the current folder
+        return Unresolved("BROKEN", f"{reference} needs a path that begins with / or ~/", ())
     try:
-        data = read_file(full, _FILE_LIMIT, private=True)
+        data = read_file(full, _KEY_FILE_LIMIT, private=True)
     except UsageError as error:
-        return Trouble("BROKEN", f"{reference}: {error.message}", error.hints)
+        return Unresolved("BROKEN", f"{reference}: {error.message}", error.hints)
     return _checked(data.decode("utf-8", "replace"), reference)
 
 
-def _from_keyring(name: str, keychain: Keychain) -> Secret | Trouble:
+def _from_keyring(name: str, keychain: Keychain) -> Secret | Unresolved:
     found = keychain.read(name)
-    return found if isinstance(found, Trouble) else _checked(found, f"$keyring:{name}")
+    return found if isinstance(found, Unresolved) else _checked(found, f"$keyring:{name}")
 
 
-def _refusal(name: str, target: str, bindings: Bindings) -> Trouble | None:
-    """Why a stored secret may not go to a target; None when it may, or when it is bound nowhere yet."""
+def _refusal(name: str, target: str, bindings: Bindings) -> Unresolved | None:
+    """Return why a stored secret may not be sent to a target; None when it may, or is not bound yet."""
     from arawn.secrets.bindings import origin_of
 
     allowed, origin = bindings.origins(name), origin_of(target)
     if not allowed or origin in allowed:
         return None
     sentence = f'the secret "{name}" is bound to {" and ".join(allowed)}, not to {origin}'
-    return Trouble("REFUSED", sentence, (f"if that is meant: arawn secrets allow {name} --for {origin}",))
+    return Unresolved("REFUSED", sentence, (f"if that is meant: arawn secrets allow {name} --for {origin}",))
 
 
-def _checked(value: str, label: str, lacking: str = "is empty", hints: tuple[str, ...] = ()) -> Secret | Trouble:
-    """Take a looked-up value as a key, stripped, if it could be one: printable ASCII without a blank."""
+def _checked(value: str, label: str, missing: str = "is empty", hints: tuple[str, ...] = ()) -> Secret | Unresolved:
+    """Return a value as a key, stripped, if it can be one: printable ASCII without spaces."""
     value = value.strip()
     if not value:
-        return Trouble("MISSING", f"{label} {lacking}", hints)
+        return Unresolved("MISSING", f"{label} {missing}", hints)
     if not re.fullmatch(r"[!-~]+", value):
-        return Trouble(
+        return Unresolved(
             "BROKEN", f"{label} holds a character that no key has", ("copy the key once more, whole and alone",)
         )
     return Secret(value, label)

@@ -1,4 +1,4 @@
-"""What of a conversation still fits into a model's context window, and how the rest is summarised."""
+"""Compaction: which turns no longer fit a model's context window, and the requests for a summary and a title."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _TITLE = "Give this conversation a title of at most six words, in its language. 
 _HEADING = "[What was said before, in summary]"
 
 
-def room(facts: ModelFacts | None, max_tokens: int | None) -> int | None:
-    """Return how many tokens a request may have so that the answer fits too; None where the window is not known.
+def input_limit(facts: ModelFacts | None, max_tokens: int | None) -> int | None:
+    """Return how many tokens a request may have so that an answer fits too; None where the window is not known.
 
     The answer's share is ``max_tokens`` or the model's own limit, but never more than half the window.
     """
@@ -31,10 +31,10 @@ def room(facts: ModelFacts | None, max_tokens: int | None) -> int | None:
     return facts.context_window - min(answer, facts.context_window // 2)
 
 
-def surplus(turns: Sequence[int], total: int, limit: int) -> int:
+def turns_to_drop(turns: Sequence[int], total: int, limit: int) -> int:
     """Return how many of the oldest turns must go for a request of ``total`` tokens to fit.
 
-    ``turns`` are their sizes. Once some must go, what stays is to fill half the room: then it is not soon full again.
+    ``turns`` are their sizes. Once some must go, the rest may fill half the limit: then it is not soon reached again.
     """
     if total <= limit:
         return 0

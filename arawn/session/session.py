@@ -1,6 +1,7 @@
-"""A conversation without a screen: history, turns, what they took, what still fits, and that nothing said is lost.
+"""A conversation: its history, its turns, their usage and cost, what still fits, and that nothing of it is lost.
 
-The user's message is kept before the call, the answer while it comes. It runs on either engine, one answer at a time.
+The user's message is saved before the call, the answer while it streams. A session knows no terminal and runs on either
+engine, one answer at a time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from arawn.events import Delta, Finished, Notice, collect
 from arawn.messages import Caller, ChatRequest, Message, Role, Text, Usage
 from arawn.models.estimates import tokens
 from arawn.session import compaction
-from arawn.session.turns import Answer, Turn, first_line, turns_of
+from arawn.session.turns import StreamedAnswer, Turn, first_line, turns_of
 from arawn.store.recorder import Recorder, start_timer
 from arawn.store.sessions import add_cost, add_usage
 from arawn.values import replace
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from arawn.store.sessions import Sessions
 
 Overflow: TypeAlias = Literal["summary", "drop", "error"]
-"""What happens to the oldest turns when the conversation outgrows the context window."""
+"""What happens to the oldest turns when the conversation no longer fits the context window."""
 _PLAIN = ChatRequest("", ())
 
 
@@ -55,12 +56,12 @@ C = TypeVar("C", bound=Chosen)
 
 
 class Engine(Protocol[C]):
-    """What a conversation needs of the assembly."""
+    """What a conversation needs of the engine."""
 
     def choose(
         self, backend: str | None = None, model: str | None = None, role: Literal["llm", "indexing"] = "llm"
     ) -> C:
-        """Say what serves a role. Raises ConfigError when nothing can."""
+        """Return the backend and model that serve a role. Raises ConfigError when none can."""
         ...
 
     def backend(self, choice: C) -> Backend:
@@ -81,7 +82,7 @@ class Engine(Protocol[C]):
 
 
 class Session(Generic[C]):
-    """A conversation with what ``choice`` names. ``sessions`` keeps it; without one it is private, nothing is kept.
+    """A conversation with the backend and model of ``choice``; saved in ``sessions``, nowhere where that is None.
 
     ``request`` holds what every call asks for besides its messages and model, and may be set at any time. ``usage``
     and ``cost`` (USD; None: not known) are of all answers, also those undone. ``name`` is given to the session when it
@@ -114,11 +115,11 @@ class Session(Generic[C]):
         self._turns: list[Turn] = []
         self._summary = ""
         self._compacted = 0
-        self._told: set[str] = set()
-        self._asking_again = False
+        self._dropped_before: set[str] = set()
+        self._is_retry = False
 
     def resume(self, transcript: Transcript) -> Self:
-        """Go on with a kept conversation; its system prompt counts unless this one has its own. Returns this one."""
+        """Go on with a saved conversation; its system prompt is used unless this one has its own. Returns this one."""
         info = transcript.info
         self.name, self.title, self.usage, self.cost = info.name, info.title, info.usage, info.cost
         self._recorder.id = info.id
@@ -133,17 +134,17 @@ class Session(Generic[C]):
 
     @property
     def id(self) -> str:
-        """The id of the session; empty before the first turn is kept, and where nothing is."""
+        """The id of the session; empty before the first turn is saved, and where nothing is."""
         return self._recorder.id
 
     @property
     def private(self) -> bool:
-        """Whether nothing is kept."""
+        """Whether nothing is saved."""
         return not self._recorder.saves
 
     @property
     def unsaved(self) -> NotSavedError | None:
-        """Why something was not kept, where that was not raised yet: the answer failed too, or its reader left."""
+        """Why something was not saved, where that was not raised yet: the answer failed too, or its reader left."""
         return self._recorder.failure
 
     @property
@@ -167,51 +168,51 @@ class Session(Generic[C]):
         self._system = text
 
     def send(self, parts: str | Sequence[Part]) -> Events:
-        """Say something and stream the answer. Close it by ``aclosing``: what came until then is kept.
+        """Send a message and stream the answer. Close it by ``aclosing``: what came until then is saved.
 
         Raises what the backend raises; ContextLengthError when the conversation is too long and ``overflow`` is
         ``error``; UsageError when the session's name is taken; and after the whole answer NotSavedError when something
-        could not be kept.
+        could not be saved.
         """
-        said = (Text(parts),) if isinstance(parts, str) else tuple(parts)
-        return self._converse(Message(Role.USER, said))
+        content = (Text(parts),) if isinstance(parts, str) else tuple(parts)
+        return self._answer(Message(Role.USER, content))
 
     def preview(self, message: Message) -> ChatRequest:
-        """Return the request ``send`` would make of a message, were all that was said before to fit."""
-        return self._completed(len(self._turns), message)
+        """Return the request that ``send`` would make of a message if all earlier turns fit."""
+        return self._full_request(len(self._turns), message)
 
     def retry(self) -> Events:
         """Ask the last question again, as ``send`` does; the old answer goes when the new one begins."""
         self._turn(len(self._turns))
-        return self._converse(None)
+        return self._answer(None)
 
     def edit(self, turn: int, text: str) -> Events:
         """Ask the question of a turn (1 is the first) in other words, as ``send`` does; its images stay.
 
-        What was said after it stays in the original: the conversation goes on in a branch.
+        Later turns stay in the original: the conversation goes on in a branch.
         """
-        kept = (part for part in self._turn(turn).question.parts if not isinstance(part, Text))
+        images = (part for part in self._turn(turn).question.parts if not isinstance(part, Text))
         if turn < len(self._turns):
             self.branch(turn - 1)
         else:
             self.undo()
-        return self.send((*kept, Text(text)))
+        return self.send((*images, Text(text)))
 
     def undo(self) -> Turn:
         """Remove the last turn and return it. Raises UsageError when there is none."""
         last = self._turn(len(self._turns))
         self._recorder.undo(last.number)
-        self._cut(len(self._turns) - 1)
+        self._truncate(len(self._turns) - 1)
         return last
 
     def branch(self, turn: int | None = None) -> str:
-        """Go on from the end of a turn (None: the last) in a session of its own; return its id, empty if not kept."""
+        """Go on from the end of a turn (None: the last) in a session of its own; return its id, empty if not saved."""
         count = len(self._turns) if turn is None else turn
         if count:
             self._turn(count)
         made = self._recorder.branch(self._last_number(count))
         self.name = ""
-        self._cut(count)
+        self._truncate(count)
         return made
 
     def switch(self, backend: str | None, model: str | None) -> C:
@@ -230,52 +231,52 @@ class Session(Generic[C]):
         self._recorder.retitle(self.title)
 
     async def make_title(self) -> str:
-        """Let the indexing role make the title, from the first turn; when it cannot, the title stays. Returns it."""
+        """Ask the indexing role for a title from the first turn; when that fails, the old one stays. Returns it."""
         first = self._turn(1)
         with suppress(ArawnError):
-            made = await self._indexed(lambda choice: compaction.title_request(choice.model, first.messages))
+            made = await self._ask_indexing_role(lambda choice: compaction.title_request(choice.model, first.messages))
             self.retitle(made.strip("\"'*#. ") or self.title)
         return self.title
 
     def context_left(self) -> int | None:
         """Return about how many tokens still fit beside the longest answer; None where the window is not known."""
-        request = self._completed(len(self._turns))
-        limit = self._room(request)
+        request = self._full_request(len(self._turns))
+        limit = self._input_limit(request)
         return None if limit is None else max(0, limit - tokens(request.messages))
 
     async def compact(self) -> Notice | None:
-        """From now on send a summary in place of all turns but the last; None when there is nothing to summarise."""
+        """Send a summary in place of all turns but the last from now on; None when there is nothing to summarise."""
         upto = len(self._turns) - 1
         return await self._compact(upto, summarise=True) if upto > self._compacted else None
 
-    async def _converse(self, message: Message | None) -> Events:
+    async def _answer(self, message: Message | None) -> Events:
         """Stream an answer to the message; None asks the last question again."""
         if message is not None:
-            self._open(message)
-        self._asking_again = message is None
+            self._begin_turn(message)
+        self._is_retry = message is None
         backend, model = self.choice.backend, self.choice.model
-        answer = Answer(backend, model)
+        answer = StreamedAnswer(backend, model)
         draft = self._recorder.draft(self._turns[-1].number, backend=backend, model=model)
         try:
             for notice in await self._make_room():
                 yield notice
-            answer.request = self._completed(len(self._turns) - 1, self._turns[-1].question)
+            answer.request = self._full_request(len(self._turns) - 1, self._turns[-1].question)
             async with aclosing(self._engine.backend(self.choice).stream(answer.request)) as events:
                 async for event in events:
                     answer.builder.add(event)
                     if isinstance(event, Finished):
-                        self._settle(answer, draft, None)
-                    if not self._was_told(event):
+                        self._end_answer(answer, draft, None)
+                    if not self._is_repeated(event):
                         yield event
-                    if isinstance(event, Delta):  # only now: nobody should wait for a disk to read on
+                    if isinstance(event, Delta):  # after the reader has it: nobody should wait for the disk
                         draft.update(answer.builder.response)
         except BaseException as error:
-            self._settle(answer, draft, error)
+            self._end_answer(answer, draft, error)
             raise
         self._recorder.raise_failure()
 
-    def _open(self, message: Message) -> None:
-        """Begin a turn: it is kept before anything is sent."""
+    def _begin_turn(self, message: Message) -> None:
+        """Save the user's message, before anything is sent."""
         title = self.title or first_line(message.text) or "(no words)"
         backend, model = self.choice.backend, self.choice.model
         number = self._recorder.open(
@@ -286,32 +287,32 @@ class Session(Generic[C]):
                 self.retitle(title)
         self._turns.append(Turn((message,), number))
 
-    def _settle(self, answer: Answer, draft: Draft, error: BaseException | None) -> None:
-        """End an answer, once: count it, put it into its turn, keep it. Where nothing came, an older one stays."""
+    def _end_answer(self, answer: StreamedAnswer, draft: Draft, error: BaseException | None) -> None:
+        """End an answer, once: count it, put it into its turn, save it. Where nothing came, an older one stays."""
         turn = self._turns[-1]
-        if answer.settled:
+        if answer.ended:
             return
         response, status = answer.end(error)
-        came = status == "complete" or response.message.parts
-        if not came and turn.answer is not None:
+        arrived = status == "complete" or response.message.parts
+        if not arrived and turn.answer is not None:
             return
-        cost = None if status == "error" else self._spend(response, self.choice)
-        if came:
+        cost = None if status == "error" else self._add_cost(response, self.choice)
+        if arrived:
             self._turns[-1] = replace(turn, messages=(turn.question, response.message))
         draft.finish(response, status, cost)
 
-    def _spend(self, response: Response, choice: C) -> Decimal | None:
+    def _add_cost(self, response: Response, choice: C) -> Decimal | None:
         cost = self._engine.cost(response, choice)
         self.usage, self.cost = add_usage(self.usage, response.usage), add_cost(self.cost, cost)
         return cost
 
     async def _make_room(self) -> tuple[Notice, ...]:
-        """Leave out old turns when the last one does not fit beside them, and say so."""
+        """Leave old turns out when the last one does not fit beside them. Returns the notices for the user."""
         older = self._turns[self._compacted : -1]
         if not older:
             return ()
-        request = self._completed(len(self._turns) - 1, self._turns[-1].question)
-        limit, total = self._room(request), tokens(request.messages)
+        request = self._full_request(len(self._turns) - 1, self._turns[-1].question)
+        limit, total = self._input_limit(request), tokens(request.messages)
         if limit is None or total <= limit:
             return ()
         if self.overflow == "error":
@@ -321,52 +322,52 @@ class Session(Generic[C]):
                 backend=self.choice.backend,
                 hints=['begin a new one, or let old turns be summarised: chat.overflow = "summary"'],
             )
-        going = compaction.surplus([tokens(turn.sendable) for turn in older], total, limit)
-        return (await self._compact(self._compacted + going, summarise=self.overflow == "summary"),)
+        count = compaction.turns_to_drop([tokens(turn.sendable) for turn in older], total, limit)
+        return (await self._compact(self._compacted + count, summarise=self.overflow == "summary"),)
 
     async def _compact(self, upto: int, *, summarise: bool) -> Notice:
-        """Send no more the turns up to this one; a summary of them instead, if it is wanted and can be made."""
-        said = "no longer sent"
+        """Stop sending the turns up to this one; send a summary of them, if it is wanted and can be made."""
+        outcome = "no longer sent"
         if summarise:
             try:
                 self._summary = await self._summarised(self._turns[self._compacted : upto])
-                said = "sent as a summary from now on"
+                outcome = "sent as a summary from now on"
             except ArawnError as error:
-                said = f"no longer sent, since no summary could be made: {error.message}"
+                outcome = f"no longer sent, since no summary could be made: {error.message}"
         self._compacted = upto
         self._recorder.summarise(self._summary, self._last_number(upto))
-        return Notice("dropped", f"to fit the context window, the first {upto} turns are {said}")
+        return Notice("dropped", f"to fit the context window, the first {upto} turns are {outcome}")
 
     async def _summarised(self, turns: Sequence[Turn]) -> str:
         messages = [message for turn in turns for message in turn.messages]
 
         def request(choice: C) -> ChatRequest:
-            limit = compaction.room(self._engine.facts(choice.backend, choice.model), None)
+            limit = compaction.input_limit(self._engine.facts(choice.backend, choice.model), None)
             return compaction.summary_request(choice.model, self._summary, messages, limit)
 
-        return await self._indexed(request)
+        return await self._ask_indexing_role(request)
 
-    async def _indexed(self, request: Callable[[C], ChatRequest]) -> str:
-        """Let the indexing role answer. Raises ArawnError when it cannot, or says nothing."""
+    async def _ask_indexing_role(self, request: Callable[[C], ChatRequest]) -> str:
+        """Return the answer of the indexing role. Raises ArawnError when it fails, or is empty."""
         choice = self._engine.choose(role="indexing")
         asked = replace(request(choice), caller=Caller("indexing", self.id))
         response = await collect(self._engine.backend(choice).stream(asked))
-        self._spend(response, choice)
+        self._add_cost(response, choice)
         if not response.text.strip():
             raise IncompleteAnswerError(f"{choice.backend} answered with nothing")
         return response.text.strip()
 
-    def _completed(self, upto: int, *more: Message) -> ChatRequest:
-        """Return the request with what is sent of the turns before ``upto``, and then these messages."""
+    def _full_request(self, upto: int, *more: Message) -> ChatRequest:
+        """Return a request with what is sent of the turns before ``upto``, followed by these messages."""
         older = [message for turn in self._turns[self._compacted : upto] for message in turn.sendable]
         messages = compaction.with_summary((*older, *more), self._summary)
         system = (Message(Role.SYSTEM, (Text(self._system),)),) if self._system else ()
-        caller = Caller("llm", self.id, fresh=self._asking_again)
+        caller = Caller("llm", self.id, fresh=self._is_retry)
         request = replace(self.request, model=self.choice.model, messages=(*system, *messages), caller=caller)
         return self._engine.complete(request, self.choice)
 
-    def _room(self, request: ChatRequest) -> int | None:
-        return compaction.room(self._engine.facts(self.choice.backend, self.choice.model), request.max_tokens)
+    def _input_limit(self, request: ChatRequest) -> int | None:
+        return compaction.input_limit(self._engine.facts(self.choice.backend, self.choice.model), request.max_tokens)
 
     def _turn(self, number: int) -> Turn:
         if not 1 <= number <= len(self._turns):
@@ -375,11 +376,11 @@ class Session(Generic[C]):
         return self._turns[number - 1]
 
     def _last_number(self, count: int) -> int:
-        """Return the store's number of the last of so many turns that is kept."""
+        """Return the store's number of the last of so many turns that is saved, 0 where none is."""
         return max((turn.number for turn in self._turns[:count]), default=0)
 
-    def _cut(self, count: int) -> None:
-        """Forget the turns after so many, and a summary that speaks of one of them."""
+    def _truncate(self, count: int) -> None:
+        """Drop the turns after so many, and a summary that covers one of them."""
         del self._turns[count:]
         if not count:
             self.title = ""
@@ -387,10 +388,10 @@ class Session(Generic[C]):
             self._summary, self._compacted = "", 0
             self._recorder.summarise("", 0)
 
-    def _was_told(self, event: StreamEvent) -> bool:
-        """Whether it says again what is not sent: an adapter says so of every request."""
+    def _is_repeated(self, event: StreamEvent) -> bool:
+        """Whether a notice says again that something is not sent: an adapter says so with every request."""
         if not (isinstance(event, Notice) and event.kind == "dropped"):
             return False
-        known = event.text in self._told
-        self._told.add(event.text)
+        known = event.text in self._dropped_before
+        self._dropped_before.add(event.text)
         return known

@@ -1,4 +1,4 @@
-"""The turns of a conversation: a user's message with what was answered, and an answer while it comes."""
+"""The turns of a conversation: a user's message with its answer, and an answer while it streams."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from arawn.store.records import Entry, Status
 
 PARTIAL = "partial"
-"""What in the metadata of a message says that it was not finished: ``stopped``, or the kind of the error."""
+"""The key in a message's metadata that says why it is not complete: ``stopped``, or the kind of the error."""
 LONGEST_TITLE = 60
 
 
 class Turn(Value):
-    """A user's message and what was answered to it; ``number`` is its number in the store, 0 where it is not kept."""
+    """A user's message and what was answered to it; ``number`` is its number in the store, 0 where it is not saved."""
 
     messages: tuple[Message, ...]
     number: int = 0
@@ -39,25 +39,25 @@ class Turn(Value):
 
     @property
     def sendable(self) -> tuple[Message, ...]:
-        """What of it a backend may be sent later: of an answer that was cut the text, of a turn without one nothing."""
+        """What is sent of it later: of an incomplete answer only the text, of a turn without an answer nothing."""
         answer = self.answer
         if answer is not None and PARTIAL in answer.metadata:
             answer = replace(answer, parts=tuple(part for part in answer.parts if isinstance(part, Text | Refusal)))
         return (*self.messages[:-1], answer) if answer is not None and answer.parts else ()
 
 
-class Answer:
-    """An answer in the making: what has come of it, and how it ended."""
+class StreamedAnswer:
+    """An answer while it streams: what has come of it, and how it ended."""
 
     def __init__(self, backend: str, model: str) -> None:
         self.builder = ResponseBuilder(backend, model)
         self.request: ChatRequest | None = None
-        self.settled = False
+        self.ended = False
 
     def end(self, error: BaseException | None) -> tuple[Response, Status]:
-        """Return what came and how it ended, with a mark in its metadata where it was cut."""
-        self.settled = True
-        response = self._counted(self.builder.response())
+        """Return what came and how it ended; the metadata of an incomplete one says why."""
+        self.ended = True
+        response = self._with_usage(self.builder.response())
         if error is None:
             return response, "complete"
         status: Status = "partial"
@@ -67,16 +67,16 @@ class Answer:
             mark = {PARTIAL: error.kind, "error": error.message}
         return replace(response, message=replace(response.message, metadata=mark)), status
 
-    def _counted(self, response: Response) -> Response:
-        """Guess the usage where the backend told none."""
+    def _with_usage(self, response: Response) -> Response:
+        """Estimate the usage where the backend reported none."""
         if self.request is None or response.usage != Usage(estimated=True):
             return response
-        sent, came = tokens(self.request.messages), tokens([response.message])
-        return replace(response, usage=Usage(sent, came, estimated=True))
+        sent, received = tokens(self.request.messages), tokens([response.message])
+        return replace(response, usage=Usage(sent, received, estimated=True))
 
 
 def turns_of(entries: Iterable[Entry]) -> list[Turn]:
-    """Return the turns of a kept conversation."""
+    """Return the turns of a saved conversation."""
     turns: dict[int, list[Message]] = {}
     for entry in entries:
         messages = turns.setdefault(entry.turn, [])
@@ -88,7 +88,7 @@ def turns_of(entries: Iterable[Entry]) -> list[Turn]:
 
 
 def first_line(text: str) -> str:
-    """Return the first line that says something, cut to the length of a title at the end of a word."""
+    """Return the first line that is not empty, cut to the length of a title at the end of a word."""
     line = next((line for line in text.splitlines() if line.strip()), "")
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in line).split())
     if len(line) <= LONGEST_TITLE:

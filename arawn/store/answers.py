@@ -1,6 +1,6 @@
-"""Answers that are kept to be given again: by the key of their request, for so long, and so many bytes of them.
+"""Cached answers by the key of their request: each for a time to live, all within a size, the least used go first.
 
-Each is sealed with a checksum over its key, its time and its events: one that is not whole any more is no answer.
+Each row has a checksum over its key, its time and its events: a damaged one is not used.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
     from arawn.events import StreamEvent
     from arawn.store.database import Database
 
-USUAL_TTL = 86_400.0
-"""Seconds an answer counts where nobody says how long."""
-USUAL_BYTES = 100_000_000.0
-"""How much is kept where nobody says how much."""
-_ROW = 300
+DEFAULT_TTL = 86_400.0
+"""Seconds an answer is used, where the configuration does not say."""
+DEFAULT_MAX_BYTES = 100_000_000.0
+"""Bytes of the cache, where the configuration does not say."""
+_ROW_OVERHEAD = 300
 """Bytes an answer takes in the file besides its events: key, checksum, times, names and its places in the indexes."""
 _READ = "SELECT made, checksum, events FROM answers WHERE key = ?"
 _PUT = """
     INSERT OR REPLACE INTO answers (key, made, used, backend, model, size, checksum, events)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
-_TALLY = """
+_STATS = """
     SELECT backend, count(*), sum(size), sum(hits), min(made), sum(made <= ? OR made > ?)
     FROM answers GROUP BY backend ORDER BY backend
 """
 
 
-class Kept(Value):
-    """An answer that was kept: its events, and how many seconds ago it was given."""
+class CachedAnswer(Value):
+    """An answer of the cache: its events, and its age in seconds."""
 
     events: tuple[StreamEvent, ...]
     age: float
 
 
-class Tally(Value):
-    """What is kept of one backend: answers, their bytes, how often they were given again, when the oldest was made.
+class CacheStats(Value):
+    """What the cache holds of one backend: answers, their bytes, how often they were used, when the oldest was made.
 
-    ``expired`` of them do not count any more, and go when the next answer is kept.
+    ``expired`` of them are too old to be used, and are removed when the next answer is stored.
     """
 
     backend: str
@@ -59,18 +59,18 @@ class Tally(Value):
 
 
 class Answers:
-    """The answers in a database, each for ``ttl`` seconds, all within ``max_bytes``: the least recently used go first.
+    """The cached answers in a database, each for ``ttl`` seconds, all within ``max_bytes``.
 
-    ``now`` is in seconds since the epoch. An answer from the future was made before the clock was set back: nobody
-    knows how old it is, so it has expired. Every verb raises ConfigError when the file cannot be used.
+    ``now`` gives seconds since the epoch. An answer from the future was made before the clock was set back: nobody
+    knows how old it is, so it has expired. Every method raises ConfigError when the file cannot be used.
     """
 
     def __init__(
         self,
         database: Database,
         *,
-        ttl: float = USUAL_TTL,
-        max_bytes: float = USUAL_BYTES,
+        ttl: float = DEFAULT_TTL,
+        max_bytes: float = DEFAULT_MAX_BYTES,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
@@ -78,49 +78,49 @@ class Answers:
         self._max_bytes = max_bytes
         self._now = now
 
-    def get(self, key: str) -> Kept | None:
-        """Return the answer of a key, with one query; None where there is none that counts. A broken one is removed."""
+    def get(self, key: str) -> CachedAnswer | None:
+        """Return the answer of a key, with one query; None where there is no valid one. A damaged one is removed."""
         for made, checksum, written in self._database.rows(_READ, key):
             try:
-                events = _unsealed(key, made, checksum, written)
+                events = _verified(key, made, checksum, written)
             except ValueError:
                 self.discard(key)
                 return None
             age = self._now() - made
-            return Kept(events, age) if 0 <= age < self._ttl else None
+            return CachedAnswer(events, age) if 0 <= age < self._ttl else None
         return None
 
     def put(self, key: str, events: Sequence[StreamEvent], backend: str, model: str) -> None:
-        """Keep an answer in place of what its key had; in the same transaction, what is too old or too much goes.
+        """Store an answer in place of what its key had; the same transaction removes what is too old or too much.
 
-        One that is larger than all may be together is not kept. Raises NotSavedError when it cannot be written, and
+        An answer larger than the whole cache is not stored. Raises NotSavedError when it cannot be written, and
         TypeError where an event holds what JSON cannot.
         """
         written = dumps(events)
-        size = len(written) + _ROW
+        size = len(written) + _ROW_OVERHEAD
         if size > self._max_bytes:
             return
         with self._database.writing() as connection:
-            now = float(self._now())  # not before: what others write meanwhile would seem to be of the future
+            now = float(self._now())  # not before the lock: what others write meanwhile would seem to be of the future
             self._expire(connection, now)
-            checksum = _seal(key, now, written)
+            checksum = _checksum(key, now, written)
             connection.execute(_PUT, [key, now, now, backend, model, size, checksum, written])
             self._shrink(connection)
 
-    def used(self, key: str) -> None:
-        """Note that an answer was given again, unless another process is writing just now: nobody waits for this."""
-        with suppress(NotSavedError), self._database.writing(patient=False) as connection:
+    def record_use(self, key: str) -> None:
+        """Record that an answer was used, unless another process is writing just now: nobody waits for this."""
+        with suppress(NotSavedError), self._database.writing(wait=False) as connection:
             connection.execute("UPDATE answers SET used = ?, hits = hits + 1 WHERE key = ?", [self._now(), key])
 
     def discard(self, key: str) -> None:
         """Remove an answer, unless another process is writing just now."""
-        with suppress(NotSavedError), self._database.writing(patient=False) as connection:
+        with suppress(NotSavedError), self._database.writing(wait=False) as connection:
             connection.execute("DELETE FROM answers WHERE key = ?", [key])
 
-    def stats(self) -> tuple[Tally, ...]:
-        """Return what is kept, by backend."""
+    def stats(self) -> tuple[CacheStats, ...]:
+        """Return what the cache holds, by backend."""
         now = self._now()
-        return tuple(Tally(*row) for row in self._database.rows(_TALLY, now - self._ttl, now))
+        return tuple(CacheStats(*row) for row in self._database.rows(_STATS, now - self._ttl, now))
 
     def clear(self, backend: str = "") -> int:
         """Remove all answers, or those of one backend, from the disk too. Returns how many there were.
@@ -129,34 +129,34 @@ class Answers:
         """
         with self._database.writing() as connection:
             found = connection.execute("DELETE FROM answers WHERE ? IN ('', backend)", [backend]).rowcount
-        self._database.forget_deleted()
+        self._database.checkpoint()
         return found
 
     def _expire(self, connection: Connection, now: float) -> None:
-        """Remove what does not count any more; none is used before it is made, so this finds those of the future."""
+        """Remove the expired; none is used before it is made, so the second statement finds those of the future."""
         connection.execute("DELETE FROM answers WHERE made <= ?", [now - self._ttl])
         connection.execute("DELETE FROM answers WHERE used > ?", [now])
 
     def _shrink(self, connection: Connection) -> None:
         """Remove the least recently used until the rest is small enough."""
         [[total]] = connection.execute("SELECT sum(size) FROM answers")
-        going = []
+        removed = []
         for row, size in connection.execute("SELECT rowid, size FROM answers ORDER BY used, rowid"):
             if total <= self._max_bytes:
                 break
-            going.append([row])
+            removed.append([row])
             total -= size
-        connection.executemany("DELETE FROM answers WHERE rowid = ?", going)
+        connection.executemany("DELETE FROM answers WHERE rowid = ?", removed)
 
 
-def _seal(key: str, made: float, written: bytes) -> bytes:
+def _checksum(key: str, made: float, written: bytes) -> bytes:
     from hashlib import sha256
 
     return sha256(f"{key} {made!r} ".encode() + written).digest()
 
 
-def _unsealed(key: str, made: object, checksum: object, written: object) -> tuple[StreamEvent, ...]:
+def _verified(key: str, made: object, checksum: object, written: object) -> tuple[StreamEvent, ...]:
     """Return the events of a row. Raises ValueError for a row that is not as it was written."""
-    if not isinstance(made, float) or not isinstance(written, bytes) or checksum != _seal(key, made, written):
+    if not isinstance(made, float) or not isinstance(written, bytes) or checksum != _checksum(key, made, written):
         raise ValueError("the checksum differs")
     return loads(written)

@@ -1,8 +1,8 @@
-"""The audit log: who changed what of the configuration, its budgets and secrets. The file itself refuses to forget it.
+"""The audit log: who changed what in the configuration, in budgets and secrets. Triggers keep its rows from changing.
 
-An entry is written in a transaction that is open while the change is made: it is there when the change was made, and
-not when the change failed. Only a process that is killed in the moment between the two leaves the one without the
-other: a change, without its entry.
+An entry is written in a transaction that is open while the change is made: it is committed when the change was made,
+and rolled back when that failed. Only a process that is killed between the change and the commit leaves a change
+without an entry.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What may be spent, and how much of it is: limits for days and months of UTC, counted from the ledger's own sums.
+"""Budgets: what may be spent in a day, a month or in all, and how much of it is, from the ledger's own sums.
 
-Money spent on a day that is still to come, by a clock that was wrong then, counts as spent today: a clock set back
-gives nothing back.
+Days and months are those of UTC. Money spent on a day that is still to come, by a clock that was wrong then, counts as
+spent today: a clock set back gives nothing back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Period: TypeAlias = Literal["day", "month", "total"]
 ALERTS = (75, 90)
-"""The percentages of a limit at which the user is told, once each."""
+"""The percentages of a budget at which the user gets a notice, once each."""
 _SPENT = "SELECT coalesce(sum(cost), 0) FROM spending WHERE day >= ?1 AND (?2 = '' OR backend = ?2)"
 _RESERVED = """
     SELECT coalesce(sum(reserved), 0) FROM calls WHERE outcome = 'pending' AND (?1 = '' OR backend = ?1)
@@ -30,8 +30,8 @@ _RESERVED = """
 _NAMES = {"day": "today", "month": "this month", "total": "all time"}
 
 
-class Limit(Value):
-    """So much USD in a period, at the backend ``scope``; an empty one means at all together."""
+class BudgetLimit(Value):
+    """``amount`` USD in a period, at the backend ``scope``; an empty scope is all backends together."""
 
     scope: str
     amount: Decimal
@@ -39,7 +39,7 @@ class Limit(Value):
 
     @property
     def label(self) -> str:
-        """What it is called in a sentence: ``the budget of this month``, ``anthropic's budget of today``."""
+        """Its name in a sentence: ``the budget of this month``, ``anthropic's budget of today``."""
         whose = f"{self.scope}'s budget" if self.scope else "the budget"
         return f"{whose} of {_NAMES[self.period]}"
 
@@ -48,10 +48,10 @@ class Limit(Value):
         return "total" if self.period == "total" else day_of(now)[: 10 if self.period == "day" else 7]
 
 
-class Standing(Value):
-    """How a limit stands in its ``window``, in USD; ``reserved`` is what calls under way may cost at most."""
+class BudgetStatus(Value):
+    """How much of a limit is spent in its ``window``, in USD; ``reserved`` is what running calls may cost at most."""
 
-    limit: Limit
+    limit: BudgetLimit
     window: str
     spent: Decimal
     reserved: Decimal
@@ -70,46 +70,46 @@ class Standing(Value):
 class Alert(Value):
     """A budget has come to a percentage of ALERTS."""
 
-    standing: Standing
+    status: BudgetStatus
     percent: int
 
     def __str__(self) -> str:
-        spent, amount = money(self.standing.spent), money(self.standing.limit.amount)
-        return f"{self.percent} % of {self.standing.limit.label} is spent: {spent} of {amount}"
+        spent, amount = money(self.status.spent), money(self.status.limit.amount)
+        return f"{self.percent} % of {self.status.limit.label} is spent: {spent} of {amount}"
 
 
 class Budgets:
-    """Reads how budgets stand. ``now`` is the time in seconds since the epoch."""
+    """Reads how much of the budgets is spent. ``now`` gives seconds since the epoch."""
 
     def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
         self._database = database
         self._now = now
 
-    def standing(self, limits: Sequence[Limit]) -> tuple[Standing, ...]:
-        """Return how each limit stands now; where nothing was ever called, no file is made to find that out.
+    def status(self, limits: Sequence[BudgetLimit]) -> tuple[BudgetStatus, ...]:
+        """Return the status of each limit; where nothing was ever called, no file is created to find that out.
 
         Raises ConfigError when the store cannot be used.
         """
         now = self._now()
         if os.path.exists(self._database.path):
-            return tuple(standing(self._database.rows, limit, now) for limit in limits)
-        return tuple(Standing(limit, limit.window(now), usd(0), usd(0)) for limit in limits)
+            return tuple(budget_status(self._database.rows, limit, now) for limit in limits)
+        return tuple(BudgetStatus(limit, limit.window(now), usd(0), usd(0)) for limit in limits)
 
 
-def standing(rows: Callable[..., list[tuple[int]]], limit: Limit, now: float) -> Standing:
-    """Return how a limit stands, asked through ``rows(sql, *values)``."""
+def budget_status(rows: Callable[..., list[tuple[int]]], limit: BudgetLimit, now: float) -> BudgetStatus:
+    """Return the status of a limit, read through ``rows(sql, *values)``."""
     window = limit.window(now)
     first = "" if limit.period == "total" else f"{window}-01"[:10]
     [[spent]], [[reserved]] = rows(_SPENT, first, limit.scope), rows(_RESERVED, limit.scope)
-    return Standing(limit, window, usd(spent), usd(reserved))
+    return BudgetStatus(limit, window, usd(spent), usd(reserved))
 
 
-def due_alerts(connection: Connection, standings: Sequence[Standing]) -> tuple[Alert, ...]:
-    """Return what is to be told now, and note that it was; of several percentages only the highest."""
+def due_alerts(connection: Connection, statuses: Sequence[BudgetStatus]) -> tuple[Alert, ...]:
+    """Return the alerts that were not given yet, and record that they are; of several percentages only the highest."""
     found = []
-    for each in standings:
+    for each in statuses:
         reached = [percent for percent in ALERTS if each.percent >= percent]
-        window = f"{each.window}/{stored(each.limit.amount)}"  # another limit is another thing to be told of
+        window = f"{each.window}/{stored(each.limit.amount)}"  # another limit has alerts of its own
         new = [
             percent
             for percent in reached

@@ -1,4 +1,4 @@
-"""What the ledger says of one call: who asked whom, what it took, what it cost, how it ended."""
+"""One call as the ledger has it: backend and model, usage, cost, and how it ended."""
 
 from __future__ import annotations
 

@@ -1,9 +1,20 @@
-"""Which backends failed of late, known to all processes of this machine, so that nobody waits for what is down.
+"""Circuit breakers: which backends failed lately, known to all processes of this machine.
 
-A circuit is closed while its backend answers. Failures in a row open it: the backend is then left alone for a while.
-After that it is half open, and one call at a time may try it: a success closes it, a failure opens it for twice as
-long. Times are those of the monotonic clock, which all processes share. It begins anew when the machine does: a stamp
-from its future is older than that, and counts for nothing.
+The problem: a backend that is down costs every call the time to find that out, a timeout at worst, before a fallback
+answers; and calls that go on hitting it keep it down. What one process learnt should spare the others the wait.
+
+A circuit has three states. Closed: calls go through. FAILURE_THRESHOLD failures in a row within FAILURE_WINDOW seconds
+open it. Open: nobody calls for MIN_OPEN seconds, and fallbacks answer. Half open, after that: one call at a time (the
+probe) may try. Its success closes the circuit and forgets the failures; its failure opens it for twice as long, up to
+MAX_OPEN.
+
+The invariant: of a half open circuit at most one call is the probe, over all processes. It is claimed in a write
+transaction that looks again at the row, and named by the moment of the claim, so that the failure of a call that was
+under way when the circuit opened does not pass for the probe's. A success closes a circuit whoever had it: the backend
+answered. A probe whose process died, or of which nothing is known after PROBE_TIMEOUT, is left to the next caller.
+
+Only failures that speak of the backend's health count, not the user's own mistakes. A closed circuit without failures
+has no row, and a call to such a backend costs one read. For the clock see ``arawn.store.leases``.
 """
 
 from __future__ import annotations
@@ -14,7 +25,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.errors import ConfigError, NotSavedError
-from arawn.store.processes import alive
+from arawn.store.leases import is_running
 from arawn.values import Value
 
 if TYPE_CHECKING:
@@ -23,16 +34,16 @@ if TYPE_CHECKING:
 
     from arawn.store.database import Database
 
-FAILURES = 3
-"""Failures in a row that open a circuit; a row of the table knows the times of the last two."""
-WINDOW = 120.0
+FAILURE_THRESHOLD = 3
+"""Failures in a row that open a circuit; a row of the table holds the times of the last two."""
+FAILURE_WINDOW = 120.0
 """Seconds within which they have to come."""
-SHORTEST = 30.0
-"""Seconds a circuit stays open at first."""
-LONGEST = 300.0
+MIN_OPEN = 30.0
+"""Seconds a circuit stays open the first time."""
+MAX_OPEN = 300.0
 """Seconds a circuit stays open at most."""
-PROBE = 60.0
-"""Seconds after which another call may try, when nobody knows how the last one went."""
+PROBE_TIMEOUT = 60.0
+"""Seconds after which another call may be the probe, where nobody knows how the last one went."""
 
 _SELECT = """
     SELECT failures, failed, failed_before, opened, seconds, probed, process, reason FROM circuits WHERE backend = ?
@@ -45,10 +56,11 @@ _UNUSABLE = (ConfigError, NotSavedError)
 
 
 class Circuit(Value):
-    """A backend's circuit as a caller found it; ``allows`` says whether it may ask.
+    """A backend's circuit as a caller found it; ``allows`` says whether it may call.
 
-    ``failures`` are those in a row, ``reason`` is the kind of the last. Where it is not allowed, ``wait`` is for how
-    many seconds, 0 while another call tries; ``opened`` says since when. ``probe`` names the caller's own try.
+    ``failures`` are those in a row, ``reason`` is the kind of the last. Where it may not call, ``wait`` is the seconds
+    until it may, 0 while another call is the probe; ``opened`` is when the circuit opened. ``probe`` names the caller's
+    own probe, None where it is none.
     """
 
     backend: str
@@ -60,13 +72,13 @@ class Circuit(Value):
     probe: float | None = None
 
     @property
-    def spotless(self) -> bool:
+    def healthy(self) -> bool:
         """Whether no failure is known."""
         return not self.failures
 
 
 class Circuits:
-    """The circuits of all backends. A database that cannot be used stops nobody: all circuits are closed then."""
+    """The circuits of all backends; where the database cannot be used, all are closed."""
 
     def __init__(
         self,
@@ -79,10 +91,10 @@ class Circuits:
         self._monotonic = monotonic
         self._process = process
 
-    def look(self, backend: str) -> Circuit:
-        """Say whether a backend may be asked; where one call may try it, this one does. It costs one read otherwise.
+    def check(self, backend: str) -> Circuit:
+        """Return the circuit as it is now; of a half open one, this call becomes the probe if there is none.
 
-        Whoever is allowed tells how it went, by ``succeeded``, ``failed`` or ``released``.
+        A caller that is allowed must say how it went: ``record_success``, ``record_failure`` or ``release``.
         """
         with suppress(*_UNUSABLE):
             row = self._read(backend)
@@ -92,13 +104,13 @@ class Circuits:
                 return self._claimed(connection, backend)
         return Circuit(backend)
 
-    def succeeded(self, circuit: Circuit) -> None:
-        """Close a circuit: its backend answered. It writes only where a failure was known."""
-        if not circuit.spotless:
+    def record_success(self, circuit: Circuit) -> None:
+        """Close a circuit: its backend answered. It writes only where there were failures."""
+        if not circuit.healthy:
             self._forget(circuit.backend)
 
-    def failed(self, circuit: Circuit, reason: str) -> None:
-        """Count a failure of some kind. One of a call that was under way when the circuit opened changes nothing."""
+    def record_failure(self, circuit: Circuit, reason: str) -> None:
+        """Count a failure; that of a call that was under way when the circuit opened changes nothing."""
         with suppress(*_UNUSABLE), self._database.writing() as connection:
             now = self._monotonic()
             row = _current(connection.execute(_SELECT, [circuit.backend]).fetchall(), now)
@@ -107,14 +119,14 @@ class Circuits:
             elif circuit.probe is not None and row.probed == circuit.probe:
                 _put(connection, circuit.backend, _opened(row, now, reason))
 
-    def released(self, circuit: Circuit) -> None:
-        """Let another call try: this one ended without saying anything of the backend."""
+    def release(self, circuit: Circuit) -> None:
+        """Let another call be the probe: this one ended without saying anything about the backend."""
         if circuit.probe is None:
             return
         with suppress(*_UNUSABLE), self._database.writing() as connection:
             connection.execute(_RELEASE, [circuit.backend, circuit.probe])
 
-    def tripped(self, backend: str, reason: str) -> None:
+    def trip(self, backend: str, reason: str) -> None:
         """Open a circuit at once, after a check that failed; one that is open stays as it is."""
         with suppress(*_UNUSABLE):
             row = self._read(backend)
@@ -125,8 +137,8 @@ class Circuits:
                 row = _current(connection.execute(_SELECT, [backend]).fetchall(), now)
                 _put(connection, backend, _opened(row, now, reason))
 
-    def closed(self, backend: str) -> None:
-        """Close a circuit after a check that went well; it writes only where a failure was known."""
+    def close(self, backend: str) -> None:
+        """Close a circuit after a check that went well; it writes only where there were failures."""
         with suppress(*_UNUSABLE):
             if os.path.exists(self._database.path) and self._database.rows(_SELECT, backend):
                 self._forget(backend)
@@ -135,17 +147,17 @@ class Circuits:
         return _current(self._database.rows(_SELECT, backend), self._monotonic())
 
     def _found(self, backend: str, row: _Row | None) -> Circuit:
-        """Return what a caller may know who does not try."""
+        """Return the circuit for a caller that is not the probe."""
         if row is None:
             return Circuit(backend)
         wait = row.left(self._monotonic())
         return Circuit(backend, row.opened is None, row.failures, row.reason, wait, row.opened)
 
     def _claimed(self, connection: Connection, backend: str) -> Circuit:
-        """Take the one try there is, unless another call has it."""
+        """Become the probe, unless another call is."""
         now = self._monotonic()
         row = _current(connection.execute(_SELECT, [backend]).fetchall(), now)
-        if row is None or row.opened is None or row.left(now) > 0 or row.is_probed(now):
+        if row is None or row.opened is None or row.left(now) > 0 or row.has_probe(now):
             return self._found(backend, row)
         connection.execute(_CLAIM, [now, self._process(), backend])
         return Circuit(backend, True, row.failures, row.reason, 0.0, row.opened, now)
@@ -156,7 +168,7 @@ class Circuits:
 
 
 class _Row(NamedTuple):
-    """A backend's row: its failures, the times of the last two, and since when and for how long it is left alone."""
+    """A backend's row: its failures, the times of the last two, and since when and for how many seconds it is open."""
 
     failures: int
     failed: float
@@ -168,34 +180,34 @@ class _Row(NamedTuple):
     reason: str
 
     def left(self, now: float) -> float:
-        """Return the seconds until it may be tried."""
+        """Return the seconds until it is half open."""
         return 0.0 if self.opened is None else max(0.0, self.opened + self.seconds - now)
 
-    def is_probed(self, now: float) -> bool:
-        """Say whether a call tries it now."""
-        return self.probed is not None and 0 <= now - self.probed < PROBE and alive(self.process)
+    def has_probe(self, now: float) -> bool:
+        """Say whether a call is the probe now."""
+        return self.probed is not None and 0 <= now - self.probed < PROBE_TIMEOUT and is_running(self.process)
 
 
 def _current(rows: list[tuple[Any, ...]], now: float) -> _Row | None:
-    """Return the row there is, unless it is older than the machine's last start."""
+    """Return the row, None where there is none or it is from before a restart of the machine."""
     row = _Row(*rows[0]) if rows else None
     return None if row is None or max(row.failed, row.opened or 0.0) > now else row
 
 
 def _counted(row: _Row | None, now: float, reason: str) -> _Row:
-    """Return a closed circuit after one more failure; it may be the one that opens it."""
+    """Return a closed circuit after one more failure, which may open it."""
     before = [] if row is None else [row.failed, row.failed_before]
-    recent = [stamp for stamp in before if stamp is not None and now - stamp <= WINDOW]
+    recent = [moment for moment in before if moment is not None and now - moment <= FAILURE_WINDOW]
     failures = len(recent) + 1
-    opened = now if failures >= FAILURES else None
-    return _Row(failures, now, recent[0] if recent else None, opened, SHORTEST, None, 0, reason)
+    opened = now if failures >= FAILURE_THRESHOLD else None
+    return _Row(failures, now, recent[0] if recent else None, opened, MIN_OPEN, None, 0, reason)
 
 
 def _opened(row: _Row | None, now: float, reason: str) -> _Row:
     """Return an open circuit; where it was open before, for twice as long."""
     if row is None:
-        return _Row(1, now, None, now, SHORTEST, None, 0, reason)
-    seconds = SHORTEST if row.opened is None else min(2 * row.seconds, LONGEST)
+        return _Row(1, now, None, now, MIN_OPEN, None, 0, reason)
+    seconds = MIN_OPEN if row.opened is None else min(2 * row.seconds, MAX_OPEN)
     return _Row(row.failures + 1, now, row.failed, now, seconds, None, 0, reason)
 
 

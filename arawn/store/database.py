@@ -1,7 +1,7 @@
-"""The file everything is kept in: SQLite with a write-ahead log, private, migrated by number.
+"""The database file: SQLite with a write-ahead log, private, migrated by number.
 
-A commit is safe from kill -9 at once, and from a power cut where it was asked to be durable. ``sqlite3`` is imported
-when the file is first needed, since most runs of a library need none.
+A commit survives kill -9 at once, and a power cut where it was asked to be durable. ``sqlite3`` is imported when the
+file is first needed, since most runs of a library need none.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 FILE = "arawn.db"
-PATIENCE = 10.0
-"""Seconds a process waits for another's write."""
+BUSY_TIMEOUT = 10.0
+"""Seconds a process waits for another's write; SQLite's ``busy_timeout``."""
 
 
 class Database:
@@ -38,7 +38,7 @@ class Database:
 
     @classmethod
     def of_user(cls, environ: Mapping[str, str]) -> Self:
-        """Return the user's own."""
+        """Return the database of the user."""
         return cls(os.path.join(data_folder(environ), FILE))
 
     def reopened(self) -> Self:
@@ -52,7 +52,7 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Close the file; a later verb opens it again."""
+        """Close the file; a later method opens it again."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -64,16 +64,16 @@ class Database:
         connection = self._opened()
         try:
             return connection.execute(sql, values).fetchall()
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # a damaged file makes messages that are no text
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite's message may quote bytes of a damaged file
             raise _unusable(self.path, error) from error
 
     @contextmanager
-    def writing(self, *, durable: bool = False, patient: bool = True) -> Iterator[Connection]:
-        """Write in one transaction: all of it or nothing, alone among all processes.
+    def writing(self, *, durable: bool = False, wait: bool = True) -> Iterator[Connection]:
+        """Write in one transaction: all of it or nothing, while no other process writes.
 
         ``durable`` waits until it is on the disk, and all that was written before. Raises NotSavedError when it cannot
-        be written: the disk is full, the file read-only, or locked for longer than PATIENCE; where that is not
-        ``patient``, for any time.
+        be written: the disk is full, the file read-only, or locked for longer than BUSY_TIMEOUT; without ``wait``, if
+        it is locked at all.
         """
         import sqlite3
 
@@ -82,7 +82,7 @@ class Database:
             if connection.in_transaction:  # a signal ended the last one before it could end itself
                 connection.execute("ROLLBACK")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            connection.execute(f"PRAGMA busy_timeout = {PATIENCE * patient * 1000:.0f}")
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * wait * 1000:.0f}")
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
@@ -93,8 +93,8 @@ class Database:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _not_written(self.path, error) from error
 
-    def forget_deleted(self) -> None:
-        """Remove from the disk what was deleted, as far as no other process is reading: the log still has it."""
+    def checkpoint(self) -> None:
+        """Empty the write-ahead log, which still holds what was deleted, as far as no other process is reading."""
         self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _opened(self) -> Connection:
@@ -113,21 +113,21 @@ class Database:
             return None
         repaired = (check_private(self.path + suffix) for suffix in ("", "-wal", "-shm"))
         self.warnings += filter(None, repaired)
-        with ExitStack() as unless_kept:
+        with ExitStack() as on_failure:
             connection = _connected(self.path)
-            unless_kept.callback(connection.close)
+            on_failure.callback(connection.close)
             if self._version(connection) == len(MIGRATIONS):
-                unless_kept.pop_all()
+                on_failure.pop_all()
                 return connection
         return None
 
     def _migrated(self) -> Connection:
         """Open the file, created and brought up to date while no other process does."""
-        with open_private_lock(self.path), ExitStack() as unless_kept:
+        with open_private_lock(self.path), ExitStack() as on_failure:
             if not os.path.exists(self.path):
                 os.close(open_private(self.path))
             connection = _connected(self.path)
-            unless_kept.callback(connection.close)
+            on_failure.callback(connection.close)
             version = self._version(connection)
             if version == 0:
                 connection.execute("PRAGMA journal_mode = WAL")
@@ -137,7 +137,7 @@ class Database:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {number}")
                 connection.execute("COMMIT")
-            unless_kept.pop_all()
+            on_failure.pop_all()
             return connection
 
     def _version(self, connection: Connection) -> int:
@@ -154,7 +154,7 @@ class Database:
 def _connected(path: str) -> Connection:
     import sqlite3
 
-    connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")
     return connection
@@ -176,7 +176,7 @@ def _hints(path: str, error: Exception) -> list[str]:
         case ["FULL" | "IOERR"]:
             return ["make room on the disk, or check its health"]
         case ["BUSY" | "LOCKED"]:
-            return [f"another process has been writing for more than {PATIENCE:.0f} seconds"]
+            return [f"another process has been writing for more than {BUSY_TIMEOUT:.0f} seconds"]
         case ["READONLY" | "CANTOPEN" | "PERM"]:
             return ["check who may write the file and its folder"]
         case _:

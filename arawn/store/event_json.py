@@ -75,7 +75,7 @@ def _event_from_json(name: str, *fields: Any) -> StreamEvent:
 
 
 def _checked(event: object) -> StreamEvent:
-    """Return an event whose fields are what they must be. Raises ValueError for another."""
+    """Return an event whose fields have the right types. Raises ValueError for another."""
     match event:
         case (
             Started(str(), str(), str())

@@ -1,4 +1,4 @@
-"""A conversation as a text of its own: Markdown, JSON, or one HTML page that loads nothing and runs nothing."""
+"""Export of a conversation: as Markdown, as JSON, or as one HTML page that loads nothing and runs no script."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ img {{ max-width: 100%; }}
 
 
 def to_json(transcript: Transcript) -> str:
-    """Return everything that is kept of a conversation, as one JSON object."""
+    """Return everything that is saved of a conversation, as one JSON object."""
     info = {**as_dict(transcript.info), "usage": usage_to_json(transcript.info.usage)}
     messages = [_entry_to_json(entry) for entry in transcript.entries]
     written = {"v": VERSION, "session": info, "messages": messages}
@@ -57,7 +57,7 @@ def to_json(transcript: Transcript) -> str:
 
 
 def to_markdown(transcript: Transcript) -> str:
-    """Return a conversation to read and to copy from: what was said as it was said, without the bytes of images."""
+    """Return a conversation as Markdown: texts unchanged, without the bytes of images."""
     lines = [f"# {_one_line(transcript.info.title)}", "", f"*{_about(transcript)}*", ""]
     for entry in transcript.entries:
         lines += [f"## {_heading(entry)}", ""]
@@ -68,7 +68,7 @@ def to_markdown(transcript: Transcript) -> str:
 
 
 def to_html(transcript: Transcript) -> str:
-    """Return a conversation as one page: nothing in it is markup, its pictures are in it, and it fetches nothing."""
+    """Return a conversation as one page: all text is escaped, pictures are embedded, and nothing is fetched."""
     body = "\n".join(_section(entry) for entry in transcript.entries)
     page = _PAGE.format(title=_escaped(transcript.info.title), about=_escaped(_about(transcript)), body=body)
     return _writable(page)
@@ -99,8 +99,8 @@ def _heading(entry: Entry) -> str:
 
 def _ending(entry: Entry) -> str:
     why = entry.message.metadata.get("error", "")
-    told = {"partial": "stopped here", "incomplete": "broke off here", "error": "no answer"}[entry.status]
-    return _one_line(f"[{told}: {why}]" if why else f"[{told}]")
+    end = {"partial": "stopped here", "incomplete": "broke off here", "error": "no answer"}[entry.status]
+    return _one_line(f"[{end}: {why}]" if why else f"[{end}]")
 
 
 def _when(seconds: float) -> str:
@@ -141,21 +141,21 @@ def _part_to_html(part: Part) -> str:
 
 
 def _aside(part: Part) -> str:
-    """Return in words a part that is not text."""
+    """Return the text that stands for a part that is not text."""
     match part:
         case Image(data, media_type, url):
             return f"[image: {_one_line(url) or f'{_one_line(media_type)}, {len(data):,} bytes'}]"
         case ToolCall(_, name, arguments):
             return f"[call: {_one_line(name)}({arguments})]"
         case ToolResult(_, content, name):
-            return f"[result of {_one_line(name)}]\n" + "\n".join(_spoken(content))
+            return f"[result of {_one_line(name)}]\n" + "\n".join(_texts_of(content))
         case ProviderItem(item):
             return f"[{_one_line(str(item.get('type', 'item')))} of the provider]"
         case _:
             return part.text
 
 
-def _spoken(content: tuple[Text | Image, ...]) -> Iterator[str]:
+def _texts_of(content: tuple[Text | Image, ...]) -> Iterator[str]:
     for part in content:
         yield part.text if isinstance(part, Text) else _aside(part)
 

@@ -1,8 +1,21 @@
-"""The ledger: a row for every call, written before it with what it may cost at most, and put right after it.
+"""The ledger: a row for every call, and the reservations that keep any number of processes within a budget.
 
-A row that waits is a reservation: what budgets allow is checked and the row written in one transaction, so that any
-number of processes together never promise more than there is. Rows of processes that died are closed at what their
-question cost. The sums by day and backend that budgets are checked against change in the same transactions.
+The problem: what a call costs is known when it has ended, and a budget must hold before. If calls that run at the same
+time each looked only at what is spent, all of them would see the same money left and together spend it many times.
+
+The invariant: what is spent plus what is reserved never exceeds a budget, at any moment, over all processes. A call
+writes its row before it is sent, with the most it can cost, in one transaction with the look at the budgets: nobody
+else can write between the two. While the row is ``pending`` that amount is reserved; when the call has ended, another
+transaction replaces it by what the call did cost. Three rules follow:
+
+* A call whose highest price is unknown cannot be reserved, and is refused where there is a budget.
+* Where only reservations are in the way, waiting may help (``ReservedByOthers``): most calls cost less than the most.
+  Where the money itself is spent, it does not (BudgetError).
+* A process that dies leaves its row. Whoever checks a budget next closes it (``abandoned``) at the price of its
+  question, the part that was surely paid; a call that ends after all still writes its true cost.
+
+Budgets are checked against sums by day and backend (``spending``), which change in the same transactions as the rows,
+so that a check costs the same on the first call and on the millionth. Amounts are whole numbers: sums are exact.
 """
 
 from __future__ import annotations
@@ -13,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.errors import BudgetError
 from arawn.models.money import money, stored, usd
-from arawn.store.budgets import day_of, due_alerts, standing
-from arawn.store.processes import alive
+from arawn.store.budgets import budget_status, day_of, due_alerts
+from arawn.store.leases import LONGEST_CALL, is_running
 from arawn.values import Value, replace
 
 if TYPE_CHECKING:
@@ -22,14 +35,12 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from sqlite3 import Connection
 
-    from arawn.store.budgets import Alert, Limit, Standing
+    from arawn.store.budgets import Alert, BudgetLimit, BudgetStatus
     from arawn.store.calls import Call
     from arawn.store.database import Database
 
-LEASE = 3_600.0
-"""Seconds after which a call counts as dead, whatever its process does."""
-LEAST_OUTPUT = 256
-"""Tokens of output below which an answer that a budget would cut is not asked for."""
+MIN_OUTPUT = 256
+"""Tokens below which an answer that a budget would cut is not asked for."""
 _COLUMNS = (
     "day",
     "began",
@@ -59,32 +70,32 @@ _UPDATE = f"UPDATE calls SET {', '.join(f'{name} = :{name}' for name in _COLUMNS
 _SPEND = "INSERT INTO spending VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET cost = cost + excluded.cost"
 _PENDING = "SELECT id, day, backend, floor, process, expires FROM calls WHERE outcome = 'pending'"
 _ABANDON = "UPDATE calls SET outcome = 'abandoned', cost = floor, reserved = 0 WHERE id = ? AND outcome = 'pending'"
-_BUSY_FOR = """
+_PAID_UNTIL = """
     INSERT INTO uptime VALUES (?, ?) ON CONFLICT DO UPDATE SET until = excluded.until
 """
 
 
-class Worst(Value):
-    """What a call may cost at most: ``floor`` for its question, in USD, and so much for each token of its answer.
+class MaxCost(Value):
+    """The most a call can cost, in USD: for its input, and for each of at most ``output`` tokens of its answer.
 
-    ``output`` is the longest answer, in tokens; where it is not ``fixed``, it may be cut to what a budget has left.
+    Where ``output`` is not ``fixed``, it may be lowered to what a budget has left.
     """
 
-    floor: Decimal
-    per_token: Decimal
+    input_cost: Decimal
+    per_output_token: Decimal
     output: int = 0
     fixed: bool = True
 
     @property
     def total(self) -> Decimal:
         """All of it together."""
-        return self.floor + self.per_token * self.output
+        return self.input_cost + self.per_output_token * self.output
 
 
-class Opened(Value):
-    """A row that waits for its end: its id (0 where it could not be written yet), and the answer's length allowed.
+class Reservation(Value):
+    """The row of a call that is about to be sent: its id, 0 where it could not be written yet.
 
-    ``output`` is None where nothing was cut.
+    ``output`` is the limit in tokens that a budget puts on the answer, None where it puts none.
     """
 
     id: int = 0
@@ -92,7 +103,7 @@ class Opened(Value):
     alerts: tuple[Alert, ...] = ()
 
 
-class Shift(Value):
+class BilledTime(Value):
     """From when to when (monotonic seconds) a server that is paid by the hour worked, and its price a second in USD."""
 
     began: float
@@ -100,8 +111,8 @@ class Shift(Value):
     rate: Decimal
 
 
-class Reserved(Exception):  # noqa: N818 -- it says what is, and is caught by whoever can wait
-    """What is left is reserved by other calls: when they end, there may be enough. ``error`` is for who won't wait."""
+class ReservedByOthers(Exception):  # noqa: N818 -- no failure: it is caught by whoever can wait
+    """Other calls have reserved what is left: when they end, there may be enough. ``error`` is for when they do not."""
 
     def __init__(self, error: BudgetError) -> None:
         super().__init__(error.message)
@@ -111,7 +122,7 @@ class Reserved(Exception):  # noqa: N818 -- it says what is, and is caught by wh
 class Ledger:
     """The calls in a database. ``now`` is in seconds since the epoch, ``monotonic`` the same clock in all processes.
 
-    What writes raises NotSavedError when it cannot, and everything raises ConfigError when the file cannot be used.
+    What writes raises NotSavedError when it cannot; every method raises ConfigError when the file cannot be used.
     """
 
     def __init__(
@@ -127,62 +138,63 @@ class Ledger:
         self._monotonic = monotonic
         self._process = process
 
-    def open(self, call: Call, worst: Worst | None, limits: Sequence[Limit] = ()) -> Opened:
-        """Write the row of a call that is about to be sent, and reserve what it may cost.
+    def open(self, call: Call, max_cost: MaxCost | None, limits: Sequence[BudgetLimit] = ()) -> Reservation:
+        """Write the row of a call that is about to be sent, and reserve the most it can cost.
 
-        Without limits the row is not waited for: where another process is writing just now, it is written at the end.
-        Raises BudgetError where a limit does not allow it, and Reserved where it would but for calls under way.
+        Without limits this does not wait for another process that is writing: NotSavedError is raised at once, and
+        ``settle`` writes the row. Raises BudgetError where a limit does not allow the call, and ReservedByOthers where
+        only the reservations of other calls are in the way.
         """
-        with self._database.writing(patient=bool(limits)) as connection:
+        with self._database.writing(wait=bool(limits)) as connection:
             if not limits:
-                return Opened(self._insert(connection, call, worst))
-            self._sweep(connection)
-            assert worst is not None, "who has limits knows the price"
-            standings = [self._standing(connection, limit) for limit in limits]
-            alerts = due_alerts(connection, standings)
-            output = _allowed(worst, standings)
-            cut = None if output == worst.output else output
-            return Opened(self._insert(connection, call, replace(worst, output=output)), cut, alerts)
+                return Reservation(self._insert(connection, call, max_cost))
+            self._close_abandoned(connection)
+            assert max_cost is not None, "where there are limits the price is known"
+            statuses = [self._status(connection, limit) for limit in limits]
+            alerts = due_alerts(connection, statuses)
+            output = _allowed_output(max_cost, statuses)
+            cut = None if output == max_cost.output else output
+            return Reservation(self._insert(connection, call, replace(max_cost, output=output)), cut, alerts)
 
     def settle(
-        self, opened: Opened, call: Call, limits: Sequence[Limit] = (), shift: Shift | None = None
+        self, reservation: Reservation, call: Call, limits: Sequence[BudgetLimit] = (), billed: BilledTime | None = None
     ) -> tuple[Call, tuple[Alert, ...]]:
-        """Write how a call ended; its reservation ends too. Returns it with its cost, and what is to be told.
+        """Write how a call ended, which ends its reservation. Returns it with its cost, and the alerts that are due.
 
-        ``shift`` prices it by the time its server worked: of calls at the same time each second is paid once.
+        ``billed`` prices it by the time its server worked: a second in which several calls ran is paid once.
         """
         with self._database.writing() as connection:
-            if shift is not None:
-                call = replace(call, cost=self._worked(connection, call.backend, shift))
+            if billed is not None:
+                call = replace(call, cost=self._time_cost(connection, call.backend, billed))
             before = 0
-            if opened.id:
-                [[outcome, cost]] = connection.execute("SELECT outcome, cost FROM calls WHERE id = ?", [opened.id])
+            if reservation.id:
+                [[outcome, cost]] = connection.execute("SELECT outcome, cost FROM calls WHERE id = ?", [reservation.id])
                 before = 0 if outcome == "pending" else cost or 0
-                connection.execute(_UPDATE, {**self._row(call, None), "id": opened.id})
+                connection.execute(_UPDATE, {**self._row(call, None), "id": reservation.id})
             else:
                 connection.execute(_INSERT, self._row(call, None))
             _spend(
                 connection, day_of(call.began), call.backend, (0 if call.cost is None else stored(call.cost)) - before
             )
-            return call, due_alerts(connection, [self._standing(connection, limit) for limit in limits])
+            return call, due_alerts(connection, [self._status(connection, limit) for limit in limits])
 
-    def note(self, call: Call) -> None:
+    def record(self, call: Call) -> None:
         """Write the row of a call that cost nothing: the cache answered it."""
         with self._database.writing() as connection:
             connection.execute(_INSERT, self._row(call, None))
 
-    def sweep(self) -> None:
+    def close_abandoned(self) -> None:
         """Close the rows of calls whose process died."""
         with self._database.writing() as connection:
-            self._sweep(connection)
+            self._close_abandoned(connection)
 
-    def _standing(self, connection: Connection, limit: Limit) -> Standing:
-        return standing(lambda sql, *values: connection.execute(sql, values).fetchall(), limit, self._now())
+    def _status(self, connection: Connection, limit: BudgetLimit) -> BudgetStatus:
+        return budget_status(lambda sql, *values: connection.execute(sql, values).fetchall(), limit, self._now())
 
-    def _insert(self, connection: Connection, call: Call, worst: Worst | None) -> int:
-        return connection.execute(_INSERT, self._row(call, worst)).lastrowid or 0
+    def _insert(self, connection: Connection, call: Call, max_cost: MaxCost | None) -> int:
+        return connection.execute(_INSERT, self._row(call, max_cost)).lastrowid or 0
 
-    def _row(self, call: Call, worst: Worst | None) -> dict[str, Any]:
+    def _row(self, call: Call, max_cost: MaxCost | None) -> dict[str, Any]:
         pending = call.outcome == "pending"
         cost = None if call.cost is None else stored(call.cost)
         return {
@@ -201,65 +213,66 @@ class Ledger:
             "error": call.error,
             "retries": call.retries,
             "floor": cost if pending else None,
-            "reserved": 0 if worst is None else stored(worst.total),
+            "reserved": 0 if max_cost is None else stored(max_cost.total),
             "process": self._process() if pending else 0,
-            "expires": self._monotonic() + LEASE if pending else 0,
+            "expires": self._monotonic() + LONGEST_CALL if pending else 0,
         }
 
-    def _sweep(self, connection: Connection) -> None:
+    def _close_abandoned(self, connection: Connection) -> None:
         for row, day, backend, floor, process, expires in connection.execute(_PENDING).fetchall():
             left = expires - self._monotonic()
-            if not (0 < left <= LEASE and (process == self._process() or alive(process))):
+            if not (0 < left <= LONGEST_CALL and (process == self._process() or is_running(process))):
                 connection.execute(_ABANDON, [row])
                 _spend(connection, day, backend, floor or 0)
 
-    def _worked(self, connection: Connection, backend: str, shift: Shift) -> Decimal:
-        """Return the price of the part of a shift that was not paid yet, and note that it is."""
+    def _time_cost(self, connection: Connection, backend: str, billed: BilledTime) -> Decimal:
+        """Return the price of the part of the time that no earlier call has paid, and record that it is paid."""
         found = connection.execute("SELECT until FROM uptime WHERE backend = ?", [backend]).fetchone()
         until = found[0] if found and found[0] <= self._monotonic() else 0.0  # else the machine was started anew
-        connection.execute(_BUSY_FOR, [backend, max(until, shift.ended)])
-        unpaid = max(0.0, shift.ended - max(until, shift.began))
-        return usd(round(unpaid * 1e6) * stored(shift.rate) // 1_000_000)
+        connection.execute(_PAID_UNTIL, [backend, max(until, billed.ended)])
+        unpaid = max(0.0, billed.ended - max(until, billed.began))
+        return usd(round(unpaid * 1e6) * stored(billed.rate) // 1_000_000)
 
 
-def _allowed(worst: Worst, standings: Sequence[Standing]) -> int:
-    """Return how long the answer may be, in tokens. Raises BudgetError and Reserved."""
-    output = worst.output
-    for each in standings:
+def _allowed_output(max_cost: MaxCost, statuses: Sequence[BudgetStatus]) -> int:
+    """Return how long the answer may be, in tokens. Raises BudgetError and ReservedByOthers."""
+    output = max_cost.output
+    for each in statuses:
         if each.left <= 0:
             raise _reached(each)
-        output = min(output, _affordable(worst, each.left, output))
-    if output < worst.output and (worst.fixed or output < LEAST_OUTPUT):
-        raise _too_dear(worst, min(standings, key=lambda each: each.left))
-    wanted = replace(worst, output=output).total
-    if tight := [each for each in standings if wanted > each.left]:
-        raise _too_dear(worst, tight[0])
-    if tight := [each for each in standings if wanted > each.left - each.reserved]:
-        raise Reserved(_too_dear(worst, tight[0]))
+        output = min(output, _affordable_output(max_cost, each.left, output))
+    if output < max_cost.output and (max_cost.fixed or output < MIN_OUTPUT):
+        raise _too_expensive(max_cost, min(statuses, key=lambda each: each.left))
+    needed = replace(max_cost, output=output).total
+    if exceeded := [each for each in statuses if needed > each.left]:
+        raise _too_expensive(max_cost, exceeded[0])
+    if exceeded := [each for each in statuses if needed > each.left - each.reserved]:
+        raise ReservedByOthers(_too_expensive(max_cost, exceeded[0]))
     return output
 
 
-def _affordable(worst: Worst, left: Decimal, output: int) -> int:
-    if worst.total <= left or not worst.per_token:
+def _affordable_output(max_cost: MaxCost, left: Decimal, output: int) -> int:
+    if max_cost.total <= left or not max_cost.per_output_token:
         return output
-    return max(0, int((left - worst.floor) / worst.per_token))
+    return max(0, int((left - max_cost.input_cost) / max_cost.per_output_token))
 
 
-def _reached(at: Standing) -> BudgetError:
-    of = f" -b {at.limit.scope}" if at.limit.scope else ""
+def _reached(status: BudgetStatus) -> BudgetError:
+    option = f" -b {status.limit.scope}" if status.limit.scope else ""
+    spent = f"{money(status.spent)} of {money(status.limit.amount)} spent"
     return BudgetError(
-        f"{at.limit.label} is reached: {money(at.spent)} of {money(at.limit.amount)} spent; nothing was sent",
-        backend=at.limit.scope,
-        hints=[f"raise it: arawn budget set AMOUNT{of}", "see: arawn budget show"],
+        f"{status.limit.label} is reached: {spent}; nothing was sent",
+        backend=status.limit.scope,
+        hints=[f"raise it: arawn budget set AMOUNT{option}", "see: arawn budget show"],
     )
 
 
-def _too_dear(worst: Worst, at: Standing) -> BudgetError:
-    reserved = f", {money(at.reserved)} of it reserved by calls under way" if at.reserved else ""
+def _too_expensive(max_cost: MaxCost, status: BudgetStatus) -> BudgetError:
+    reserved = f", {money(status.reserved)} of it reserved by calls under way" if status.reserved else ""
+    left = f"of {status.limit.label} {money(status.left)} is left{reserved}"
     return BudgetError(
-        f"the call may cost {money(worst.total)}, and of {at.limit.label} {money(at.left)} is left{reserved}; "
-        "nothing was sent",
-        backend=at.limit.scope,
+        f"the call may cost {money(max_cost.total)}, and {left}; nothing was sent",
+        backend=status.limit.scope,
         hints=["ask for a shorter answer: --max-tokens N", "see: arawn budget show"],
     )
 

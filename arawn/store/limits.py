@@ -1,9 +1,21 @@
-"""How fast a backend may be called: one count for all processes of this machine.
+"""Rate limits: how fast a backend may be called, counted over all processes of this machine.
 
-A call takes a permit before it and gives it back after it. Permits of the last minute hold all processes to the
-user's own quota; what the provider says is left, and how long it wants to be left alone, stands beside them. Times are
-those of the monotonic clock, which all processes share. It begins anew when the machine does: a stamp from its future
-is older than that, and counts for nothing.
+The problem: a quota (requests and tokens a minute, calls at the same time) belongs to a key, and a key is used by many
+processes that know nothing of each other. A count in each of them would allow the quota once per process.
+
+The invariant: in any window of a minute, no more permits are taken than the quota allows. A call takes a permit in one
+write transaction, in which the permits of the last minute are counted and the new one is inserted: no other process
+can take one in between. This is a sliding window, not one that begins anew with each minute: such a one would let two
+minutes' calls through around its edge. Tokens are counted by an estimate when the permit is taken, and put right when
+the call gives the permit back. A call that is larger than the whole quota goes alone, when the window is empty.
+
+Whoever does not get a permit learns how long to wait, and asks again itself: there is no queue that a dead process
+could block. Permits that are held (``concurrent``) by a process that died are freed when somebody needs them; see
+``arawn.store.leases``, also for the clock.
+
+Beside the quota stands what the provider says with its answers (its pace): how much is left until when, and how long
+it wants to be left alone. It is believed for MAX_PROVIDER_WAIT seconds, and each call is taken off it at once, so that
+many processes together do not each use up the same remainder.
 """
 
 from __future__ import annotations
@@ -13,7 +25,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from arawn.adapters.rate_limits import Pace
-from arawn.store.processes import alive
+from arawn.store.leases import LONGEST_CALL, is_running
 from arawn.values import Value
 
 if TYPE_CHECKING:
@@ -24,19 +36,18 @@ if TYPE_CHECKING:
     from arawn.store.database import Database
 
 MINUTE = 60.0
-LONGEST_PACE = 60.0
-"""Seconds that what a provider says holds at most: after them it is asked again."""
-LONGEST_CALL = 3_600.0
-"""Seconds after which a call counts as ended, whatever its process does."""
-LOOK_AGAIN = 0.25
-"""Seconds to wait for a call to end, which nobody can foresee."""
-_LEAST = 0.001  # a shorter wait may be lost in the rounding of large numbers
+"""Seconds of the window that a quota is counted in."""
+MAX_PROVIDER_WAIT = 60.0
+"""Seconds for which a provider's word is believed at most, on what is left or a pause: then it is asked again."""
+POLL_INTERVAL = 0.25
+"""Seconds between two looks at whether a running call has ended, which nobody can foresee."""
+_SHORTEST_WAIT = 0.001  # a shorter wait may be lost in the rounding of large numbers
 
 Cause: TypeAlias = Literal["rpm", "tpm", "concurrent", "requests", "tokens", "closed"]
-"""Why to wait.
+"""Why a call has to wait.
 
-The user's quota (``rpm``, ``tpm``, ``concurrent``), the ``requests`` or ``tokens`` left by the provider, or because it
-asked for a pause (``closed``).
+The user's quota (``rpm``, ``tpm``, ``concurrent``), the ``requests`` or ``tokens`` that the provider has left, or the
+pause it asked for (``closed``).
 """
 
 _PACE = "SELECT requests_left, requests_reset, tokens_left, tokens_reset, closed_until FROM paces WHERE backend = ?"
@@ -92,16 +103,16 @@ class Permit(Value):
 
 
 class Wait(Value):
-    """Not yet: ask again in so many seconds."""
+    """There is no permit now: ask again in so many seconds."""
 
     seconds: float
     cause: Cause
 
 
-class Limits:
-    """The permits and paces of all backends. ``window`` is the minute of a quota, in seconds.
+class RateLimits:
+    """The permits and paces of all backends. ``window`` is that of a quota, in seconds.
 
-    Every verb raises ConfigError or NotSavedError where the database cannot be used.
+    Every method raises ConfigError or NotSavedError where the database cannot be used.
     """
 
     def __init__(
@@ -118,75 +129,74 @@ class Limits:
         self._window = window
 
     def acquire(self, backend: str, quota: Quota, tokens: int) -> Permit | Wait:
-        """Take a permit for a call of about so many tokens, or learn how long to wait.
+        """Take a permit for a call of about so many tokens, or return how long to wait.
 
-        A call larger than the quota may go when no other is in the window. Without a quota it costs one read, unless
-        the provider said that little is left.
+        Without a quota it costs one read, unless the provider said that little is left.
         """
-        if quota == _NO_QUOTA and not self._paced(backend):
+        if quota == _NO_QUOTA and not self._has_pace(backend):
             return Permit()
         with self._database.writing() as connection:
-            now = self._monotonic()  # read while no other process writes: so stamps are in order
-            turn = _Turn(connection, backend, quota, now=now, window=self._window)
-            return turn.wait(tokens) or turn.take(tokens, self._process())
+            now = self._monotonic()  # read inside the transaction: so times are in order
+            window = _Window(connection, backend, quota, now=now, seconds=self._window)
+            return window.wait(tokens) or window.take(tokens, self._process())
 
     def release(self, permit: Permit, tokens: int | None = None) -> None:
         """Give a permit back; ``tokens`` is what the call took, where that is known."""
         quota = permit.quota
-        took = permit.tokens if tokens is None or quota.tpm is None else tokens
-        if not permit.id or (quota.concurrent is None and took == permit.tokens):
+        used = permit.tokens if tokens is None or quota.tpm is None else tokens
+        if not permit.id or (quota.concurrent is None and used == permit.tokens):
             return
         with self._database.writing() as connection:
             if quota.rpm is None and quota.tpm is None:
                 connection.execute(_DROP, [permit.id, permit.taken])
             else:
-                connection.execute(_SETTLE, [took, permit.id, permit.taken])
+                connection.execute(_SETTLE, [used, permit.id, permit.taken])
 
     def observe(self, backend: str, pace: Pace) -> None:
-        """Take in what the provider said with an answer; it writes only where little is left, or was before."""
+        """Record what the provider said with an answer; it writes only where little is left, or was before."""
         if pace == Pace() and not self._database.rows(_PACE, backend):
             return
         with self._database.writing() as connection:
             now = self._monotonic()
             until = [*_until(pace.requests, now), *_until(pace.tokens, now)]
             connection.execute(_OBSERVE, [backend, *until])
-            connection.execute(_FORGET_PACE, [backend, now, now + LONGEST_PACE])
+            connection.execute(_FORGET_PACE, [backend, now, now + MAX_PROVIDER_WAIT])
 
     def close(self, backend: str, seconds: float) -> None:
-        """Let nobody call for so many seconds, at most LONGEST_PACE; a longer pause that was asked for stays."""
+        """Let nobody call for so many seconds, at most MAX_PROVIDER_WAIT; a longer pause that was asked for stays."""
         if not seconds > 0:
             return
         with self._database.writing() as connection:
             now = self._monotonic()
-            until = now + min(seconds, LONGEST_PACE)
+            until = now + min(seconds, MAX_PROVIDER_WAIT)
             for row in connection.execute(_PACE, [backend]):
                 until = max(until, now + _left(row[4], now))
             connection.execute(_CLOSE, [backend, until])
 
-    def _paced(self, backend: str) -> bool:
-        """Say whether the provider said anything that holds now."""
+    def _has_pace(self, backend: str) -> bool:
+        """Say whether the provider said anything that counts now."""
         now = self._monotonic()
         rows = self._database.rows(_PACE, backend)
         return any(_left(stamp, now) for _, requests, _, tokens, closed in rows for stamp in (requests, tokens, closed))
 
 
-class _Turn:
-    """One caller's look at a backend, while no other process changes anything."""
+class _Window:
+    """The permits of a backend that count now, as one caller sees them in its transaction."""
 
-    def __init__(self, connection: Connection, backend: str, quota: Quota, *, now: float, window: float) -> None:
+    def __init__(self, connection: Connection, backend: str, quota: Quota, *, now: float, seconds: float) -> None:
         self._connection = connection
         self._backend = backend
         self._quota = quota
         self._now = now
-        self._window = window
-        self._since = now - window
+        self._seconds = seconds
+        self._since = now - seconds
         self._paced = False
         connection.execute(_FORGET_OLD, [backend, self._since, now - LONGEST_CALL])
         connection.execute(_FORGET_FUTURE, [backend, now])
 
     def wait(self, tokens: int) -> Wait | None:
         """Return the longest of all waits."""
-        waits = [*self._by_pace(tokens), *self._by_requests(), *self._by_tokens(tokens), *self._by_calls()]
+        waits = [*self._by_pace(tokens), *self._by_requests(), *self._by_tokens(tokens), *self._by_running_calls()]
         return max(waits, key=lambda wait: wait.seconds, default=None)
 
     def take(self, tokens: int, process: int) -> Permit:
@@ -234,29 +244,29 @@ class _Turn:
                 yield self._until(taken, "tpm")
                 return
 
-    def _by_calls(self) -> Iterator[Wait]:
+    def _by_running_calls(self) -> Iterator[Wait]:
         most = self._quota.concurrent
         if most is not None and self._one(_HELD) >= most:
-            self._free_the_dead()
+            self._release_held_by_dead()
             if self._one(_HELD) >= most:
-                yield Wait(LOOK_AGAIN, "concurrent")
+                yield Wait(POLL_INTERVAL, "concurrent")
 
-    def _free_the_dead(self) -> None:
+    def _release_held_by_dead(self) -> None:
         for (process,) in self._connection.execute(_HOLDERS, [self._backend]).fetchall():
-            if not alive(process):
+            if not is_running(process):
                 self._connection.execute(_FREE, [self._backend, process])
 
     def _one(self, query: str, *values: float) -> Any:
         return self._connection.execute(query, [self._backend, *values]).fetchone()[0]
 
     def _until(self, taken: float, cause: Cause) -> Wait:
-        return Wait(max(taken + self._window - self._now, _LEAST), cause)
+        return Wait(max(taken + self._seconds - self._now, _SHORTEST_WAIT), cause)
 
 
-def _left(stamp: float | None, now: float) -> float:
-    """Return the seconds until a stamp; 0 for one that is over, and for one of before a restart."""
-    return stamp - now if stamp is not None and 0 < stamp - now <= LONGEST_PACE else 0.0
+def _left(moment: float | None, now: float) -> float:
+    """Return the seconds until a time; 0 for one that has passed, and for one from before a restart."""
+    return moment - now if moment is not None and 0 < moment - now <= MAX_PROVIDER_WAIT else 0.0
 
 
 def _until(allowance: Allowance | None, now: float) -> tuple[int | None, float | None]:
-    return (None, None) if allowance is None else (allowance.left, now + min(allowance.reset, LONGEST_PACE))
+    return (None, None) if allowance is None else (allowance.left, now + min(allowance.reset, MAX_PROVIDER_WAIT))

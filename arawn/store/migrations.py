@@ -1,4 +1,8 @@
-"""What takes the store's file from each version to the next, in statements; the version is how many of these it has."""
+"""The numbered migrations: the SQL statements that take the file from each version to the next.
+
+A file's version is how many of them it has. A released migration is never changed, and each version has a fixture in
+tests/store/versions.
+"""
 
 from __future__ import annotations
 

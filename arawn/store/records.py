@@ -1,4 +1,4 @@
-"""What the store gives back: a session, its messages, a finding."""
+"""What the store returns: a session, its messages, a hit of a search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Status: TypeAlias = Literal["complete", "partial", "incomplete", "error"]
 """How a message ended.
 
-``complete``: as the backend meant it. ``partial``: the reader stopped it, or its process died. ``incomplete``: the
+``complete``: with its whole answer. ``partial``: the reader stopped it, or its process died. ``incomplete``: the
 stream broke, or the backend failed in the middle. ``error``: nothing came; its metadata says why.
 """
 
@@ -46,7 +46,7 @@ class SessionInfo(Value, kw_only=True):
 
 
 class Entry(Value, kw_only=True):
-    """A message as it is kept: the user's at ``position`` 0 of its turn, what follows after it.
+    """A saved message: the user's at ``position`` 0 of its turn, what follows after it.
 
     ``written`` is when, in seconds since the epoch; the store sets it. ``backend`` and ``model`` are those that
     answered, or were to. ``usage`` and ``cost`` (USD) are of an answer.

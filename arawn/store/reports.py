@@ -1,4 +1,4 @@
-"""The ledger in sum: what calls took and cost by backend, model, day, session or role; and the newest ones."""
+"""Reports from the ledger: what calls took and cost by backend, model, day, session or role; and the newest calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from arawn.store.database import Database
 
 By: TypeAlias = Literal["backend", "model", "day", "session", "role"]
-"""What a group has in common; ``model`` is backend/model, ``day`` one of UTC."""
+"""What calls are grouped by; ``model`` is backend/model, ``day`` one of UTC."""
 
 _KEYS = {"backend": "backend", "model": "backend || '/' || model", "day": "day", "session": "session", "role": "role"}
 _SUMS = """
@@ -40,14 +40,14 @@ _NEWEST = """
 _RUNNING = "SELECT 1 FROM calls WHERE outcome = 'pending' LIMIT 1"
 _ANSWERED = ("complete", "interrupted", "abandoned")
 _LONGEST_GAP = 366
-"""Days without a call that are still listed; more of them are a clock that was wrong."""
+"""Days without a call in a row that are listed; more of them mean that a clock was wrong."""
 
 
 class Totals(Value, kw_only=True):
-    """What the calls of a group took. ``key`` is what they have in common, ``title`` that of a session.
+    """What the calls of a group took. ``key`` names the group, ``title`` is that of a session.
 
     Every call is counted once: ``complete``; ``stopped`` by its reader or the end of its process; ``failed``, where
-    ``unreached`` of them were never sent; ``running`` still. ``cached`` counts the answers that took no call.
+    ``unreached`` of them were never sent; ``running``. ``cached`` counts the answers from the cache.
     ``cost`` is in USD, without the ``unpriced`` calls, and None where none has a price. Times are averages of complete
     calls.
     """
@@ -79,16 +79,16 @@ class Totals(Value, kw_only=True):
 
 
 class Report(Value):
-    """Groups, days in order and others the dearest first, and all of them together."""
+    """The groups, days in order and others by cost, the highest first; and all of them together."""
 
     groups: tuple[Totals, ...] = ()
     total: Totals = Totals()
 
 
 class Reports:
-    """Reads the ledger in a database; where there is none, nothing was called, and none is made.
+    """Reads the ledger in a database; where there is no file, nothing was called, and none is created.
 
-    Calls whose process died are closed before. Every verb raises ConfigError when the file cannot be used.
+    Calls whose process died are closed before. Every method raises ConfigError when the file cannot be used.
     """
 
     def __init__(self, database: Database) -> None:
@@ -100,14 +100,14 @@ class Reports:
         rows = self._rows(_SUMS.format(key=_KEYS[by], conditions=conditions), *values)
         sums: dict[str, _Sums] = {}
         total = _Sums()
-        for alike in map(_Alike._make, rows):
-            sums.setdefault(alike.key, _Sums()).add(alike)
-            total.add(alike)
+        for row in map(_Row._make, rows):
+            sums.setdefault(row.key, _Sums()).add(row)
+            total.add(row)
         groups = [each.totals(key) for key, each in sums.items()]
         if by == "day":
             groups = list(_every_day(sorted(groups, key=lambda each: each.key)))
         else:
-            groups.sort(key=_dearest_first)
+            groups.sort(key=_by_cost)
         if by == "session":
             titles = dict(self._rows("SELECT id, title FROM sessions"))
             groups = [replace(each, title=titles.get(each.key, "")) for each in groups]
@@ -121,20 +121,20 @@ class Reports:
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         if not os.path.exists(self._database.path):
             return []
-        close_dead(self._database)
+        close_abandoned(self._database)
         return self._database.rows(sql, *values)
 
 
-def close_dead(database: Database) -> None:
-    """End the calls, and the reservations, of processes that died; where that cannot be written, they stay."""
+def close_abandoned(database: Database) -> None:
+    """Close the calls, and so the reservations, of processes that died; where that cannot be written, they stay."""
     if not os.path.exists(database.path) or not database.rows(_RUNNING):
         return
     with suppress(NotSavedError):
-        Ledger(database).sweep()
+        Ledger(database).close_abandoned()
 
 
-class _Alike(NamedTuple):
-    """Calls of a group that ended alike, together; as _SUMS has them."""
+class _Row(NamedTuple):
+    """A row of _SUMS: the calls of a group that have the same outcome."""
 
     key: str
     outcome: str
@@ -167,7 +167,7 @@ class _Alike(NamedTuple):
 
 
 class _Sums:
-    """One group in the making."""
+    """The sums of one group."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -176,24 +176,24 @@ class _Sums:
         self._latency, self._latencies = 0.0, 0
         self._first, self._firsts = 0.0, 0
 
-    def add(self, alike: _Alike) -> None:
-        """Take in calls that ended alike."""
-        for name in _counted_as(alike.outcome, failed=bool(alike.failed)):
-            self._counts[name] += alike.calls
-        if alike.outcome == "complete":
-            self._latency += alike.latency or 0.0
-            self._latencies += alike.latencies
-            self._first += alike.first or 0.0
-            self._firsts += alike.firsts
-        if alike.outcome in _ANSWERED:
-            self._usage = add_usage(self._usage, alike.usage)
-            self._unpriced += alike.calls if alike.unpriced else 0
-            self._priced += 0 if alike.unpriced else alike.calls
-        if alike.outcome != "cached":
-            self._cost += alike.cost or 0
+    def add(self, row: _Row) -> None:
+        """Add a row."""
+        for name in _counted_as(row.outcome, failed=bool(row.failed)):
+            self._counts[name] += row.calls
+        if row.outcome == "complete":
+            self._latency += row.latency or 0.0
+            self._latencies += row.latencies
+            self._first += row.first or 0.0
+            self._firsts += row.firsts
+        if row.outcome in _ANSWERED:
+            self._usage = add_usage(self._usage, row.usage)
+            self._unpriced += row.calls if row.unpriced else 0
+            self._priced += 0 if row.unpriced else row.calls
+        if row.outcome != "cached":
+            self._cost += row.cost or 0
 
     def totals(self, key: str) -> Totals:
-        """Return what came together."""
+        """Return the sums."""
         return Totals(
             key=key,
             complete=self._counts["complete"],
@@ -241,12 +241,12 @@ def _conditions(since: float, backend: str, model: str) -> tuple[str, list[objec
     return " AND ".join(conditions) or "1", values
 
 
-def _dearest_first(group: Totals) -> tuple[Any, ...]:
+def _by_cost(group: Totals) -> tuple[Any, ...]:
     return -(group.cost or 0), -group.usage.total_tokens, -group.calls, group.key
 
 
 def _every_day(groups: Iterable[Totals]) -> Iterator[Totals]:
-    """Put in the days on which nothing was called."""
+    """Insert the days without calls."""
     from datetime import date, timedelta
 
     before: date | None = None

@@ -1,6 +1,6 @@
-"""Search in what was said: SQLite's full-text index where it has one, else and for parts of words a plain scan.
+"""Search in messages: by SQLite's full-text index where there is one; else, and for parts of words, by a plain scan.
 
-The index is brought up to date by a search, not by a conversation, which it would slow down.
+A search brings the index up to date; a conversation does not, since that would slow it down.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FOUND = """
 def find(database: Database, words: str, limit: int) -> tuple[Hit, ...]:
     """Return the messages that have all the words, also as beginnings of words; else those that have them anywhere.
 
-    What a branch shares with its parent is found there.
+    What a branch shares with its parent is found in the parent.
     """
     wanted = words.encode("utf-8", "replace").decode().replace("\0", " ").split()
     if not wanted:
@@ -39,15 +39,15 @@ def find(database: Database, words: str, limit: int) -> tuple[Hit, ...]:
     return tuple(_hit(row, wanted) for row in rows or _scanned(database, wanted, limit))
 
 
-def tidy(connection: Connection) -> None:
-    """Forget what the index still has of deleted messages."""
+def prune_index(connection: Connection) -> None:
+    """Remove deleted messages from the index."""
     if connection.execute(_HAS_INDEX).fetchone():
         connection.execute("DELETE FROM said WHERE rowid NOT IN (SELECT id FROM messages)")
         connection.execute("INSERT INTO said (said) VALUES ('optimize')")  # a deletion alone leaves the words there
 
 
 def _indexed(database: Database) -> bool:
-    """Bring the index up to date; false where there can be none, or the disk has no room for it."""
+    """Bring the index up to date; false where there can be none, or it cannot be written."""
     if not database.rows(_CAN_INDEX):
         return False
     if database.rows(_HAS_INDEX) and not database.rows("SELECT 1 FROM messages WHERE NOT searchable LIMIT 1"):
@@ -93,5 +93,5 @@ def _hit(row: tuple[Any, ...], words: list[str]) -> Hit:
 
 
 def _line(text: str, *, cut_before: bool = False, cut_after: bool = False) -> str:
-    """Return the text on one line, with a mark where it was cut."""
+    """Return the text on one line, with an ellipsis where it was cut."""
     return "…" * cut_before + re.sub(r"\s+", " ", text) + "…" * cut_after

@@ -1,4 +1,4 @@
-"""Conversations as they are kept: begun before the first call, written while the answer comes, found again later."""
+"""Saved conversations: created before the first call, written while the answer streams, found again later."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _COPY = """
 class Sessions:
     """The conversations in a database. ``now`` is the time in seconds since the epoch.
 
-    What writes raises NotSavedError when it cannot, and everything raises ConfigError when the file cannot be used.
+    What writes raises NotSavedError when it cannot; every method raises ConfigError when the file cannot be used.
     """
 
     def __init__(self, database: Database, *, now: Callable[[], float] = time.time) -> None:
@@ -105,12 +105,12 @@ class Sessions:
             return int(last) + 1
 
     def save_draft(self, session: str, entry: Entry) -> None:
-        """Write an answer as far as it has come, in place of what stood there and after it in its turn."""
+        """Write an answer as far as it has come; what stood at its position or after it is replaced."""
         with self._database.writing() as connection:
             self._put(connection, session, entry)
 
     def save_answer(self, session: str, entry: Entry) -> None:
-        """Write an answer for good, durably, and add what it took to the session's usage and cost."""
+        """Write an answer for good, durably, and add its usage and cost to the session's."""
         with self._database.writing(durable=True) as connection:
             self._put(connection, session, entry)
             [row] = connection.execute("SELECT usage, cost FROM sessions WHERE id = ?", [session])
@@ -121,11 +121,11 @@ class Sessions:
             )
 
     def recent(self, limit: int = -1) -> tuple[SessionInfo, ...]:
-        """Return the sessions in which something was said, newest first; a limit below 0 is none."""
+        """Return the sessions that have a message, newest first; a limit below 0 means no limit."""
         return tuple(map(_info, self._database.rows(_RECENT, limit)))
 
     def find(self, word: str) -> SessionInfo | None:
-        """Return the session a word means: ``last``, an id, a name, or at least four letters an id begins with.
+        """Return the session a word means: ``last``, an id, a name, or at least four letters that an id begins with.
 
         None where it means none. Raises UsageError where it may mean several.
         """
@@ -167,7 +167,7 @@ class Sessions:
             raise ConfigError(f"{self._database.path}: session {session} cannot be read: {error}") from error
 
     def search(self, words: str, limit: int = 20) -> tuple[Hit, ...]:
-        """Return the messages whose visible text has all the words, the best first."""
+        """Return the messages whose visible text has all the words, the best match first."""
         return search.find(self._database, words, limit)
 
     def rename(self, session: str, name: str) -> None:
@@ -187,7 +187,7 @@ class Sessions:
             connection.execute("UPDATE sessions SET title = ? WHERE id = ?", [_storable(title), session])
 
     def summarise(self, session: str, summary: str, upto: int) -> None:
-        """From now on send the turns up to the number ``upto`` as this summary; an empty one leaves them out."""
+        """Set the summary that is sent in place of the turns up to ``upto``; an empty one leaves them out."""
         with self._database.writing() as connection:
             connection.execute(
                 "UPDATE sessions SET summary = ?, summarised = ? WHERE id = ?", [_storable(summary), upto, session]
@@ -219,18 +219,18 @@ class Sessions:
         """Remove a turn from a session."""
         with self._database.writing(durable=True) as connection:
             connection.execute("DELETE FROM messages WHERE session = ? AND turn = ?", [session, turn])
-            search.tidy(connection)
-        self._database.forget_deleted()
+            search.prune_index(connection)
+        self._database.checkpoint()
 
     def delete(self, *sessions: str) -> None:
-        """Remove sessions with all they said, from the disk too; their branches stay."""
+        """Remove sessions with all their messages, from the disk too; their branches stay."""
         with self._database.writing(durable=True) as connection:
             connection.executemany("DELETE FROM sessions WHERE id = ?", [[session] for session in sessions])
-            search.tidy(connection)
-        self._database.forget_deleted()
+            search.prune_index(connection)
+        self._database.checkpoint()
 
     def purge(self, days: float) -> int:
-        """Delete the sessions unused for so many days, save those with a name; return how many there were."""
+        """Delete the sessions that were not used for so many days, but not named ones; return how many there were."""
         old = self._database.rows(
             "SELECT id FROM sessions WHERE name IS NULL AND updated < ?", self._now() - days * _DAY
         )
@@ -257,7 +257,7 @@ class Sessions:
 
 
 def add_usage(total: Usage, more: Usage | None) -> Usage:
-    """Return two usages together, without their cost; a guess makes the sum one."""
+    """Return the sum of two usages, without their cost; estimated where one of them is."""
     if more is None:
         return total
     return Usage(

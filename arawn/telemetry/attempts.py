@@ -1,6 +1,6 @@
-"""What is told of an attempt that has ended: its lines of the log, and its attributes by the names of OpenTelemetry.
+"""An attempt that has ended, as the log and OpenTelemetry describe it.
 
-The names and values are those of the semantic conventions for generative AI, version 1.41.0, the last one published
+Names and values are those of the semantic conventions for generative AI, version 1.41.0, the last one published
 (opentelemetry.io/docs/specs/semconv/gen-ai): a draft that came later renames some.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from arawn.messages import ChatRequest, Message, Part, Response
     from arawn.store.calls import Call
-    from arawn.telemetry.log import Journal
+    from arawn.telemetry.log import EventLog
 
 PROVIDERS: Mapping[str, str] = {
     "aiplatform.googleapis.com": "gcp.vertex_ai",
@@ -39,7 +39,7 @@ PROVIDERS: Mapping[str, str] = {
 }
 """What the conventions call a provider, by the end of its host; others are called as their backend is."""
 WITHHELD = "not shown: it may repeat what was asked (log.content = true shows it)"
-_WINDOW = 16  # characters in a row that a message has in common with what was asked, if it repeats it
+_WINDOW = 16  # characters in a row that a message and a question have in common when the one repeats the other
 
 
 class Attempt(Value, kw_only=True):
@@ -57,7 +57,7 @@ class Attempt(Value, kw_only=True):
 
     @property
     def failed(self) -> bool:
-        """Whether the backend did not do what it should; a reader who leaves is no failure of its."""
+        """Whether the backend failed; a reader who leaves is no failure of it."""
         return isinstance(self.error, Exception)
 
     @property
@@ -66,29 +66,29 @@ class Attempt(Value, kw_only=True):
         return "embeddings" if self.request is None else "chat"
 
 
-def log_attempt(journal: Journal) -> Callable[[Attempt], None]:
-    """Return what writes a line for every attempt: ``llm_call_failed`` or ``cost_tracked``."""
+def log_attempt(event_log: EventLog) -> Callable[[Attempt], None]:
+    """Return the observer that writes a line for every attempt: ``llm_call_failed`` or ``cost_tracked``."""
 
     def observe(attempt: Attempt) -> None:
-        if journal.path is None:
+        if event_log.path is None:
             return
         event, fields = "cost_tracked", _named(attempt)
         if attempt.failed:
             event = "llm_call_failed"
-            fields |= _failure(attempt, content=journal.content)
+            fields |= _failure(attempt, content=event_log.content)
         fields |= _costs(attempt.call) | attributes(attempt)
-        if journal.content:
+        if event_log.content:
             fields |= content_of(attempt)
             fields["text"] = attempt.response and attempt.response.text
-        journal.write(event, **fields)
+        event_log.write(event, **fields)
 
     return observe
 
 
 def attributes(attempt: Attempt) -> dict[str, Any]:
-    """Return what the conventions want to be told of an attempt; nothing that was asked or answered.
+    """Return the attributes that the conventions have for an attempt, without what was asked or answered.
 
-    Tokens that nobody counted are left out.
+    Tokens that are only estimated are left out.
     """
     found = {
         "gen_ai.operation.name": attempt.operation,

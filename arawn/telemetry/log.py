@@ -20,12 +20,12 @@ _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 _CAUTION = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-class Journal:
-    """The log in the file ``path``; where that is None nothing is written, and nothing done.
+class EventLog:
+    """The log in the file ``path``; where that is None nothing is written.
 
     Any number of processes may write to one file. ``content`` says that what was asked and answered may be in it.
-    ``secrets`` are taken out of every text, as is all that looks like a key; the list may grow. ``tell`` is told once
-    why the file cannot be written; nobody else is disturbed by it. ``now`` gives seconds since the epoch.
+    ``secrets`` are taken out of every text, as is all that looks like a key; the list may grow. ``warn`` is called once
+    with why the file cannot be written; nothing is raised. ``now`` gives seconds since the epoch.
     """
 
     def __init__(
@@ -34,15 +34,15 @@ class Journal:
         *,
         content: bool = False,
         secrets: Iterable[Secret] = (),
-        tell: Callable[[str], object] = lambda _: None,
+        warn: Callable[[str], object] = lambda _: None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
         self.content = content
         self._secrets = secrets
-        self._tell = tell
+        self._warn = warn
         self._now = now
-        self._told = False
+        self._warned = False
         self._is_private = False
 
     def write(self, event: str, /, **fields: Any) -> None:
@@ -51,10 +51,10 @@ class Journal:
             return
         try:
             self._append(self.path, self._line(event, fields))
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the call it tells of is worth more
-            if not self._told:
-                self._told = True
-                self._tell(f"the log {self.path} cannot be written: {_reason(error)}")
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the call goes on
+            if not self._warned:
+                self._warned = True
+                self._warn(f"the log {self.path} cannot be written: {_reason(error)}")
 
     def _line(self, event: str, fields: dict[str, Any]) -> bytes:
         import json
@@ -64,7 +64,7 @@ class Journal:
 
     def _append(self, path: str, line: bytes) -> None:
         if not self._is_private:
-            _require_place(path)
+            _require_file(path)
             private_dir(os.path.dirname(path))
         descriptor = os.open(path, _FLAGS | _CAUTION, 0o600)
         try:
@@ -73,7 +73,7 @@ class Journal:
             if not self._is_private:
                 self._is_private = True
                 if repaired := check_private(path):
-                    self._tell(repaired)
+                    self._warn(repaired)
             if os.write(descriptor, line) < len(line):
                 raise OSError("the disk is full")
         finally:
@@ -95,8 +95,8 @@ def plain(value: Any, secrets: Iterable[Secret]) -> Any:
     return mask(str(value), secrets)
 
 
-def place(file: str | None, folder: str) -> str | None:
-    """Return where the log is that the configuration names: in the folder of the user's configuration unless absolute.
+def log_path(file: str | None, folder: str) -> str | None:
+    """Return the path of the log that the configuration names: in the user's configuration folder unless absolute.
 
     None where it names none.
     """
@@ -109,7 +109,7 @@ def stamp(moment: float) -> str:
     return time.strftime(f"%Y-%m-%dT%H:%M:%S.{milliseconds:03d}Z", time.gmtime(seconds))
 
 
-def _require_place(path: str) -> None:
+def _require_file(path: str) -> None:
     """Refuse a device or a pipe before it is opened: it may act on that."""
     if os.path.islink(path):
         raise OSError("it is a link")

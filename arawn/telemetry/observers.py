@@ -1,4 +1,4 @@
-"""Who is told of calls, as the settings say: the log, and OpenTelemetry."""
+"""The observers of calls that the settings name: the log, and OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from arawn.secrets.references import Secret
     from arawn.store.calls import Call
     from arawn.telemetry.attempts import Attempt
-    from arawn.telemetry.log import Journal
+    from arawn.telemetry.log import EventLog
     from arawn.telemetry.otel import OpenTelemetry
 
 
-class Watch:
+class Observers:
     """The log and OpenTelemetry of an engine. ``secrets`` are the keys that it sends, added as they are looked up.
 
-    ``warn`` is told what cannot be written or sent. Close it: what is not sent by then is lost.
+    ``warn`` is called with what cannot be written or sent. Close it: what is not sent by then is lost.
     """
 
     def __init__(self, settings: Settings, secrets: list[Secret]) -> None:
@@ -29,42 +29,42 @@ class Watch:
         self._secrets = secrets
 
     @cached_property
-    def journal(self) -> Journal:
+    def event_log(self) -> EventLog:
         """The log."""
         from arawn.folders import config_folder
-        from arawn.telemetry.log import Journal, place
+        from arawn.telemetry.log import EventLog, log_path
 
-        path = place(self._settings.value("log.file"), config_folder(self._settings.environ))
-        self._secrets += _in_tables(self._settings)
-        return Journal(path, content=self._content, secrets=self._secrets, tell=self._tell)
+        path = log_path(self._settings.value("log.file"), config_folder(self._settings.environ))
+        self._secrets += _secrets_in_tables(self._settings)
+        return EventLog(path, content=self._content, secrets=self._secrets, warn=self._warn)
 
     @cached_property
-    def observers(self) -> tuple[Callable[[Attempt], None], ...]:
-        """Who is told of every attempt. Raises ConfigError where OpenTelemetry is wanted and cannot be told."""
+    def of_attempts(self) -> tuple[Callable[[Attempt], None], ...]:
+        """What is called with every attempt. Raises ConfigError where OpenTelemetry is wanted and cannot be set up."""
         found: list[Callable[[Attempt], None]] = []
         if self._logs:
             from arawn.telemetry.attempts import log_attempt
 
-            found.append(log_attempt(self.journal))
+            found.append(log_attempt(self.event_log))
         if self._otel is not None:
             found.append(self._otel)
         return tuple(found)
 
-    def tell(self, event: str, /, **fields: Any) -> None:
-        """Write a line of the log."""
+    def log(self, event: str, /, **fields: Any) -> None:
+        """Write a line to the log."""
         if self._logs:
-            self.journal.write(event, **fields)
+            self.event_log.write(event, **fields)
 
-    def observe(
+    def notify(
         self, call: Call, request: ChatRequest | None, response: Response | None, error: BaseException | None
     ) -> None:
-        """Tell of an attempt that has ended."""
-        if self.observers:
+        """Call every observer with an attempt that has ended."""
+        if self.of_attempts:
             from arawn.telemetry.attempts import Attempt
 
             base_url = self._settings.backend(call.backend).base_url
             attempt = Attempt(call=call, request=request, response=response, error=error, base_url=base_url)
-            for observer in self.observers:
+            for observer in self.of_attempts:
                 observer(attempt)
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class Watch:
             return None
         from arawn.telemetry.otel import otel_attempt
 
-        return otel_attempt(content=self._content, secrets=self._secrets, tell=self._tell)
+        return otel_attempt(content=self._content, secrets=self._secrets, warn=self._warn)
 
     @property
     def _logs(self) -> bool:
@@ -88,12 +88,12 @@ class Watch:
     def _content(self) -> bool:
         return self._settings.value("log.content") is True
 
-    def _tell(self, text: str) -> None:
+    def _warn(self, text: str) -> None:
         self.warn(text)
 
 
-def _in_tables(settings: Settings) -> Iterator[Secret]:
-    """Yield what opens a door in the headers and parameters that the tables of backends add: a server may repeat it."""
+def _secrets_in_tables(settings: Settings) -> Iterator[Secret]:
+    """Yield the secrets in headers and query parameters that the tables of backends add: a server may repeat them."""
     from arawn.secrets.references import Secret, mask
 
     for name in settings.backend_names:

@@ -1,6 +1,6 @@
-"""Tells OpenTelemetry of attempts: a span each, and the metrics of the conventions (the extra ``otel``).
+"""Sends attempts to OpenTelemetry: a span each, and the metrics of the conventions (the extra ``otel``).
 
-Where the program that uses arawn has set up OpenTelemetry, its providers are told. Else arawn sets up its own, which
+Where the program that uses arawn has set up OpenTelemetry, its providers are used. Else arawn sets up its own, which
 send OTLP over HTTP to where the environment's OTEL_* variables say.
 """
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from arawn.secrets.references import Secret
     from arawn.telemetry.attempts import Attempt
 
-PATIENCE = 2.0
-"""Seconds that what is still to be sent may take at the end."""
+FLUSH_TIMEOUT = 2.0
+"""Seconds that sending the rest may take at the end."""
 SCHEMA = "https://opentelemetry.io/schemas/1.41.0"
 TOKENS = "gen_ai.client.token.usage"
 DURATION = "gen_ai.client.operation.duration"
@@ -42,26 +42,26 @@ _DIMENSIONS = (
 
 
 class Providers(NamedTuple):
-    """Who makes spans and metrics; ``ends`` are what sends the rest of them and closes, of providers of our own."""
+    """What makes spans and metrics; ``shutdowns``, for providers of our own, send the rest and close."""
 
     tracers: TracerProvider
     meters: MeterProvider
-    ends: tuple[Callable[[], object], ...] = ()
+    shutdowns: tuple[Callable[[], object], ...] = ()
 
 
 class OpenTelemetry:
     """Called with every attempt. Close it: what is not sent by then is lost."""
 
     def __init__(
-        self, providers: Providers, *, content: bool, secrets: Iterable[Secret], tell: Callable[[str], object]
+        self, providers: Providers, *, content: bool, secrets: Iterable[Secret], warn: Callable[[str], object]
     ) -> None:
         from arawn import __version__
 
         self._content = content
         self._secrets = secrets
-        self._tell = tell
-        self._ends = providers.ends
-        self._complaint = _Complaint() if providers.ends else None
+        self._warn = warn
+        self._shutdowns = providers.shutdowns
+        self._warnings = _CapturedWarnings() if providers.shutdowns else None
         self._tracer = providers.tracers.get_tracer("arawn", __version__, schema_url=SCHEMA)
         meter = providers.meters.get_meter("arawn", __version__, schema_url=SCHEMA)
 
@@ -79,21 +79,21 @@ class OpenTelemetry:
         self._measure(attempt, {name: found[name] for name in _DIMENSIONS if name in found})
 
     def close(self) -> None:
-        """Send what is left, for PATIENCE at most, and tell what went wrong with it."""
+        """Send the rest, in FLUSH_TIMEOUT at most, and warn of what went wrong."""
         from threading import Thread
         from time import monotonic
 
-        threads = [Thread(target=_quietly, args=(end,), daemon=True) for end in self._ends]
-        self._ends = ()
+        threads = [Thread(target=_quietly, args=(shutdown,), daemon=True) for shutdown in self._shutdowns]
+        self._shutdowns = ()
         for thread in threads:
             thread.start()
-        deadline = monotonic() + PATIENCE
+        deadline = monotonic() + FLUSH_TIMEOUT
         for thread in threads:
             thread.join(max(0.0, deadline - monotonic()))
-        complaint, self._complaint = self._complaint, None
-        text = "" if complaint is None else complaint.end(still_working=any(map(Thread.is_alive, threads)))
+        captured, self._warnings = self._warnings, None
+        text = "" if captured is None else captured.end(still_running=any(map(Thread.is_alive, threads)))
         if text:
-            self._tell(f"OpenTelemetry was not told everything: {text}")
+            self._warn(f"OpenTelemetry was not told everything: {text}")
 
     def _trace(self, attempt: Attempt, found: dict[str, Any]) -> None:
         from opentelemetry.trace import SpanKind, Status, StatusCode
@@ -142,17 +142,17 @@ def otel_attempt(
     *,
     content: bool = False,
     secrets: Iterable[Secret] = (),
-    tell: Callable[[str], object] = lambda _: None,
+    warn: Callable[[str], object] = lambda _: None,
     providers: Providers | None = None,
 ) -> OpenTelemetry:
-    """Return what tells OpenTelemetry of every attempt.
+    """Return the observer that sends every attempt to OpenTelemetry.
 
-    ``content`` tells also what was asked and answered. ``secrets`` are taken out of every text, as is all that looks
-    like a key. ``tell`` is told at the end what could not be sent. Raises ConfigError where the extra is not installed,
-    or a variable of the environment makes no sense.
+    ``content`` sends also what was asked and answered. ``secrets`` are taken out of every text, as is all that looks
+    like a key. ``warn`` is called at the end with what could not be sent. Raises ConfigError where the extra is not
+    installed, or a variable of the environment makes no sense.
     """
     try:
-        return OpenTelemetry(providers or _of_program() or _own(), content=content, secrets=secrets, tell=tell)
+        return OpenTelemetry(providers or _of_program() or _own(), content=content, secrets=secrets, warn=warn)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "opentelemetry":
             raise
@@ -195,31 +195,31 @@ def _own() -> Providers:
     return Providers(tracers, meters, (tracers.shutdown, meters.shutdown))
 
 
-class _Complaint:
-    """The first thing OpenTelemetry logs while it lives, which would go to the user's screen otherwise."""
+class _CapturedWarnings:
+    """What OpenTelemetry logs as warnings, which would go to the user's screen otherwise."""
 
     def __init__(self) -> None:
         import logging
 
-        heard: list[str] = []
+        messages: list[str] = []
 
-        class Ear(logging.Handler):
+        class Handler(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:
-                heard.append(record.getMessage())
+                messages.append(record.getMessage())
 
-        self._heard = heard
-        self._ear = Ear(logging.WARNING)
+        self._messages = messages
+        self._handler = Handler(logging.WARNING)
         self._logger = logging.getLogger("opentelemetry")
-        self._logger.addHandler(self._ear)
+        self._logger.addHandler(self._handler)
 
-    def end(self, *, still_working: bool) -> str:
-        """Return what was heard, in one line and without keys; hear no more, unless more may come."""
-        if not still_working:
-            self._logger.removeHandler(self._ear)
-        text = str(plain(" ".join(self._heard[:1]), ()))
-        return " ".join(text.split()) or (f"no answer within {PATIENCE:g} s" if still_working else "")
+    def end(self, *, still_running: bool) -> str:
+        """Return the first warning, in one line and without keys; capture no more, unless more may come."""
+        if not still_running:
+            self._logger.removeHandler(self._handler)
+        text = str(plain(" ".join(self._messages[:1]), ()))
+        return " ".join(text.split()) or (f"no answer within {FLUSH_TIMEOUT:g} s" if still_running else "")
 
 
-def _quietly(end: Callable[[], object]) -> None:
+def _quietly(shutdown: Callable[[], object]) -> None:
     with suppress(Exception):
-        end()
+        shutdown()

@@ -67,7 +67,7 @@ class _Bench:
         self.hits = 0
 
     def around(self, inner: MockBackend | _Playing) -> Cache:
-        return Cache(inner, self.answers, _key, hit=self._count)
+        return Cache(inner, self.answers, _key, on_hit=self._count)
 
     def _count(self, *_: object) -> None:
         self.hits += 1
@@ -142,7 +142,7 @@ def _damage_file(score: Score, folder: str, times: int) -> None:
     dice, path = random.Random(42), os.path.join(folder, "arawn.db")
     with Database(path) as database:
         whole = {key: _events_of(database, key) for [key] in database.rows("SELECT key FROM answers")}
-        database.forget_deleted()
+        database.checkpoint()
     for number in range(times):
         with tempfile.TemporaryDirectory() as other:
             damaged, key = shutil.copy(path, other), dice.choice(list(whole))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from arawn.store.database import Database
-from arawn.store.limits import Limits, Permit, Quota
+from arawn.store.limits import Permit, Quota, RateLimits
 from benchmarks.reliability.score import Score
 from benchmarks.reliability.spoken import WHOLE
 from tests.support.loopback import Loopback, answer
@@ -105,7 +105,7 @@ def _herd(score: Score, home: Home) -> None:
 def _cost(quota: Quota, calls: int = 500) -> float:
     """Return the CPU time in ms of taking a permit, correcting it and giving it back, with up to 500 in the window."""
     with tempfile.TemporaryDirectory() as folder, Database(f"{folder}/arawn.db") as database:
-        limits = Limits(database)
+        limits = RateLimits(database)
         limits.acquire("other", Quota(rpm=1), 0)
         began = time.process_time()
         for _ in range(calls):

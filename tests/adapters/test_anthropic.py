@@ -42,18 +42,18 @@ def result(call_id, *content, is_error=False):
     return Message(Role.TOOL, (ToolResult(call_id, content, is_error=is_error),))
 
 
-def render(*messages, quirks=None, **wishes):
-    wishes.setdefault("stream", False)
-    request = ChatRequest("m-1", messages or (user("Hi"),), **wishes)
+def render(*messages, quirks=None, **fields):
+    fields.setdefault("stream", False)
+    request = ChatRequest("m-1", messages or (user("Hi"),), **fields)
     return AnthropicAdapter("mine", quirks or Quirks()).render_chat(request)
 
 
-def body(*messages, **wishes):
-    return json.loads(render(*messages, **wishes).body)
+def body(*messages, **fields):
+    return json.loads(render(*messages, **fields).body)
 
 
-def turns(*messages, **wishes):
-    return body(*messages, **wishes)["messages"]
+def turns(*messages, **fields):
+    return body(*messages, **fields)["messages"]
 
 
 def text(words):
@@ -212,7 +212,7 @@ def test_what_another_backend_signed_is_dropped_with_one_notice():
 
 
 @pytest.mark.parametrize("owner", ["mine", "other"])
-def test_reasoning_nobody_signed_is_dropped_silently(owner):
+def test_unsigned_reasoning_is_dropped_silently(owner):
     call = render(user("Go"), assistant(Reasoning("Hm.", owner=owner), "Done"), user("Thanks"))
 
     assert call.notices == ()
@@ -234,7 +234,7 @@ def test_sampling_and_stop_sequences_are_written():
     assert written["stop_sequences"] == ["END", "STOP"]
 
 
-def test_sampling_a_service_refuses_is_left_out_and_said():
+def test_sampling_that_a_service_refuses_is_dropped_with_a_notice():
     call = render(temperature=0.2, top_p=0.9, quirks=Quirks(sampling=False))
 
     assert not {"temperature", "top_p"} & json.loads(call.body).keys()
@@ -243,7 +243,7 @@ def test_sampling_a_service_refuses_is_left_out_and_said():
     ]
 
 
-def test_a_seed_is_left_out_and_said():
+def test_a_seed_is_dropped_with_a_notice():
     call = render(seed=7)
 
     assert "seed" not in json.loads(call.body)
@@ -294,7 +294,7 @@ def test_json_without_a_schema_is_asked_for_in_words():
     assert call.notices == ()
 
 
-def test_a_service_without_schemas_is_told_the_schema_in_words():
+def test_a_service_without_schemas_gets_the_schema_in_the_system_prompt():
     written = body(output=OutputFormat({"type": "object"}), quirks=Quirks(json_schema=False))
 
     assert written["system"].endswith('It must fit this JSON Schema: {"type":"object"}')
@@ -365,7 +365,7 @@ def test_an_adaptive_service_is_spared_words_and_numbers_it_does_not_know():
     assert [notice.kind for notice in counted.notices] == ["dropped"]
 
 
-def test_an_adaptive_service_is_told_not_to_think_and_then_takes_a_temperature():
+def test_thinking_is_disabled_for_an_adaptive_service_and_then_it_takes_a_temperature():
     written = body(thinking=Thinking("none"), temperature=0.5, quirks=Quirks(adaptive_thinking=True))
 
     assert written["thinking"] == {"type": "disabled"}

@@ -68,7 +68,7 @@ def test_r27_a_stream_cut_between_two_events_is_interrupted(kept):
     list(parser.feed(sse(*HELLO[:kept])))
 
     with pytest.raises(StreamInterruptedError) as caught:
-        parser.close()
+        list(parser.close())
 
     assert caught.value.backend == "mine"
 
@@ -80,7 +80,7 @@ def test_r27_a_stream_cut_at_any_byte_is_interrupted():
         parser = adapter().stream_parser()
         list(parser.feed(data[:size]))
         with pytest.raises(StreamInterruptedError):
-            parser.close()
+            list(parser.close())
 
 
 def test_r27_an_end_without_a_stop_reason_is_interrupted():
@@ -204,8 +204,9 @@ def as_event(body):
     return b"data: " + body.replace(b"\r", b"\n").replace(b"\n", b"\ndata: ") + b"\n\n"
 
 
-@pytest.mark.parametrize("door", [lambda body: adapter().parse_chat(body), lambda body: read(as_event(body))])
-def test_r31_every_file_of_the_json_test_suite_ends_in_our_error(door):
+@pytest.mark.skipif(not suite(), reason="ARAWN_CORPORA is not set")
+@pytest.mark.parametrize("parse", [lambda body: adapter().parse_chat(body), lambda body: read(as_event(body))])
+def test_r31_every_file_of_the_json_test_suite_ends_in_our_error(parse):
     for file in suite():
         with pytest.raises(ArawnError):
-            door(file.read_bytes())
+            parse(file.read_bytes())

@@ -53,7 +53,7 @@ def recorded(name):
     return FOLDER.joinpath(name, CASES[name]["response_file"]).read_bytes()
 
 
-def wished(name):
+def requested(name):
     return json.loads(FOLDER.joinpath(name, "request.json").read_bytes())
 
 
@@ -149,7 +149,7 @@ def test_r27_a_recorded_stream_that_stops_between_two_events_is_interrupted(name
         parser = adapter().stream_parser()
         list(parser.feed(b"".join(event + b"\n\n" for event in events[:kept])))
         with pytest.raises(StreamInterruptedError):
-            parser.close()
+            list(parser.close())
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -242,7 +242,7 @@ def plain(content):
 
 
 def test_a_tool_result_is_sent_as_it_was_recorded():
-    sent = wished("tool-result-followup-stream")
+    sent = requested("tool-result-followup-stream")
     call = ToolCall("toolu_0123XuPthLWH62nQHDkYt8GN", "get_date")
     schema = sent["tools"][0]["input_schema"]
     request = ChatRequest(

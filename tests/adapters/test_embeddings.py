@@ -70,9 +70,9 @@ def test_vectors_without_an_index_keep_their_places() -> None:
     assert OPENAI.parse_embed(body).vectors == ((1.0,), (2.0,))
 
 
-def test_usage_is_told_or_marked_as_a_guess() -> None:
-    told = OPENAI.parse_embed(openai_body([1.0], usage={"prompt_tokens": 8, "total_tokens": 8}))
-    assert told.usage == Usage(8)
+def test_usage_is_reported_or_marked_as_an_estimate() -> None:
+    reported = OPENAI.parse_embed(openai_body([1.0], usage={"prompt_tokens": 8, "total_tokens": 8}))
+    assert reported.usage == Usage(8)
     assert OPENAI.parse_embed(openai_body([1.0])).usage.estimated
     assert OLLAMA.parse_embed(b'{"model":"m","embeddings":[[1]],"prompt_eval_count":2}').usage == Usage(2)
     assert OLLAMA.parse_embed(b'{"model":"m","embeddings":[[1]]}').usage.estimated

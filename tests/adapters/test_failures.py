@@ -267,7 +267,7 @@ def test_r35_the_wait_comes_from_the_words(words: str, seconds: float | None) ->
     assert failure(429, openai(words)).retry_after == (None if seconds is None else pytest.approx(seconds))
 
 
-def test_r35_headers_go_before_words_and_the_wait_is_told() -> None:
+def test_r35_headers_take_precedence_over_words_and_the_wait_is_shown() -> None:
     error = failure(429, openai("Please try again in 5s"), {"retry-after": "7"})
     assert error.retry_after == 7.0
     assert "The server asks to wait 7 s" in error.hints

@@ -76,7 +76,7 @@ def test_a_recorded_whole_answer_is_understood(recording):
     assert understood(list(ADAPTER.parse_chat(recording.body))) == wanted(recording.expected)
 
 
-def test_a_recorded_unknown_model_is_told_by_its_name():
+def test_a_recorded_unknown_model_is_reported_by_its_name():
     error = ADAPTER.parse_failure(404, {}, one("ollama/error-404-model").body, "nonexistent-model:latest")
 
     assert type(error) is ModelNotAvailableError

@@ -113,7 +113,7 @@ def test_json_without_a_schema_is_any_object() -> None:
     assert body_of(output=OutputFormat())["response_format"] == {"type": "json_object"}
 
 
-def test_a_service_without_schemas_is_asked_for_any_object_and_it_is_told() -> None:
+def test_a_service_without_schemas_is_asked_for_any_object_with_a_notice() -> None:
     wanted: dict[str, Any] = {"output": OutputFormat({"type": "object"}), "quirks": {"json_schema": False}}
     assert body_of(**wanted)["response_format"] == {"type": "json_object"}
     assert notices(**wanted) == [
@@ -127,7 +127,7 @@ def test_the_limit_goes_under_the_key_the_service_knows() -> None:
     assert body_of(quirks=quirks)["max_completion_tokens"] == 100
 
 
-def test_sampling_a_service_refuses_is_left_out_and_it_is_told() -> None:
+def test_sampling_that_a_service_refuses_is_dropped_with_a_notice() -> None:
     wanted: dict[str, Any] = {"temperature": 0.5, "top_p": 0.1, "quirks": {"sampling": False}}
     assert not {"temperature", "top_p"} & set(body_of(**wanted))
     assert notices(**wanted) == ['temperature and top_p not sent to backend "here": its models take none']
@@ -151,7 +151,7 @@ def test_thinking_is_asked_for_as_the_service_takes_it(thinking: Thinking, key: 
     assert {key: body[key] for key in body if key.startswith("reasoning")} == written
 
 
-def test_a_budget_that_cannot_be_said_is_told() -> None:
+def test_a_budget_that_cannot_be_sent_is_dropped_with_a_notice() -> None:
     assert notices(thinking=Thinking(budget_tokens=500)) == [
         'the budget for thinking not sent to backend "here": it takes an effort, no number of tokens'
     ]
@@ -256,20 +256,20 @@ def test_details_of_thinking_go_back_unchanged_to_their_owner() -> None:
         ProviderItem({"type": "x"}, "here"),
     ],
 )
-def test_what_only_another_backend_can_read_is_left_out_and_it_is_told_once(part: Any) -> None:
+def test_what_only_another_backend_can_read_is_dropped_with_one_notice(part: Any) -> None:
     message = Message(Role.ASSISTANT, (part, Text("ok")))
     assert sent(message) == [{"role": "assistant", "content": "ok"}]
     [notice] = notices(message, message)
     assert notice.startswith('the reasoning and tool records of another backend not sent to backend "here": ')
 
 
-def test_plain_thinking_is_left_out_without_a_word() -> None:
+def test_plain_thinking_is_dropped_without_a_notice() -> None:
     message = Message(Role.ASSISTANT, (Reasoning("hm", owner="there"), Reasoning("hm", owner="here"), Text("ok")))
     assert sent(message) == [{"role": "assistant", "content": "ok"}]
     assert notices(message) == []
 
 
-def test_a_picture_in_an_answer_is_left_out_and_it_is_told() -> None:
+def test_a_picture_in_an_answer_is_dropped_with_a_notice() -> None:
     assert notices(Message(Role.ASSISTANT, (PIXEL, Text("ok")))) == [
         'a picture in a message of the assistant not sent to backend "here": it takes pictures only from the user'
     ]
@@ -284,7 +284,7 @@ def test_the_list_of_models_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("key", ["context_length", "context_window", "max_model_len", "max_context_length"])
-def test_a_model_tells_its_window_under_many_names(key: str) -> None:
+def test_the_context_window_of_a_model_has_many_names(key: str) -> None:
     body = {"data": [{"id": "m", key: 4096, "max_completion_tokens": 512, "owned_by": "us"}]}
     assert ADAPTER.parse_models(json.dumps(body).encode()) == [ModelCard("m", 4096, 512, "us")]
 

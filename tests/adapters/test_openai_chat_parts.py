@@ -39,7 +39,7 @@ def fragment(arguments: Any = None, *, name: str | None = None, **keys: Any) -> 
 # Tool calls
 
 
-def test_fragments_are_told_apart_by_their_index() -> None:
+def test_fragments_are_distinguished_by_their_index() -> None:
     assert calls_of(
         fragment("", index=0, id="a", name="f"),
         fragment('{"x"', index=0),
@@ -269,8 +269,8 @@ def test_hidden_reasoning_belongs_to_the_output() -> None:
 
 
 def test_reasoning_beside_the_output_is_added_where_the_quirk_says_so() -> None:
-    told = counted(completion_tokens_details={"reasoning_tokens": 29})
-    assert usage_of(told, output_includes_reasoning=False) == Usage(100, 39, reasoning_tokens=29)
+    reported = counted(completion_tokens_details={"reasoning_tokens": 29})
+    assert usage_of(reported, output_includes_reasoning=False) == Usage(100, 39, reasoning_tokens=29)
     both = counted(total_tokens=139, completion_tokens_details={"reasoning_tokens": 29})
     assert usage_of(both, output_includes_reasoning=False) == Usage(100, 39, reasoning_tokens=29)
 
@@ -298,7 +298,7 @@ def test_r31_a_broken_cost_is_none(bad: Any) -> None:
     assert usage_of(counted(cost=bad)) == Usage(100, 10)
 
 
-def test_a_charge_in_ticks_is_told_in_dollars() -> None:
+def test_a_charge_in_ticks_is_converted_to_dollars() -> None:
     assert usage_of(counted(cost_in_usd_ticks=10_742_000)) == Usage(100, 10, cost=Decimal("0.0010742"))
     assert usage_of(counted(cost_in_usd_ticks=-1)) == Usage(100, 10)
 
@@ -310,5 +310,5 @@ def test_what_the_users_own_key_was_charged_comes_on_top() -> None:
 
 
 @pytest.mark.parametrize("details", [None, {}, [], {"upstream_inference_cost": None}])
-def test_a_charge_of_the_users_own_key_that_is_not_told_is_not_known(details: Any) -> None:
+def test_an_unreported_charge_of_the_users_own_key_is_not_known(details: Any) -> None:
     assert usage_of(counted(cost=0, is_byok=True, cost_details=details)) == Usage(100, 10)

@@ -106,7 +106,7 @@ def test_a_recorded_error_inside_a_stream_is_raised():
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_recorded_error_answers_are_told_apart(name):
+def test_recorded_error_answers_are_distinguished(name):
     recording = one(name)
 
     error = ADAPTER.parse_failure(recording.status, recording.headers, recording.body, "m1")

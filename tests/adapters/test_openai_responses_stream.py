@@ -87,7 +87,7 @@ def test_other_events_and_the_done_mark_are_skipped():
     assert events == read(sse(CREATED, delta("a"), COMPLETED))
 
 
-def test_an_answer_that_nobody_opened_still_begins_with_started():
+def test_an_answer_without_a_start_event_still_begins_with_started():
     assert read(sse(delta("a"), COMPLETED))[:2] == [Started("oai", ""), TextDelta("a")]
 
 
@@ -108,7 +108,7 @@ def test_an_answer_that_comes_only_at_the_end_is_not_lost():
     assert read(sse(CREATED, delta("Hello"), end))[1:-1] == [TextDelta("Hello")]
 
 
-def test_a_refusal_is_told_apart_from_an_answer():
+def test_a_refusal_is_distinguished_from_an_answer():
     refusal = {"type": "response.refusal.delta", "output_index": 0, "content_index": 0, "delta": "I can't."}
     whole = {"type": "message", "content": [{"type": "refusal", "refusal": "I can't."}]}
 
@@ -246,7 +246,7 @@ def test_other_ways_to_stay_incomplete():
     assert ended("incomplete") == Finished(FinishReason.UNKNOWN, "incomplete")
 
 
-def test_a_price_and_written_cache_are_read_where_a_gateway_tells_them():
+def test_a_price_and_written_cache_are_read_where_a_gateway_reports_them():
     usage = {"input_tokens": 9, "output_tokens": 1, "cost": 8.25e-05, "input_tokens_details": {"cache_write_tokens": 5}}
 
     assert ended("completed", usage=usage).usage == Usage(9, 1, cache_write_tokens=5, cost=Decimal("0.0000825"))

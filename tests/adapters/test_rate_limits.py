@@ -10,13 +10,13 @@ DATE = {"date": "Wed, 19 Aug 2026 14:34:12 GMT"}
 
 
 def openai(what, left, reset, limit=None):
-    told = {"remaining": left, "reset": reset, "limit": limit}
-    return {f"x-ratelimit-{word}-{what}": value for word, value in told.items() if value is not None}
+    values = {"remaining": left, "reset": reset, "limit": limit}
+    return {f"x-ratelimit-{word}-{what}": value for word, value in values.items() if value is not None}
 
 
 def anthropic(what, left, reset, limit):
-    told = {"remaining": left, "reset": reset, "limit": limit}
-    return {f"anthropic-ratelimit-{what}-{word}": value for word, value in told.items()}
+    values = {"remaining": left, "reset": reset, "limit": limit}
+    return {f"anthropic-ratelimit-{what}-{word}": value for word, value in values.items()}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_time_without_a_date_to_count_from_says_nothing(date):
     assert parse_pace({**anthropic("requests", "0", "2026-08-19T14:34:57Z", "50"), "date": date}) == Pace()
 
 
-def test_headers_that_do_not_speak_of_limits_are_told_from_those_that_speak_of_enough():
+def test_headers_without_limits_are_distinguished_from_headers_with_enough_left():
     assert parse_pace({"content-type": "text/plain", "retry-after": "12"}) is None
     assert parse_pace(openai("requests", "4999", "12ms", "5000")) == Pace()
 
@@ -126,7 +126,7 @@ def test_output_tokens_count_only_when_none_are_left():
     assert parse_pace({**anthropic("output-tokens", "0", reset, "8000"), **DATE}) == Pace(tokens=Allowance(0, 8.0))
 
 
-def test_groq_tells_of_its_requests_a_day_and_its_tokens_a_minute():
+def test_groq_reports_requests_per_day_and_tokens_per_minute():
     groq = {**openai("requests", "14370", "2m59.56s", "14400"), **openai("tokens", "29", "7.66s", "6000")}
     assert parse_pace(groq) == Pace(tokens=Allowance(29, 7.66))
 

@@ -1,4 +1,4 @@
-"""HttpBackend and HttpEmbedder through the real door: an adapter, an endpoint, a transport, a server on loopback."""
+"""HttpBackend and HttpEmbedder end to end: an adapter, an endpoint, a transport, a server on loopback."""
 
 from __future__ import annotations
 
@@ -194,14 +194,14 @@ def test_a_stream_without_a_content_type_is_read_as_what_was_asked_for(engine):
 
 
 @BOTH_ENGINES
-def test_usage_nobody_reported_is_estimated_and_says_so(engine):
+def test_usage_that_is_not_reported_is_estimated_and_marked(engine):
     with Loopback(streamed(*STREAM[:3], DONE)) as server:
         events = engine.play(asking(server.url))
     assert events[-1].usage == Usage(3, 2, estimated=True)
 
 
 @BOTH_ENGINES
-def test_what_could_not_be_sent_is_told_before_the_answer(engine):
+def test_notices_of_what_could_not_be_sent_come_before_the_answer(engine):
     request = ChatRequest("m-1", ASK.messages, temperature=0.5)
     with Loopback(streamed(*STREAM)) as server:
         events = engine.play(asking(server.url, request, quirks=Quirks(sampling=False)))
@@ -274,7 +274,7 @@ def test_a_refused_key_is_an_authentication_error(engine):
     ],
     ids=["cut", "compressed", "endless"],
 )
-def test_a_failure_is_told_by_its_status_whatever_became_of_its_body(engine, body):
+def test_a_failure_is_known_by_its_status_whatever_its_body(engine, body):
     with Loopback(body) as server, pytest.raises(RateLimitError) as caught:
         engine.play(asking(server.url))
     assert caught.value.retry_after == 7.0

@@ -52,10 +52,10 @@ def test_it_sends_only_the_wishes_that_were_uttered(mlx_lm):
     answer_to(request())
     answer_to(request(temperature=0.7, top_p=0.9, extra={"max_kv_size": 512}))
 
-    plain, wished = called(mlx_lm, "stream_generate")
+    plain, tuned = called(mlx_lm, "stream_generate")
     assert plain["max_tokens"] == -1
     assert plain["options"] == {"sampler": ("sampler", 0.0, 0.0)}
-    assert wished["options"] == {"sampler": ("sampler", 0.7, 0.9), "max_kv_size": 512}
+    assert tuned["options"] == {"sampler": ("sampler", 0.7, 0.9), "max_kv_size": 512}
 
 
 def test_a_model_is_loaded_once(mlx_lm):

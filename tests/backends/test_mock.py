@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.mock_backend import RecordedSleep, answer, events_of, hello_request
 
 from arawn import MessageMatcher, MockBackend, MockResponse
-from arawn.backends.mock import DIMENSIONS
+from arawn.backends.mock import EMBEDDING_DIMENSIONS
 from arawn.engine.blocking import run
 from arawn.events import Finished, ReasoningDelta, Started, TextDelta, ToolCallDelta, ToolCallStarted, collect
 from arawn.messages import (
@@ -145,7 +145,7 @@ def test_arguments_given_as_text_go_out_as_they_are():
     )
 
 
-def test_it_thinks_first_when_told_to():
+def test_it_sends_scripted_reasoning_first():
     backend = MockBackend().with_response(MockResponse.text("Yes").with_reasoning("Well, hm"))
 
     events = events_of(backend)
@@ -191,7 +191,7 @@ def test_it_waits_before_the_first_event_and_between_the_words():
     assert clock.waits == [1.5, 0.25, 0.25]
 
 
-def test_it_waits_for_nothing_unless_told_to():
+def test_it_does_not_wait_without_a_delay():
     clock = RecordedSleep()
 
     answer(MockBackend(sleep=clock.sleep).with_response(MockResponse.text("one two three")))
@@ -222,7 +222,7 @@ def test_its_vectors_are_the_same_each_time_and_near_for_shared_words():
     assert cat == shouted
     assert run(MockBackend().embed(texts)) == embeddings
     assert 0.5 < sum(a * b for a, b in zip(cat, ran, strict=True)) < 0.99
-    assert {len(vector) for vector in embeddings.vectors} == {DIMENSIONS}
+    assert {len(vector) for vector in embeddings.vectors} == {EMBEDDING_DIMENSIONS}
     assert [sum(a * a for a in vector) for vector in embeddings.vectors] == pytest.approx([1.0] * len(texts))
     assert embeddings.usage == Usage(9)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from arawn.backends.mock import ERROR_KINDS, from_table
+from arawn.backends.mock import ERROR_KINDS
+from arawn.backends.mock_tables import from_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "mock.md"
 

@@ -8,7 +8,8 @@ import tomllib
 import pytest
 from support.mock_backend import RecordedSleep, answer, hello_request
 
-from arawn.backends.mock import ERROR_KINDS, from_table
+from arawn.backends.mock import ERROR_KINDS
+from arawn.backends.mock_tables import from_table
 from arawn.engine.blocking import run
 from arawn.errors import BackendError, ConfigError, StreamInterruptedError
 from arawn.messages import FinishReason

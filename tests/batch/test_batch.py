@@ -1,4 +1,4 @@
-"""``arawn.batch.run``: many questions at a time, with little in memory, and an end that loses no answer."""
+"""``arawn.batch``: many questions at a time, with little in memory, and an end that loses no answer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from support.http_backend import STREAM, streamed
 from support.loopback import Loopback
 from support.waiting import eventually
 
-from arawn import Client, LLMConfig, get_llm_client
+from arawn import Client, LLMConfig, batch, get_llm_client
 from arawn.backends.mock import MessageMatcher, MockBackend, MockResponse
-from arawn.batch import run as batch
 from arawn.errors import BudgetError, RateLimitError, UsageError
 from arawn.events import Notice
 from arawn.messages import Role

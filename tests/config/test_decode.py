@@ -43,7 +43,7 @@ def test_r23_every_invalid_toml_file_gives_one_line_with_its_place(home):
     assert len(names) > 400
 
 
-def test_r23_every_valid_toml_file_is_read_or_told_in_one_line(home):
+def test_r23_every_valid_toml_file_is_read_or_reported_in_one_line(home):
     tests = corpus("toml-test", "tests")
     names = [name for name in (tests / "files-toml-1.0.0").read_text().split() if name.endswith(".toml")]
 
@@ -52,17 +52,17 @@ def test_r23_every_valid_toml_file_is_read_or_told_in_one_line(home):
         assert all(one_line(str(problem)) and problem.line for problem in found), name
 
 
-def test_r23_any_bytes_as_a_file_are_read_or_told_in_one_line(home):
+def test_r23_any_bytes_as_a_file_are_read_or_reported_in_one_line(home):
     for path in sorted(corpus("json-test-suite", "test_parsing").iterdir()):
         home.user(path.read_bytes())
         try:
-            told = home.load().warnings
+            reported = home.load().warnings
         except ConfigError as error:
-            told = (error.message,)
-        assert all(one_line(line) for line in told), path.name
+            reported = (error.message,)
+        assert all(one_line(line) for line in reported), path.name
 
 
-def test_r23_naughty_strings_are_kept_as_values_and_told_in_one_line_as_keys(home):
+def test_r23_naughty_strings_are_kept_as_values_and_reported_in_one_line_as_keys(home):
     for text in json.loads(corpus("blns.json").read_text(encoding="utf-8")):
         written = json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
         home.user(f'[llm]\nsystem = {written}\n[models.{written}]\nmax_output = 7\n[aliases]\n{written} = "groq/x"\n')
@@ -91,7 +91,7 @@ def test_r23_any_bytes_parse_or_have_a_problem_with_a_place(content):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         (b"[llm\nmodel = 1", "f:1:5: Expected ']' at the end of a table declaration"),
         (b'[llm]\nmodel = "open', "f:2:14: Unterminated string"),
@@ -103,8 +103,8 @@ def test_r23_any_bytes_parse_or_have_a_problem_with_a_place(content):
         (b"\x1b[31m = 1", "f:1:1: Invalid statement"),
     ],
 )
-def test_r23_a_file_that_is_no_toml_is_told_with_its_place(content, told):
-    assert str(parse_or_problem(content, "f")) == told
+def test_r23_a_file_that_is_no_toml_is_reported_with_its_place(content, reported):
+    assert str(parse_or_problem(content, "f")) == reported
 
 
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
@@ -117,7 +117,7 @@ def test_a_byte_order_mark_and_windows_line_ends_change_nothing(home, start, end
     assert f"{home.user_file}:3: llm.modle" in settings.warnings[0]
 
 
-def test_a_file_that_is_no_file_is_told(home):
+def test_a_path_that_is_no_file_is_reported(home):
     home.user_file.mkdir(parents=True)
 
     with pytest.raises(ConfigError, match="it is a folder"):
@@ -131,7 +131,7 @@ def test_a_file_without_end_is_not_read(home):
         home.load()
 
 
-def test_deeply_nested_tables_of_a_stranger_are_looked_through_without_recursion():
+def test_deeply_nested_tables_of_an_untrusted_file_are_checked_without_recursion():
     dotted = ".".join(["a"] * 20_000)
     tree = tomllib.loads(f"[backends.x.extra.{dotted}]\nb = '$env:HOME'\n")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft4Validator
 
-from arawn.backends.mock import from_table
+from arawn.backends.mock_tables import from_table
 from arawn.config.generate import docs, example, json_schema
 from arawn.config.schema import KEYS, SECTIONS
 from arawn.config.sources import BUILT_IN

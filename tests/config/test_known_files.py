@@ -1,4 +1,4 @@
-"""Configurations people have been told to write load without a word, and mean what they were told."""
+"""Documented configurations load without a warning, and mean what the documentation says."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ ENVIRONMENTS = [
 
 
 @pytest.mark.parametrize("text", [*SINGLE, SEVERAL])
-def test_a_file_people_have_been_told_to_write_loads_without_a_word(home, text):
+def test_a_documented_file_loads_without_a_warning(home, text):
     home.user(text)
     settings = home.load()
 
@@ -82,7 +82,7 @@ def test_roles_go_to_the_backends_the_file_names(home):
 
 
 @pytest.mark.parametrize(("environ", "choice"), ENVIRONMENTS)
-def test_an_environment_people_have_been_told_to_set_chooses_what_it_names(home, environ, choice):
+def test_a_documented_environment_selects_what_it_names(home, environ, choice):
     home.env |= environ
     settings = home.load()
 

@@ -7,7 +7,8 @@ from typing import get_args
 import pytest
 
 from arawn.adapters.base import Quirks
-from arawn.backends.mock import ERROR_KINDS, from_table
+from arawn.backends.mock import ERROR_KINDS
+from arawn.backends.mock_tables import from_table
 from arawn.config import schema
 from arawn.config.decode import problems
 from arawn.config.key import Key

@@ -1,4 +1,4 @@
-"""A project's file is a stranger's: what it may do before it is trusted, and what it never may."""
+"""A project's file is untrusted: what it may do before it is trusted, and what it never may."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_r9_a_file_made_to_be_long_takes_one_short_line(home, content):
     assert len(warning) < 700
 
 
-def test_keys_of_a_stranger_are_told_in_one_printable_line(home):
+def test_keys_of_an_untrusted_file_are_reported_in_one_printable_line(home):
     home.project('"\\u001b[31m\\nx" = 1\n')
 
     (warning,) = home.load().warnings

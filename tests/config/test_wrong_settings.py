@@ -116,12 +116,12 @@ def test_asking_for_what_is_no_key_is_an_error(home, key):
         home.load().value(key)
 
 
-def test_a_wrong_option_is_told_as_the_command_lines(home):
+def test_a_wrong_option_is_reported_as_from_the_command_line(home):
     with pytest.raises(ConfigError, match=r"command line: llm.max_tokens: expected an integer"):
         home.load(overrides={"llm.max_tokens": 0})
 
 
-def test_validation_tells_everything_that_is_wrong_in_the_order_of_lines(home):
+def test_validation_reports_all_problems_in_the_order_of_lines(home):
     path = home.user(
         '[llm]\nbackend = "grok"\nmodle = "x"\n[backends.groq]\nmax_tokens = "4k"\n[backends.new]\n'
         '[embeddings]\nbackend = "local"\n'
@@ -140,7 +140,7 @@ def test_validation_tells_everything_that_is_wrong_in_the_order_of_lines(home):
     assert (found[1].column, str(found[1])) == (1, f'{path}:3: llm.modle: unknown key, did you mean "model"?')
 
 
-def test_validation_of_a_broken_file_tells_the_place(home):
+def test_validation_of_a_broken_file_reports_the_place(home):
     path = home.user("[llm]\nmodel = \n")
 
     assert [str(problem) for problem in validate(str(path), environ=home.environ, cwd="/")] == [

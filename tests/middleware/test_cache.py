@@ -30,7 +30,7 @@ from arawn.messages import Caller, ChatRequest, FinishReason, Message, OutputFor
 from arawn.middleware.cache import Cache
 from arawn.middleware.cache_key import answer_key
 from arawn.store import database as database_module
-from arawn.store.answers import Answers, _seal
+from arawn.store.answers import Answers, _checksum
 from arawn.store.database import Database
 from arawn.store.event_json import dumps
 from arawn.values import replace
@@ -69,7 +69,7 @@ class Bench:
         def hit(*told):
             self.hits.append(told)
 
-        return Cache(inner, self.answers, self.key, hit=hit, monotonic=iter(range(10_000)).__next__)
+        return Cache(inner, self.answers, self.key, on_hit=hit, monotonic=iter(range(10_000)).__next__)
 
     def key(self, request):
         return answer_key(request, backend="m", adapter="mock", base_url="", quirks=Quirks(), credential="")
@@ -277,7 +277,7 @@ def test_r42_a_row_that_holds_no_whole_answer_is_not_given_however_well_it_is_se
     cut = dumps(ANSWER[:-1])
     with bench.database.writing() as connection:
         key = bench.key(asking())
-        connection.execute("UPDATE answers SET events = ?, checksum = ?", [cut, _seal(key, bench.now, cut)])
+        connection.execute("UPDATE answers SET events = ?, checksum = ?", [cut, _checksum(key, bench.now, cut)])
     assert heard(cache) == ANSWER
     assert inner.calls == 2
 
@@ -298,7 +298,7 @@ def test_a_file_that_cannot_be_read_breaks_no_call_and_is_told_once(bench, tmp_p
 
 
 def test_an_answer_that_cannot_be_written_is_delivered_and_that_is_told_before_its_end(bench, tmp_path, monkeypatch):
-    monkeypatch.setattr(database_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(database_module, "BUSY_TIMEOUT", 0.05)
     cache = bench.around(Playing(*ANSWER))
     heard(cache, asking("first, so that the file is there"))
     with closing(sqlite3.connect(tmp_path / "arawn.db", isolation_level=None)) as other:

@@ -55,7 +55,7 @@ class Bench:
     def among(self, **scripts):
         """A fallback from the first of these backends to the others."""
         candidates = [self.candidate(name, name, *script) for name, script in scripts.items()]
-        return Fallback(candidates, self.circuits, tell=lambda event, **fields: self.told.append((event, fields)))
+        return Fallback(candidates, self.circuits, log=lambda event, **fields: self.told.append((event, fields)))
 
     def candidate(self, backend, model, *scripts):
         def make():
@@ -66,7 +66,7 @@ class Bench:
 
     def open(self, backend, *, times=3):
         for _ in range(times):
-            self.circuits.failed(self.circuits.look(backend), "server")
+            self.circuits.record_failure(self.circuits.check(backend), "server")
 
 
 class ScriptedBackend:
@@ -139,7 +139,7 @@ def test_the_line_names_all_that_failed_in_order(bench):
 
 def test_two_models_of_one_backend_are_told_apart(bench):
     candidates = [bench.candidate("one", "large", ServerError("oops")), bench.candidate("one", "tiny", said("one"))]
-    events = ask(Fallback(candidates, bench.circuits, tell=lambda *_, **__: None))
+    events = ask(Fallback(candidates, bench.circuits, log=lambda *_, **__: None))
     assert events[0].text == "one/tiny answers: one/large: oops"
 
 
@@ -252,7 +252,7 @@ def test_a_reader_who_leaves_closes_the_one_that_answers(bench):
             finally:
                 closed.append(True)
 
-    fallback = Fallback([Candidate("one", "m", Long, lambda it: it)], bench.circuits, tell=lambda *_, **__: None)
+    fallback = Fallback([Candidate("one", "m", Long, lambda it: it)], bench.circuits, log=lambda *_, **__: None)
 
     async def story():
         async with aclosing(fallback.stream(ASK)) as events:
@@ -288,7 +288,7 @@ def test_only_failures_of_the_backend_s_health_count(bench, error, counts):
     for _ in range(3):
         with suppress(type(error)):
             ask(fallback)
-    assert bench.circuits.look("one").allows is not counts
+    assert bench.circuits.check("one").allows is not counts
 
 
 def test_answers_that_are_cut_count_too(bench):
@@ -352,7 +352,7 @@ def test_when_all_are_passed_over_the_one_that_opened_earliest_is_asked_all_the_
     fallback = bench.among(one=[said("one")], two=[said("two")])
     assert ask(fallback)[0].text == "two answers: one: failed 3 times, asked again in 30 s"
     assert names(bench) == ["two"]
-    assert (bench.circuits.look("one").allows, bench.circuits.look("two").allows) == (False, True)
+    assert (bench.circuits.check("one").allows, bench.circuits.check("two").allows) == (False, True)
 
 
 def test_the_first_asked_all_the_same_is_no_switch(bench):

@@ -18,8 +18,8 @@ from arawn.engine.blocking import run
 from arawn.errors import ContextLengthError, OverloadedError, RateLimitError
 from arawn.events import Notice
 from arawn.messages import Embeddings, Usage
-from arawn.middleware.limit import SPREAD, STEP, LimitEmbedder, observing
-from arawn.middleware.retry import Retry
+from arawn.middleware.limit import JITTER, MAX_SLEEP, LimitEmbedder, header_observer
+from arawn.middleware.retry import Retry, RetryPolicy
 from arawn.store.limits import Quota, Wait
 
 
@@ -92,14 +92,14 @@ def test_it_goes_as_soon_as_it_may_also_where_more_was_expected(bench):
         bench.limits.release(permit, 10)
 
     collect_events(bench.around(ScriptedBackend(*HI), tpm=100, sleep=sleep))
-    assert bench.slept == [STEP]
+    assert bench.slept == [MAX_SLEEP]
 
 
 def test_those_who_wait_for_the_same_moment_are_spread(bench):
     bench.limits.close("b", 3.0)
     bench.random = 0.5
     collect_events(bench.around(ScriptedBackend(*HI)))
-    assert bench.slept == [3.0 + SPREAD / 2]
+    assert bench.slept == [3.0 + JITTER / 2]
 
 
 def test_it_never_waits_longer_than_it_may(bench):
@@ -107,7 +107,7 @@ def test_it_never_waits_longer_than_it_may(bench):
     bench.now += 30
     inner = ScriptedBackend(*HI)
     with pytest.raises(RateLimitError) as caught:
-        collect_events(bench.around(inner, rpm=1, longest=29.0))
+        collect_events(bench.around(inner, rpm=1, max_wait=29.0))
     error = caught.value
     assert error.message == 'Backend "b" may not be called now: limit of 1 request a minute, free in 30 s'
     assert error.hints[0] == "raise the limit: arawn config set backends.b.rpm N"
@@ -119,16 +119,16 @@ def test_it_never_waits_longer_than_it_may(bench):
 def test_it_gives_up_when_the_time_is_over(bench):
     bench.taken(concurrent=1)
     with pytest.raises(RateLimitError, match=r"limit of 1 call at the same time \(waited 3 s\)"):
-        collect_events(bench.around(ScriptedBackend(*HI), concurrent=1, longest=3.0))
+        collect_events(bench.around(ScriptedBackend(*HI), concurrent=1, max_wait=3.0))
     assert 2.5 <= sum(bench.slept) <= 3.0
     assert bench.held() == 1
 
 
 def test_what_nobody_may_wait_for_is_not_tried_again(bench):
     bench.taken(rpm=1)
-    limited = bench.around(ScriptedBackend(*HI), rpm=1, longest=5.0)
+    limited = bench.around(ScriptedBackend(*HI), rpm=1, max_wait=5.0)
     with pytest.raises(RateLimitError):
-        collect_events(Retry(limited, sleep=bench.sleep, random=lambda: 1.0))
+        collect_events(Retry(limited, RetryPolicy(sleep=bench.sleep, random=lambda: 1.0)))
     assert bench.slept == []
 
 
@@ -139,7 +139,7 @@ def test_a_pause_the_provider_asks_for_is_one_for_everybody(bench):
     busy = RateLimitError("slow down", status=429, retry_after=12.0)
     with pytest.raises(RateLimitError):
         collect_events(bench.around(ScriptedBackend(busy)))
-    other = bench.around(ScriptedBackend(*HI), longest=600.0)
+    other = bench.around(ScriptedBackend(*HI), max_wait=600.0)
     assert notices(collect_events(other)) == ["waiting 12 s for b, which asked for a pause"]
 
 
@@ -168,7 +168,7 @@ def test_what_a_server_tells_in_its_headers_is_kept(bench, engine):
     scripts = [[answer(body, headers=told(1))], [answer(b"{}", 400, headers=told(0))], [answer(body)]]
 
     async def story(transport):
-        observe = observing(bench.limits, "local", bench.tell)
+        observe = header_observer(bench.limits, "local", bench.log)
         there = endpoint(transport, server.url, key=None, observe=observe)
         backend = HttpBackend(there, OpenAIChatAdapter("local", Quirks()))
         for _ in range(2):
@@ -178,7 +178,7 @@ def test_what_a_server_tells_in_its_headers_is_kept(bench, engine):
 
     async def asked(backend):
         try:
-            async with aclosing(bench.around(backend).stream(ASK)) as events:
+            async with aclosing(bench.around(backend, backend="local").stream(ASK)) as events:
                 async for _ in events:
                     pass
         except Exception as error:  # noqa: BLE001 -- the second answer is one
@@ -210,7 +210,7 @@ def test_a_database_that_cannot_be_used_stops_no_call_and_is_told_once(tmp_path)
 def test_an_observer_without_a_database_tells_it_once(tmp_path):
     (tmp_path / "broken.db").write_bytes(b"this is no database" * 100)
     bench = LimitFixture(tmp_path / "broken.db")
-    observe = observing(bench.limits, "b", bench.tell)
+    observe = header_observer(bench.limits, "b", bench.log)
     for _ in range(2):
         observe({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "5s"})
     assert len(bench.told) == 1
@@ -224,7 +224,7 @@ def test_embeddings_wait_and_are_counted_too(bench):
         async def embed(self, texts):
             return Embeddings(((1.0,),) * len(texts), usage=Usage(25))
 
-    embedder = LimitEmbedder(Embedding(), bench.limits, backend="b", **bench.rules(tpm=100, concurrent=1))
+    embedder = LimitEmbedder(Embedding(), bench.policy(tpm=100, concurrent=1), lambda _: 40)
     assert len(run(embedder.embed(["one", "two"])).vectors) == 2
     assert bench.left(100) == 75
     bench.limits.close("b", 3.0)
@@ -237,7 +237,7 @@ def test_an_embedding_that_fails_gives_its_permit_back_and_asks_for_a_pause(benc
         async def embed(self, texts):
             raise OverloadedError("busy", status=529, retry_after=7.0)
 
-    embedder = LimitEmbedder(Busy(), bench.limits, backend="b", **bench.rules(tpm=100, concurrent=1))
+    embedder = LimitEmbedder(Busy(), bench.policy(tpm=100, concurrent=1), lambda _: 40)
     with pytest.raises(OverloadedError):
         run(embedder.embed(["one"]))
     assert bench.held() == 0

@@ -1,4 +1,4 @@
-"""Limits over processes: real ones, on one file, and arawn itself against a server."""
+"""RateLimits over processes: real ones, on one file, and arawn itself against a server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.request_times import RequestTimes
 from support.waiting import wait_until
 
 from arawn.store.database import Database
-from arawn.store.limits import Limits, Quota
+from arawn.store.limits import Quota, RateLimits
 
 pytestmark = pytest.mark.e2e
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -226,7 +226,7 @@ def test_r52_a_wall_clock_set_back_or_forward_neither_blocks_nor_refills(home, t
 
 def test_r52_a_machine_that_restarted_begins_with_an_empty_minute(tmp_path):
     with Database(str(tmp_path / "arawn.db")) as database:
-        later = Limits(database, monotonic=lambda: time.monotonic() + 1e6)
+        later = RateLimits(database, monotonic=lambda: time.monotonic() + 1e6)
         later.acquire("b", Quota(rpm=1), 0)
         later.close("b", 60.0)
     found = said([start(tmp_path, calls=2, rpm=1, window=60, longest=5)])

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from decimal import Decimal
 
 import pytest
-from support.ledger_file import NOON, call, completed_call, file_of, ledger_in, limit, query, worst_case
+from support.ledger_file import NOON, call, completed_call, file_of, ledger_in, limit, max_cost, query
 
 from arawn.backends.mock import MockBackend, MockResponse
 from arawn.engine.blocking import iterate, run
@@ -14,8 +14,8 @@ from arawn.engine.blocking import sleep as no_sleep
 from arawn.errors import BudgetError, ServerError, StreamInterruptedError
 from arawn.events import Finished, Notice, TextDelta, collect
 from arawn.messages import Caller, ChatRequest, Message, Role, Text, Thinking
-from arawn.middleware.budget import Tariff
-from arawn.middleware.meter import RESERVED_FOR, Books, Meter, MeterEmbedder
+from arawn.middleware.meter import RESERVATION_WAIT, Accounting, Meter, MeterEmbedder
+from arawn.middleware.pricing import Pricing
 from arawn.models.catalog import ModelFacts
 from arawn.models.money import stored
 from arawn.store.calls import Call
@@ -28,7 +28,7 @@ REQUEST = ChatRequest("m-1", (Message(Role.USER, (Text("a question of words"),))
 class Desk:
     """A meter with everything around it: what was observed and told, and a clock that sleeping moves."""
 
-    def __init__(self, folder, *replies, limits=(), facts=PRICED, unpriced=False, **tariff):
+    def __init__(self, folder, *replies, limits=(), facts=PRICED, allow_unpriced=False, **pricing):
         self.folder = folder
         self.observed = []
         self.told = []
@@ -39,18 +39,18 @@ class Desk:
         self.backend = MockBackend("b", sleep=no_sleep)
         for reply in replies or ("one two three",):
             self.backend.with_response(MockResponse.text(reply) if isinstance(reply, str) else reply)
-        self.books = Books(
+        self.accounting = Accounting(
             self.ledger,
             limits,
             sleep=self.sleep,
-            observe=lambda *ended: self.observed.append(ended),
-            tell=lambda event, **fields: self.told.append((event, fields)),
-            unpriced=unpriced,
+            notify=lambda *completed_call: self.observed.append(completed_call),
+            log=lambda event, **fields: self.told.append((event, fields)),
+            allow_unpriced=allow_unpriced,
             monotonic=lambda: self.time,
             now=lambda: NOON,
         )
-        self.tariff = Tariff(backend="b", model="m-1", facts=facts, **tariff)
-        self.meter = Meter(self.backend, self.books, self.tariff)
+        self.pricing = Pricing(backend="b", model="m-1", facts=facts, **pricing)
+        self.meter = Meter(self.backend, self.accounting, self.pricing)
 
     async def sleep(self, seconds):
         self.waits.append(seconds)
@@ -144,7 +144,7 @@ def test_what_is_not_known_is_unknown_and_what_is_free_is_free(desk, tmp_path):
     at = desk(facts=None)
     *_, finished = at.hear()
     assert finished.usage.cost is None
-    at.meter = Meter(at.backend, at.books, Tariff(backend="b", model="m-1", hourly_rate=Decimal(0)))
+    at.meter = Meter(at.backend, at.accounting, Pricing(backend="b", model="m-1", hourly_rate=Decimal(0)))
     *_, finished = at.hear()
     assert finished.usage.cost == 0
     assert at.rows("cost") == [(None,), (0,)]
@@ -188,7 +188,7 @@ def test_an_answer_that_thinks_is_held_to_what_was_reserved(desk):
 def test_it_waits_for_what_others_have_reserved_and_goes_on_when_they_are_done(desk):
     budget = [limit("0.012")]
     at = desk(limits=budget)
-    other = at.ledger.open(call(), worst_case("0.011"), budget)
+    other = at.ledger.open(call(), max_cost("0.011"), budget)
     at.on_wait = lambda: len(at.waits) == 3 and at.ledger.settle(other, completed_call("0.0001"), budget)
 
     *_, finished = at.hear()
@@ -200,10 +200,10 @@ def test_it_waits_for_what_others_have_reserved_and_goes_on_when_they_are_done(d
 def test_it_does_not_wait_for_ever(desk):
     budget = [limit("0.012")]
     at = desk(limits=budget)
-    at.ledger.open(call(), worst_case("0.011"), budget)
+    at.ledger.open(call(), max_cost("0.011"), budget)
     with pytest.raises(BudgetError, match="reserved by calls under way"):
         at.hear()
-    assert sum(at.waits) == pytest.approx(RESERVED_FOR, abs=0.5)
+    assert sum(at.waits) == pytest.approx(RESERVATION_WAIT, abs=0.5)
     assert at.backend.call_count == 0
 
 
@@ -233,7 +233,7 @@ def test_where_the_file_cannot_be_used_a_call_goes_on_without_a_budget_and_not_w
 
 def test_vectors_are_written_and_held_to_the_budget_too(desk):
     at = desk(limits=[limit("0.0001")])
-    embedder = MeterEmbedder(at.backend, at.books, at.tariff)
+    embedder = MeterEmbedder(at.backend, at.accounting, at.pricing)
     embeddings = run(embedder.embed(["four letters each"] * 3))
     assert embeddings.usage.cost == Decimal("13e-6")
     assert at.rows("role, input_tokens, outcome, counted, cost") == [

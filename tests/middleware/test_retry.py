@@ -29,7 +29,7 @@ from arawn.errors import (
 )
 from arawn.events import Finished, Notice, Started, TextDelta
 from arawn.messages import ChatRequest
-from arawn.middleware.retry import Retry, RetryEmbedder
+from arawn.middleware.retry import Retry, RetryEmbedder, RetryPolicy
 from arawn.network.deadlines import Patience
 
 GOOD = streamed(delta("Hi"), delta("!"), delta(finish_reason="stop"), DONE)
@@ -53,10 +53,13 @@ class Asked:
     async def sleep(self, seconds):
         self.waits.append(seconds)
 
+    def _policy(self):
+        return RetryPolicy(sleep=self.sleep, **self._options)
+
     async def __call__(self, transport):
         there = endpoint(transport, self._url, key=None, patience=self._patience)
         inner = HttpBackend(there, OpenAIChatAdapter("local", self._quirks))
-        async with aclosing(Retry(inner, sleep=self.sleep, **self._options).stream(self._request)) as events:
+        async with aclosing(Retry(inner, self._policy()).stream(self._request)) as events:
             async for event in events:
                 self.events.append(event)
 
@@ -328,12 +331,12 @@ def test_an_embedding_is_asked_for_again_too():
             return await MockBackend("m").embed(texts)
 
     embedder = Busy()
-    embeddings = run(RetryEmbedder(embedder, sleep=sleep, random=lambda: 0.5).embed(["a", "b"]))
+    embeddings = run(RetryEmbedder(embedder, RetryPolicy(sleep=sleep, random=lambda: 0.5)).embed(["a", "b"]))
 
     assert len(embeddings.vectors) == 2
     assert waits == [0.5, 1.0]
     with pytest.raises(OverloadedError, match="busy") as caught:
-        run(RetryEmbedder(Busy(), sleep=sleep, random=lambda: 0.5, max_retries=1).embed(["a"]))
+        run(RetryEmbedder(Busy(), RetryPolicy(sleep=sleep, random=lambda: 0.5, max_retries=1)).embed(["a"]))
     assert "Tried 2 times." in caught.value.hints
 
 
@@ -344,6 +347,6 @@ def test_a_backend_in_this_process_is_served_as_well():
         waits.append(seconds)
 
     inner = MockBackend("m").with_response(MockResponse.error("overloaded")).with_response(MockResponse.text("Hi"))
-    events = list(iterate(Retry(inner, sleep=sleep, random=lambda: 0.5).stream(ASK)))
+    events = list(iterate(Retry(inner, RetryPolicy(sleep=sleep, random=lambda: 0.5)).stream(ASK)))
     assert [type(event) for event in events] == [Notice, Started, TextDelta, Finished]
     assert waits == [0.5]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -10,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.recorded_costs import rows
 
 from arawn.messages import Usage
-from arawn.models.catalog import ModelFacts, all_models, cost, find, known_ids, override, successor_hint
+from arawn.models.catalog import BACKENDS, ModelFacts, all_models, cost, find, known_ids, override, successor_hint
 from arawn.values import fields_of
 
 DATA = Path(__file__).parents[2] / "arawn" / "data"
-TEXT = (DATA / "models.toml").read_text(encoding="utf-8")
-ROWS: dict[str, dict[str, Any]] = tomllib.loads(TEXT, parse_float=Decimal)
+FILES = sorted((DATA / "models").glob("*.json"))
+ROWS = rows()
 DATA_DAY = date(2026, 11, 21)
 
 # The names in the documentation arawn grew from, and what answers in their place.
@@ -41,19 +43,27 @@ def facts(**known: Any) -> ModelFacts:
     return ModelFacts(backend="anthropic", id="some-model", **known)
 
 
-class TestTheFile:
-    def test_it_keeps_to_the_form_that_lets_one_row_be_read_alone(self):
-        head, *sections = TEXT.split("\n\n")
-        assert all(line.startswith("#") for line in head.splitlines())
-        for section in sections:
-            header, *lines = section.splitlines()
-            assert re.fullmatch(r'\["[a-z]+/[^"\\]+"\]', header)
-            assert lines
-            assert all(
-                re.fullmatch(r'[a-z_]+ = (true|false|[\d.]+|"[^"\\]*"|\[("[a-z_]+"(, )?)+\])', each) for each in lines
-            )
+class TestTheFiles:
+    def test_each_backend_has_one(self):
+        assert tuple(file.stem for file in FILES) == BACKENDS
 
-    def test_every_row_found_as_text_is_what_a_full_parse_gives(self):
+    @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+    def test_a_file_is_one_object_with_a_model_per_line_in_order(self, file):
+        text = file.read_text(encoding="utf-8")
+        first, *lines, last = text.splitlines()
+        assert (first, last) == ("{", "}")
+        assert [json.loads(f"{{{line.removesuffix(',')}}}") for line in lines] == [
+            {model: row} for model, row in sorted(json.loads(text).items())
+        ]
+
+    def test_the_rows_hold_texts_flags_and_whole_numbers_and_prices_are_decimal_texts(self):
+        for file in FILES:
+            for model, row in json.loads(file.read_text(encoding="utf-8")).items():
+                prices = [value for key, value in row.items() if key.endswith("_price")]
+                assert all(re.fullmatch(r"\d+\.\d+", price) for price in prices), model
+                assert all(type(value) in (str, bool, int, list) for value in row.values()), model
+
+    def test_every_model_is_found_with_all_that_its_row_says(self):
         assert len(ROWS) > 300
         for key, row in ROWS.items():
             backend, _, model = key.partition("/")
@@ -88,7 +98,7 @@ class TestTheFile:
 
 
 class TestFind:
-    def test_a_model_nobody_told_of_is_not_known(self):
+    def test_a_model_without_a_row_is_not_known(self):
         assert find("anthropic", "claude-99") is None
 
     def test_the_models_of_a_users_own_backend_are_not_known(self):
@@ -144,7 +154,7 @@ class TestFind:
         assert only >= {"gpt-5-pro", "gpt-5.4-pro", "gpt-5.5-pro", "o1-pro", "o3-pro", "gpt-5.3-codex"}
         assert not only & {"gpt-5.4", "gpt-5.5", "o3", "gpt-4o"}
 
-    def test_embedding_models_are_told_by_their_ability(self):
+    def test_embedding_models_are_known_by_their_capability(self):
         for backend, model in [("openai", "text-embedding-3-large"), ("mistral", "mistral-embed")]:
             known = find(backend, model)
             assert known is not None
@@ -196,7 +206,7 @@ class TestRetirement:
         assert successor_hint("anthropic", "zzz") == ()
         assert successor_hint("my-proxy", "claude-sonnet-5") == ()
 
-    def test_the_deployments_of_azure_have_names_nobody_can_guess(self):
+    def test_the_deployments_of_azure_have_names_of_their_own(self):
         assert successor_hint("azure", "gpt-5.44") == ()
 
 
@@ -283,6 +293,6 @@ class TestDefaults:
             assert not known.retired, (backend, model)
 
 
-def test_every_key_of_the_file_is_a_field():
+def test_every_key_of_the_files_is_a_field():
     named = set(fields_of(ModelFacts))
     assert all(row.keys() <= named for row in ROWS.values())

@@ -82,8 +82,8 @@ def test_without_a_border_no_request_is_long(counts, short):
 
 @given(counts=parts, short=some_prices("", whole=True), long=some_prices("long_"))
 def test_it_is_never_negative_even_where_the_counts_contradict_each_other(counts, short, long):
-    told = Usage(counts[0], counts[1], cache_read_tokens=counts[2], cache_write_tokens=counts[3])
-    amount = cost(told, facts(long_context=LONG, **short, **long))
+    counted = Usage(counts[0], counts[1], cache_read_tokens=counts[2], cache_write_tokens=counts[3])
+    amount = cost(counted, facts(long_context=LONG, **short, **long))
     assert amount is None or amount >= 0
 
 
@@ -139,9 +139,9 @@ def test_a_missing_price_matters_only_where_there_are_tokens_of_its_kind(counts,
 
 @given(counts=parts, said=st.decimals(0, 10**6, places=12), short=some_prices(""))
 def test_what_the_service_charged_stands_whatever_the_prices_say(counts, said, short):
-    told = replace(usage(*counts), cost=said)
-    assert cost(told, facts(**short)) == said
-    assert cost(told, None) == said
+    counted = replace(usage(*counts), cost=said)
+    assert cost(counted, facts(**short)) == said
+    assert cost(counted, None) == said
 
 
 @pytest.mark.parametrize("known", [{}, {"output_price": Decimal(1)}, {"cache_read_price": Decimal(0)}])

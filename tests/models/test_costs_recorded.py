@@ -42,8 +42,8 @@ LISTED_OTHERWISE = {
     "mistral/mistral-large-latest": "the name moved on",
     "mistral/mistral-small-latest": "the name moved on",
 }
-# What OpenRouter sent to a dearer house than the one whose price it shows.
-DEARER_ELSEWHERE = {"openrouter/deepseek/deepseek-chat-v3-0324", "openrouter/qwen/qwen3-vl-8b-instruct"}
+# What OpenRouter routed to a more expensive provider than the one whose price it shows.
+ROUTED_ELSEWHERE = {"openrouter/deepseek/deepseek-chat-v3-0324", "openrouter/qwen/qwen3-vl-8b-instruct"}
 OK = 200
 
 
@@ -159,10 +159,10 @@ def test_the_services_that_say_what_they_charged_charged_our_prices(settings: Se
     charged: Counter[str] = Counter()
     for recording in of_kinds("priced", "charged"):
         key, _ = row_of(recording)
-        told = ticks_of(recording) or known_bill(recording).charged
-        if told is not None and key and key not in DEARER_ELSEWHERE:
+        charge = ticks_of(recording) or known_bill(recording).charged
+        if charge is not None and key and key not in ROUTED_ELSEWHERE:
             usage = replace(usage_of(recording, settings), cost=None)
-            assert catalog.cost(usage, facts_of(recording)) == told, recording.folder
+            assert catalog.cost(usage, facts_of(recording)) == charge, recording.folder
             charged[recording.meta["provider"]] += 1
     assert charged["xai"] >= 3
     assert charged["openrouter"] >= 12

@@ -18,7 +18,7 @@ from support.keyrings import (
 )
 
 from arawn.errors import SecretError
-from arawn.secrets.keychain import Keychain, Trouble
+from arawn.secrets.keychain import Keychain, Unresolved
 
 CANARY = "canary-4711-value"
 
@@ -51,9 +51,9 @@ def test_r17_a_secret_is_stored_read_and_deleted(use):
 def test_a_name_without_an_entry_is_missing(use):
     use(MemoryKeyring())
 
-    trouble = Keychain().read("groq")
+    failure = Keychain().read("groq")
 
-    assert trouble == Trouble("MISSING", "$keyring:groq has no entry in the keyring", ("arawn secrets set groq",))
+    assert failure == Unresolved("MISSING", "$keyring:groq has no entry in the keyring", ("arawn secrets set groq",))
 
 
 def test_r17_a_call_ends_within_three_seconds():
@@ -64,11 +64,11 @@ def test_r17_a_hung_keyring_is_left_behind(use):
     use(HangingKeyring())
     keychain = Keychain(seconds=0.05)
 
-    trouble = keychain.read("groq")
+    failure = keychain.read("groq")
 
-    assert isinstance(trouble, Trouble)
-    assert trouble.state == "BROKEN"
-    assert trouble.sentence.endswith(".HangingKeyring did not answer within 0.05 s")
+    assert isinstance(failure, Unresolved)
+    assert failure.state == "BROKEN"
+    assert failure.sentence.endswith(".HangingKeyring did not answer within 0.05 s")
     with pytest.raises(SecretError, match="HangingKeyring did not answer within"):
         keychain.write("groq", CANARY)
 
@@ -85,14 +85,14 @@ def test_r17_a_hung_keyring_is_left_behind(use):
 def test_r17_a_failure_names_backend_cause_and_two_ways_out(use, ring, state, cause):
     use(ring)
 
-    trouble = Keychain().read("groq")
+    failure = Keychain().read("groq")
 
-    assert isinstance(trouble, Trouble)
-    assert trouble.state == state
-    assert cause in trouble.sentence
-    assert "\n" not in trouble.sentence
-    assert "$env:NAME" in trouble.hints[0]
-    assert "$file:/PATH" in trouble.hints[0]
+    assert isinstance(failure, Unresolved)
+    assert failure.state == state
+    assert cause in failure.sentence
+    assert "\n" not in failure.sentence
+    assert "$env:NAME" in failure.hints[0]
+    assert "$file:/PATH" in failure.hints[0]
 
 
 @pytest.mark.parametrize(
@@ -139,9 +139,9 @@ def test_r14_a_keyring_that_quotes_the_value_is_not_quoted(use):
 def test_r17_without_the_keyring_package_the_alternatives_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "keyring", None)
 
-    trouble = Keychain().read("groq")
+    failure = Keychain().read("groq")
 
-    assert isinstance(trouble, Trouble)
-    assert trouble.sentence == "the keyring package is not installed"
-    assert "$env:NAME" in trouble.hints[0]
-    assert trouble.hints[1] == "or: pip install keyring"
+    assert isinstance(failure, Unresolved)
+    assert failure.sentence == "the keyring package is not installed"
+    assert "$env:NAME" in failure.hints[0]
+    assert failure.hints[1] == "or: pip install keyring"

@@ -47,7 +47,7 @@ def test_a_key_that_does_not_resolve_says_why(examine, bindings, text, state, se
     assert found.tail == ""
 
 
-def test_a_locked_keyring_is_told_from_a_missing_entry(examine, monkeypatch):
+def test_a_locked_keyring_is_not_a_missing_entry(examine, monkeypatch):
     monkeypatch.setattr(keyring.core, "_keyring_backend", LockedKeyring())
 
     assert examine("$keyring:anthropic").state == "LOCKED"

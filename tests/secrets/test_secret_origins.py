@@ -60,7 +60,7 @@ def test_r11_a_secret_that_was_not_found_is_not_bound(look_up, ring, bindings):
     assert bindings.names() == ()
 
 
-def test_an_index_that_cannot_be_written_stops_nobody(look_up, ring, tmp_path):
+def test_an_index_that_cannot_be_written_does_not_stop_a_call(look_up, ring, tmp_path):
     (tmp_path / "config" / ".secrets.json.lock").mkdir(parents=True)
     ring.set_password("arawn", "anthropic", CANARY)
 

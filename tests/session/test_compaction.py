@@ -30,7 +30,7 @@ from arawn.messages import (
 )
 from arawn.models.catalog import ModelFacts
 from arawn.models.estimates import IMAGE_TOKENS, tokens
-from arawn.session.compaction import room, surplus
+from arawn.session.compaction import input_limit, turns_to_drop
 
 LONG = "word " * 16  # 21 tokens, and an echo is as long
 
@@ -93,11 +93,11 @@ def test_tokens_are_guessed_at_four_bytes_each(part, count):
 def test_the_answer_has_its_share_of_the_window_but_at_most_half(window, max_output, max_tokens, expected):
     facts = ModelFacts(backend="b", id="m", context_window=window, max_output=max_output)
 
-    assert room(facts, max_tokens) == expected
+    assert input_limit(facts, max_tokens) == expected
 
 
 def test_nothing_is_known_of_the_room_of_an_unknown_model():
-    assert room(None, 100) is None
+    assert input_limit(None, 100) is None
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_nothing_is_known_of_the_room_of_an_unknown_model():
     ],
 )
 def test_so_many_turns_go_that_what_stays_fills_half_the_room(turns, total, limit, going):
-    assert surplus(turns, total, limit) == going
+    assert turns_to_drop(turns, total, limit) == going
 
 
 def test_old_turns_are_sent_as_a_summary_once_they_no_longer_fit():

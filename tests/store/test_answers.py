@@ -29,7 +29,7 @@ from arawn.events import (
 )
 from arawn.messages import FinishReason, Usage
 from arawn.store import database as database_module
-from arawn.store.answers import Answers, _seal
+from arawn.store.answers import Answers, _checksum
 from arawn.store.database import Database
 from arawn.store.event_json import dumps, loads
 
@@ -156,7 +156,7 @@ def test_an_answer_comes_back_with_its_events_as_they_were_cut_and_with_its_age(
 
 def test_a_later_answer_stands_in_place_of_the_earlier_one(answers, clock, database):
     put(answers, events=saying("old"))
-    answers.used(KEY)
+    answers.record_use(KEY)
     clock.now += 50
     put(answers, events=saying("new"))
     clock.now += 50
@@ -229,7 +229,7 @@ def test_r42_an_answer_is_not_given_under_the_key_of_another(answers, database):
 def test_r42_a_row_of_another_version_is_not_given_and_removed_however_well_it_is_sealed(answers, database, written):
     put(answers)
     [[made]] = database.rows("SELECT made FROM answers")
-    change(database, "UPDATE answers SET events = ?, checksum = ?", written, _seal(KEY, made, written))
+    change(database, "UPDATE answers SET events = ?, checksum = ?", written, _checksum(KEY, made, written))
     assert answers.get(KEY) is None
     assert keys(database) == set()
 
@@ -243,7 +243,7 @@ def test_the_least_recently_used_go_first(database, clock):
         clock.now += 1
         put(answers, str(number), saying("x" * 900))
     clock.now += 1
-    answers.used("0")
+    answers.record_use("0")
     clock.now += 1
     put(answers, "new", saying("x" * 1_800))
     left = keys(database)
@@ -272,7 +272,7 @@ def test_what_an_answer_counts_is_about_what_it_takes_of_the_file(database, tmp_
     answers = Answers(database)
     for number in range(3_000):
         put(answers, f"{number:064}", saying("x" * 200))
-    database.forget_deleted()
+    database.checkpoint()
     [[told]] = database.rows("SELECT sum(size) FROM answers")
     assert 0.8 < told / (tmp_path / "arawn.db").stat().st_size < 1.2
 
@@ -286,17 +286,17 @@ def test_nobody_waits_for_a_process_that_is_writing_to_read_or_to_note_a_hit(ans
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
         assert answers.get(KEY).events == ANSWER
-        answers.used(KEY)
+        answers.record_use(KEY)
         answers.discard(KEY)
         assert time.monotonic() - began < 8  # one that waits gives up after ten seconds
         other.execute("ROLLBACK")
     assert database.rows("SELECT hits FROM answers") == [(0,)]
-    answers.used(KEY)
+    answers.record_use(KEY)
     assert database.rows("SELECT hits FROM answers") == [(1,)]
 
 
 def test_what_cannot_be_written_in_time_is_told(answers, tmp_path, monkeypatch):
-    monkeypatch.setattr(database_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(database_module, "BUSY_TIMEOUT", 0.05)
     put(answers)
     with closing(sqlite3.connect(tmp_path / "arawn.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -318,7 +318,7 @@ with Database(sys.argv[1]) as database:
         kept = answers.get(key)
         if kept is not None:
             assert kept.events[1].text == key * 9, kept.events
-            answers.used(key)
+            answers.record_use(key)
         answers.put(key, (Started("b", "m"), TextDelta(key * 9), Finished(FinishReason.STOP)), "b", "m")
 """
 
@@ -336,8 +336,8 @@ def test_many_processes_keep_answers_at_once_and_none_gets_anothers(database, tm
 
 def test_what_is_kept_is_counted_by_backend(answers, clock):
     put(answers, "1", saying("one"), backend="groq")
-    answers.used("1")
-    answers.used("1")
+    answers.record_use("1")
+    answers.record_use("1")
     clock.now += 20
     put(answers, "2", saying("two"), backend="groq")
     put(answers, "3", saying("three"), backend="ollama")

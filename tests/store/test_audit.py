@@ -90,7 +90,7 @@ def test_what_is_no_unicode_text_is_kept_as_far_as_it_is(audit):
 
 def test_a_database_that_is_locked_is_an_error_and_the_change_is_not_made(audit, file, monkeypatch):
     record_some(audit)
-    monkeypatch.setattr(database_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(database_module, "BUSY_TIMEOUT", 0.05)
     made = []
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -199,7 +199,7 @@ def test_a_database_that_may_only_be_read_is_not_saved(database):
 
 
 def test_r46_a_lock_held_too_long_is_not_saved(file, database, monkeypatch):
-    monkeypatch.setattr(database_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(database_module, "BUSY_TIMEOUT", 0.05)
     write(database, "first")
     impatient = Database(str(file))
     with database.writing(), pytest.raises(NotSavedError, match="database is locked") as caught:

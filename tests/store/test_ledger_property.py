@@ -9,21 +9,11 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
-from support.ledger_file import (
-    NOON,
-    Clock,
-    call,
-    completed_call,
-    ledger_in,
-    limit,
-    mark_process_dead,
-    query,
-    worst_case,
-)
+from support.ledger_file import NOON, Clock, call, completed_call, ledger_in, limit, mark_process_dead, max_cost, query
 
 from arawn.errors import BudgetError
 from arawn.models.money import stored, usd
-from arawn.store.ledger import Reserved
+from arawn.store.ledger import ReservedByOthers
 
 _OVERALL, _OWN = limit("10"), limit("4", "a")
 AMOUNTS = st.integers(0, 3 * 10**12).map(usd)
@@ -58,14 +48,14 @@ class Processes(RuleBasedStateMachine):
         floor = usd(stored(most) * part // 100)
         opening = call(backend=backend, cost=floor, began=self.clock.now)
         try:
-            opened = self.ledgers[who].open(opening, worst_case(most), self.limits(backend))
-        except (BudgetError, Reserved):
+            reservation = self.ledgers[who].open(opening, max_cost(most), self.limits(backend))
+        except (BudgetError, ReservedByOthers):
             assert not self.fits(backend, most)
             return multiple()
         assert self.fits(backend, most)
         self.bury_dead()
-        self.waiting[opened.id] = (backend, most, floor)
-        return opened
+        self.waiting[reservation.id] = (backend, most, floor)
+        return reservation
 
     def fits(self, backend, most):
         """Whether the model of the budgets has room for this."""
@@ -78,23 +68,23 @@ class Processes(RuleBasedStateMachine):
                 return False
         return True
 
-    @rule(opened=consumes(calls), who=st.integers(0, 2), part=st.integers(0, 100))
-    def settle(self, opened, who, part):
-        backend, most, _ = self.waiting.pop(opened.id)
+    @rule(reservation=consumes(calls), who=st.integers(0, 2), part=st.integers(0, 100))
+    def settle(self, reservation, who, part):
+        backend, most, _ = self.waiting.pop(reservation.id)
         cost = usd(stored(most) * part // 100)
         self.ledgers[who].settle(
-            opened, completed_call(cost, backend=backend, began=self.clock.now), self.limits(backend)
+            reservation, completed_call(cost, backend=backend, began=self.clock.now), self.limits(backend)
         )
         self.paid[backend] += cost
 
-    @rule(opened=consumes(calls))
-    def die(self, opened):
-        mark_process_dead(self.path, opened.id)
-        self.dead.append(opened.id)
+    @rule(reservation=consumes(calls))
+    def die(self, reservation):
+        mark_process_dead(self.path, reservation.id)
+        self.dead.append(reservation.id)
 
     @rule(who=st.integers(0, 2))
     def sweep(self, who):
-        self.ledgers[who].sweep()
+        self.ledgers[who].close_abandoned()
         self.bury_dead()
 
     def bury_dead(self):

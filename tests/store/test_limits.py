@@ -12,7 +12,8 @@ import pytest
 from arawn.adapters.rate_limits import Allowance, Pace
 from arawn.errors import ConfigError, NotSavedError
 from arawn.store.database import Database
-from arawn.store.limits import LONGEST_CALL, LONGEST_PACE, LOOK_AGAIN, Limits, Permit, Quota, Wait
+from arawn.store.leases import LONGEST_CALL
+from arawn.store.limits import MAX_PROVIDER_WAIT, POLL_INTERVAL, Permit, Quota, RateLimits, Wait
 
 
 class Desk:
@@ -21,7 +22,7 @@ class Desk:
     def __init__(self, file, **options):
         self.now = 1000.0
         self.database = Database(str(file))
-        self.limits = Limits(self.database, **{"monotonic": lambda: self.now, **options})
+        self.limits = RateLimits(self.database, **{"monotonic": lambda: self.now, **options})
 
     def ask(self, *, rpm=None, tpm=None, concurrent=None, tokens=0, backend="b"):
         return self.limits.acquire(backend, Quota(rpm, tpm, concurrent), tokens)
@@ -166,16 +167,16 @@ def test_in_no_minute_whatever_are_there_more_tokens_than_allowed_but_for_one_ca
 
 def test_so_many_calls_go_at_the_same_time(desk):
     first, _ = desk.taken(concurrent=2), desk.taken(concurrent=2)
-    assert desk.waited(concurrent=2) == ("concurrent", LOOK_AGAIN)
+    assert desk.waited(concurrent=2) == ("concurrent", POLL_INTERVAL)
     desk.limits.release(first)
     desk.taken(concurrent=2)
-    assert desk.waited(concurrent=2) == ("concurrent", LOOK_AGAIN)
+    assert desk.waited(concurrent=2) == ("concurrent", POLL_INTERVAL)
 
 
 def test_a_call_longer_than_the_window_still_counts_as_one_that_goes_on(desk):
     permit = desk.taken(concurrent=1, rpm=10)
     desk.now += 300
-    assert desk.waited(concurrent=1, rpm=10) == ("concurrent", LOOK_AGAIN)
+    assert desk.waited(concurrent=1, rpm=10) == ("concurrent", POLL_INTERVAL)
     desk.limits.release(permit)
     desk.taken(concurrent=1, rpm=10)
 
@@ -189,22 +190,22 @@ def ended_process():
 @pytest.mark.skipif(os.name != "posix", reason="other systems do not say which processes there are")
 def test_what_a_dead_process_held_is_free_and_still_counts_in_the_minute(desk, file):
     gone = ended_process()
-    dead = Limits(desk.database, monotonic=lambda: desk.now, process=lambda: gone)
+    dead = RateLimits(desk.database, monotonic=lambda: desk.now, process=lambda: gone)
     assert isinstance(dead.acquire("b", Quota(rpm=2, concurrent=1), 0), Permit)
     desk.taken(rpm=2, concurrent=1)
     assert desk.waited(rpm=2, concurrent=1) == ("rpm", 60.0)
 
 
 def test_what_a_living_process_holds_is_its_own(desk):
-    parent = Limits(desk.database, monotonic=lambda: desk.now, process=os.getppid)
+    parent = RateLimits(desk.database, monotonic=lambda: desk.now, process=os.getppid)
     assert isinstance(parent.acquire("b", Quota(concurrent=1), 0), Permit)
-    assert desk.waited(concurrent=1) == ("concurrent", LOOK_AGAIN)
+    assert desk.waited(concurrent=1) == ("concurrent", POLL_INTERVAL)
 
 
 def test_no_call_is_thought_to_last_longer_than_an_hour(desk):
     desk.taken(concurrent=1)
     desk.now += LONGEST_CALL - 1
-    assert desk.waited(concurrent=1) == ("concurrent", LOOK_AGAIN)
+    assert desk.waited(concurrent=1) == ("concurrent", POLL_INTERVAL)
     desk.now += 1
     desk.taken(concurrent=1)
 
@@ -242,7 +243,7 @@ def test_a_call_that_needs_more_tokens_than_are_left_waits_and_a_smaller_one_goe
 
 def test_a_reset_far_away_is_waited_for_a_minute(desk):
     desk.limits.observe("b", Pace(Allowance(0, 7200.0)))
-    assert desk.waited() == ("requests", LONGEST_PACE)
+    assert desk.waited() == ("requests", MAX_PROVIDER_WAIT)
 
 
 def test_the_users_own_quota_counts_where_it_is_stricter(desk):
@@ -277,7 +278,7 @@ def test_a_longer_pause_stands_against_a_shorter_one_and_no_pause_is_longer_than
     desk.limits.observe("b", Pace())
     assert desk.waited() == ("closed", 30.0)
     desk.limits.close("b", 1e9)
-    assert desk.waited() == ("closed", LONGEST_PACE)
+    assert desk.waited() == ("closed", MAX_PROVIDER_WAIT)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])

@@ -7,10 +7,10 @@ from contextlib import closing
 from decimal import Decimal
 
 from arawn.messages import Usage
-from arawn.store.budgets import Limit
+from arawn.store.budgets import BudgetLimit
 from arawn.store.calls import Call
 from arawn.store.database import Database
-from arawn.store.ledger import Ledger, Worst
+from arawn.store.ledger import Ledger, MaxCost
 
 NOON = 1_795_262_400.0
 """2026-11-21, 12:00 UTC."""
@@ -49,14 +49,14 @@ def completed_call(cost, **fields):
     return call(**{"outcome": "complete", "counted": "reported", "cost": price, **fields})
 
 
-def worst_case(total, *, output=0):
-    """The worst case of a call: so much for its question, or spread over the tokens of its answer."""
+def max_cost(total, *, output=0):
+    """The most a call can cost: this for its question, or spread over the tokens of its answer."""
     total = Decimal(total)
-    return Worst(total * 0, total / output, output, fixed=False) if output else Worst(total, total * 0)
+    return MaxCost(total * 0, total / output, output, fixed=False) if output else MaxCost(total, total * 0)
 
 
 def limit(amount, scope="", period="total"):
-    return Limit(scope, Decimal(amount), period)
+    return BudgetLimit(scope, Decimal(amount), period)
 
 
 def query(folder, sql, *values):

@@ -7,9 +7,9 @@ from support.http_backend import ASK
 from arawn.engine.blocking import iterate
 from arawn.events import Finished, FinishReason, Notice, Started, TextDelta
 from arawn.messages import Usage
-from arawn.middleware.limit import Limit
+from arawn.middleware.limit import Limit, LimitPolicy
 from arawn.store.database import Database
-from arawn.store.limits import Limits, Permit, Quota
+from arawn.store.limits import Permit, Quota, RateLimits
 
 HI = (Started("b", "m-1"), TextDelta("Hi"))
 END = Finished(FinishReason.STOP, usage=Usage(10, 5))
@@ -41,29 +41,33 @@ class LimitFixture:
         self.slept = []
         self.told = []
         self.database = Database(str(path))
-        self.limits = Limits(self.database, monotonic=lambda: self.now)
+        self.limits = RateLimits(self.database, monotonic=lambda: self.now)
 
     async def sleep(self, seconds):
         self.slept.append(round(seconds, 3))
         self.now += seconds
 
-    def tell(self, name, **fields):
+    def log(self, name, **fields):
         self.told.append((name, fields))
 
-    def rules(self, **quota):
-        return {
-            "quota": Quota(**{key: quota.pop(key) for key in ("rpm", "tpm", "concurrent") if key in quota}),
-            "sleep": self.sleep,
-            "estimate": lambda _: 40,
-            "longest": 600.0,
-            "tell": self.tell,
-            "monotonic": lambda: self.now,
-            "random": lambda: self.random,
-            **quota,
-        }
+    def policy(self, **options):
+        quota = Quota(**{key: options.pop(key) for key in ("rpm", "tpm", "concurrent") if key in options})
+        return LimitPolicy(
+            **{
+                "backend": "b",
+                "limits": self.limits,
+                "quota": quota,
+                "max_wait": 600.0,
+                "sleep": self.sleep,
+                "random": lambda: self.random,
+                "log": self.log,
+                "monotonic": lambda: self.now,
+                **options,
+            }
+        )
 
-    def around(self, inner, **rules):
-        return Limit(inner, self.limits, **self.rules(**rules))
+    def around(self, inner, *, estimate=lambda _: 40, **options):
+        return Limit(inner, self.policy(**options), estimate)
 
     def taken(self, **quota):
         """Take a permit as another process would."""

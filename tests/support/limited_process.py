@@ -17,12 +17,12 @@ from support.limited_backend import ScriptedBackend
 from arawn.engine.blocking import run, sleep
 from arawn.errors import ArawnError
 from arawn.events import TextDelta
-from arawn.middleware.limit import Limit
+from arawn.middleware.limit import Limit, LimitPolicy
 from arawn.store.database import Database
-from arawn.store.limits import Limits, Permit, Quota
+from arawn.store.limits import Permit, Quota, RateLimits
 
 
-class ReportingLimits(Limits):
+class ReportingLimits(RateLimits):
     def acquire(self, backend, quota, tokens):
         got = super().acquire(backend, quota, tokens)
         if isinstance(got, Permit):
@@ -58,16 +58,16 @@ async def ask(limited):
 
 def main(folder, *, calls=1, rpm=0, tpm=0, concurrent=0, tokens=0, window=1.0, seconds=0.0, longest=60.0):
     with Database(f"{folder}/arawn.db") as database:
-        limited = Limit(
-            SlowBackend(seconds),
-            ReportingLimits(database, window=window),
-            Quota(int(rpm) or None, int(tpm) or None, int(concurrent) or None),
+        policy = LimitPolicy(
+            backend=SlowBackend.name,
+            limits=ReportingLimits(database, window=window),
+            quota=Quota(int(rpm) or None, int(tpm) or None, int(concurrent) or None),
+            max_wait=longest,
             sleep=sleep,
-            estimate=lambda _: int(tokens),
-            longest=longest,
-            tell=lambda *_, **__: None,
             random=random,
+            log=lambda *_, **__: None,
         )
+        limited = Limit(SlowBackend(seconds), policy, lambda _: int(tokens))
         for _ in range(int(calls)):
             try:
                 run(ask(limited))

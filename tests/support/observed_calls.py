@@ -12,9 +12,9 @@ from arawn.engine.blocking import run, sleep
 from arawn.errors import ArawnError
 from arawn.events import collect
 from arawn.messages import ChatRequest, Message, Role, Text
-from arawn.middleware.budget import Tariff
-from arawn.middleware.conceal import Conceal
-from arawn.middleware.meter import Books, Meter
+from arawn.middleware.errors import RedactSecrets
+from arawn.middleware.meter import Accounting, Meter
+from arawn.middleware.pricing import Pricing
 from arawn.models.catalog import ModelFacts
 from arawn.network.endpoint import Endpoint
 from arawn.network.transport import BlockingTransport, Route
@@ -66,9 +66,9 @@ class ObservedBackend:
         endpoint = Endpoint(
             name="here", label="Here", base_url=self._url, transport=transport, credential=self._credential
         )
-        books = Books(Ledger(database), sleep=sleep, observe=self._observe, tell=lambda *_, **__: None)
-        bare = Conceal(HttpBackend(endpoint, OpenAIChatAdapter("here", Quirks())), self.secrets)
-        return Meter(bare, books, Tariff(backend="here", model="m-1", facts=PRICES))
+        accounting = Accounting(Ledger(database), sleep=sleep, notify=self._observe, log=lambda *_, **__: None)
+        bare = RedactSecrets(HttpBackend(endpoint, OpenAIChatAdapter("here", Quirks())), self.secrets)
+        return Meter(bare, accounting, Pricing(backend="here", model="m-1", facts=PRICES))
 
     def _credential(self):
         self.secrets.append(Secret(KEY, "$env:KEY"))

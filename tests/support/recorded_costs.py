@@ -1,7 +1,7 @@
 """What a recorded call cost, worked out a second time: raw JSON in, dollars out.
 
 Nothing of arawn is imported here. Each service's tokens are read as its own documentation counts them, the prices come
-straight from the catalogue's file or from the public list ``genai-prices.json``.
+straight from the catalogue's files or from the public list ``genai-prices.json``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from support.recordings import Recording
 
-MODELS = Path(__file__).parents[2] / "arawn" / "data" / "models.toml"
+MODELS = Path(__file__).parents[2] / "arawn" / "data" / "models"
 _LISTED_AS = {"gemini": "google", "xai": "x-ai"}
 
 
@@ -61,7 +60,7 @@ def models_of(recording: Recording) -> list[str]:
 
 
 def row_of(recording: Recording) -> tuple[str, dict[str, Any]]:
-    """Return the name and the line of the catalogue's file for the recorded model; nothing where it has none."""
+    """Return the name and the row of the catalogue for the recorded model; nothing where it has none."""
     provider = recording.meta["provider"]
     home = "openai" if provider == "azure" else provider
     for model in models_of(recording):
@@ -74,8 +73,12 @@ def row_of(recording: Recording) -> tuple[str, dict[str, Any]]:
 
 @cache
 def rows() -> dict[str, dict[str, Any]]:
-    """Return the whole catalogue, a line for each ``backend/model``."""
-    return tomllib.loads(MODELS.read_text(encoding="utf-8"), parse_float=Decimal)
+    """Return the whole catalogue, a row for each ``backend/model``, its prices as exact decimals."""
+    return {
+        f"{file.stem}/{model}": row | {key: Decimal(row[key]) for key in row if key.endswith("_price")}
+        for file in sorted(MODELS.glob("*.json"))
+        for model, row in json.loads(file.read_text(encoding="utf-8")).items()
+    }
 
 
 def dollars(bill: Bill, row: dict[str, Any]) -> Decimal | None:

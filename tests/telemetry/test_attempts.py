@@ -30,7 +30,7 @@ from arawn.messages import (
 )
 from arawn.store.calls import Call
 from arawn.telemetry.attempts import PROVIDERS, WITHHELD, Attempt, attributes, log_attempt
-from arawn.telemetry.log import Journal
+from arawn.telemetry.log import EventLog
 from arawn.values import replace
 
 CALL = Call(backend="here", model="m-1", began=1_795_262_400.0)
@@ -50,7 +50,7 @@ def told(log, tmp_path, *scripts, content=False, request=REQUEST):
     """The log of one call for each script."""
     with Loopback(*scripts) as server:
         service = ObservedBackend(server.url, tmp_path)
-        service.observers = [log_attempt(Journal(str(log), content=content, secrets=service.secrets))]
+        service.observers = [log_attempt(EventLog(str(log), content=content, secrets=service.secrets))]
         for _ in scripts:
             service.ask(request)
     return lines(log)
@@ -147,14 +147,14 @@ def test_what_a_cut_answer_cost_is_told_as_an_estimate_and_not_as_the_providers_
 
 def test_a_reader_who_leaves_is_no_failure_of_the_call(log, tmp_path):
     with Loopback(streamed(*STREAM)) as server:
-        ObservedBackend(server.url, tmp_path, log_attempt(Journal(str(log)))).leave(after=2)
+        ObservedBackend(server.url, tmp_path, log_attempt(EventLog(str(log)))).leave(after=2)
     (line,) = lines(log)
     assert (line["event"], line["outcome"]) == ("cost_tracked", "interrupted")
     assert "error.type" not in line
 
 
 def test_an_unknown_price_is_null_and_a_tiny_one_has_all_its_digits(log):
-    observe = log_attempt(Journal(str(log)))
+    observe = log_attempt(EventLog(str(log)))
     observe(Attempt(call=CALL))
     observe(Attempt(call=replace(CALL, cost=Decimal("1E-9"))))
     assert [line["cost"] for line in lines(log)] == [None, "0.000000001"]
@@ -220,7 +220,7 @@ def test_every_part_of_a_message_has_a_form_and_no_picture_is_written(log):
         ProviderItem({"type": "web_search", "opaque": "x"}),
     )
     request = ChatRequest("m-1", (Message(Role.USER, parts),))
-    log_attempt(Journal(str(log), content=True))(Attempt(call=CALL, request=request))
+    log_attempt(EventLog(str(log), content=True))(Attempt(call=CALL, request=request))
     assert lines(log)[0]["gen_ai.input.messages"][0]["parts"] == [
         {"type": "text", "content": "a"},
         {"type": "image", "mime_type": "image/png", "bytes": 8},
@@ -253,7 +253,7 @@ def test_r14_no_byte_of_the_log_holds_the_key_though_the_server_repeats_it_and_c
 
 
 def test_embeddings_are_an_operation_of_their_own_and_their_errors_may_repeat_the_texts(log):
-    observe = log_attempt(Journal(str(log)))
+    observe = log_attempt(EventLog(str(log)))
     usage = Usage(12)
     observe(Attempt(call=replace(CALL, role="embeddings", usage=usage, counted="reported")))
     for error in (RequestError("bad text: heron", status=400), ServerError("heron", status=500), KeyError("heron")):
@@ -311,4 +311,4 @@ def test_the_port_is_told_also_where_it_is_the_schemes_own(base_url, port):
 
 def test_without_a_log_nothing_is_made_ready():
     nothing = Attempt(call=None)
-    assert log_attempt(Journal(None))(nothing) is None
+    assert log_attempt(EventLog(None))(nothing) is None

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from arawn.secrets.references import Secret
-from arawn.telemetry.log import Journal, place
+from arawn.telemetry.log import EventLog, log_path
 
 KEY = "cAnary/+7f3aK9zQ=secret"
 posix = pytest.mark.skipif(os.name != "posix", reason="modes, links and pipes are POSIX")
@@ -28,7 +28,9 @@ def lines(file):
 
 
 def test_a_line_is_an_object_with_the_time_first_then_the_event(file):
-    Journal(str(file), now=lambda: 1_795_262_400.0429).write("cost_tracked", backend="b", tokens=7, cost=Decimal("0.1"))
+    EventLog(str(file), now=lambda: 1_795_262_400.0429).write(
+        "cost_tracked", backend="b", tokens=7, cost=Decimal("0.1")
+    )
     assert file.read_text() == (
         '{"time": "2026-11-21T12:00:00.042Z", "event": "cost_tracked", "backend": "b", "tokens": 7, "cost": "0.1"}\n'
     )
@@ -37,29 +39,29 @@ def test_a_line_is_an_object_with_the_time_first_then_the_event(file):
 def test_lines_are_added_to_what_is_there(file):
     file.parent.mkdir()
     file.write_text('{"event": "old"}\n')
-    journal = Journal(str(file))
-    journal.write("one")
-    journal.write("two")
+    log = EventLog(str(file))
+    log.write("one")
+    log.write("two")
     assert [line["event"] for line in lines(file)] == ["old", "one", "two"]
 
 
 def test_a_file_that_was_moved_away_is_begun_anew(file):
-    journal = Journal(str(file))
-    journal.write("one")
+    log = EventLog(str(file))
+    log.write("one")
     file.rename(file.with_suffix(".1"))
-    journal.write("two")
+    log.write("two")
     assert [line["event"] for line in lines(file)] == ["two"]
 
 
 def test_without_a_file_nothing_is_written_and_nothing_done():
     told = []
-    Journal(None, tell=told.append).write("one", field=object())
+    EventLog(None, warn=told.append).write("one", field=object())
     assert told == []
 
 
 def test_a_line_stays_one_line_of_ascii_whatever_is_in_it(file):
     text = "one\ntwo\r\u2028\u202e\x9b31m\ud800 💥"
-    Journal(str(file)).write("one", text=text, deep={"list": [1, True, None, (2.5,)], "nan": float("nan")})
+    EventLog(str(file)).write("one", text=text, deep={"list": [1, True, None, (2.5,)], "nan": float("nan")})
     (line,) = lines(file)
     assert line["text"] == text
     assert line["deep"] == {"list": [1, True, None, [2.5]], "nan": None}
@@ -71,7 +73,7 @@ def test_a_line_stays_one_line_of_ascii_whatever_is_in_it(file):
 def test_it_is_its_owners_alone(file, umask):
     old = os.umask(umask)
     try:
-        Journal(str(file)).write("one")
+        EventLog(str(file)).write("one")
     finally:
         os.umask(old)
     if umask != 0o777:
@@ -85,19 +87,17 @@ def test_a_file_that_others_could_read_is_taken_back_and_that_is_told(file):
     file.parent.mkdir()
     file.touch(0o644)
     told = []
-    Journal(str(file), tell=told.append).write("one")
+    EventLog(str(file), warn=told.append).write("one")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert told == [f"{file} could be read by others (mode 0644); it is now 0600"]
 
 
 def test_r14_no_secret_is_written_as_it_is_encoded_or_deep_in_a_field(file):
     secrets = []
-    journal = Journal(str(file), content=True, secrets=secrets)
+    log = EventLog(str(file), content=True, secrets=secrets)
     secrets.append(Secret(KEY, "$env:KEY"))  # a key is looked up when it is needed
     marked = "sk-ant-api03-abcdefgh12345678"
-    journal.write(
-        "one", text=f"no: {KEY}", code=marked, deep=[{"url": f"/?k={quote(KEY, safe='')}", KEY: [KEY, marked]}]
-    )
+    log.write("one", text=f"no: {KEY}", code=marked, deep=[{"url": f"/?k={quote(KEY, safe='')}", KEY: [KEY, marked]}])
     written = file.read_text()
     assert "7f3aK9zQ" not in written
     assert "abcdefgh" not in written
@@ -121,9 +121,9 @@ def test_a_log_that_cannot_be_written_is_told_once_and_stops_nobody(tmp_path, wh
     path, reason = unwritable(tmp_path)[which]
     mode = os.stat("/dev/null").st_mode
     told = []
-    journal = Journal(str(path), tell=told.append)
-    journal.write("one")
-    journal.write("two")
+    log = EventLog(str(path), warn=told.append)
+    log.write("one")
+    log.write("two")
     assert len(told) == 1
     assert told[0].startswith(f"the log {path} cannot be written: ")
     assert reason in told[0]
@@ -135,8 +135,8 @@ def test_it_neither_follows_a_link_nor_waits_at_a_pipe(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     os.mkfifo(tmp_path / "pipe")
     told = []
-    Journal(str(tmp_path / "link"), tell=told.append).write("one")
-    Journal(str(tmp_path / "pipe"), tell=told.append).write("one")
+    EventLog(str(tmp_path / "link"), warn=told.append).write("one")
+    EventLog(str(tmp_path / "pipe"), warn=told.append).write("one")
     assert [text.rpartition(": ")[2] for text in told] == ["it is a link", "it is not a regular file"]
     assert not (tmp_path / "elsewhere").exists()
 
@@ -144,12 +144,12 @@ def test_it_neither_follows_a_link_nor_waits_at_a_pipe(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
 def test_a_full_disk_is_told(file, monkeypatch):
     told = []
-    journal = Journal(str(file), tell=told.append)
-    journal.write("one")
+    log = EventLog(str(file), warn=told.append)
+    log.write("one")
     full = os.open("/dev/full", os.O_WRONLY)
     monkeypatch.setattr("arawn.telemetry.log.os.open", lambda *_: os.dup(full))
     monkeypatch.setattr("arawn.telemetry.log.stat.S_ISREG", lambda _: True)
-    journal.write("two")
+    log.write("two")
     os.close(full)
     assert told == [f"the log {file} cannot be written: No space left on device"]
 
@@ -160,14 +160,14 @@ def test_a_field_that_breaks_is_told_and_stops_nobody(file):
             raise RuntimeError("no text")
 
     told = []
-    Journal(str(file), tell=told.append).write("one", field=Strange())
+    EventLog(str(file), warn=told.append).write("one", field=Strange())
     assert told == [f"the log {file} cannot be written: no text"]
 
 
 def write_many(path, who):
-    journal = Journal(path)
+    log = EventLog(path)
     for number in range(200):
-        journal.write("one", who=who, number=number, text="x" * 9_000)
+        log.write("one", who=who, number=number, text="x" * 9_000)
 
 
 def test_lines_of_several_processes_do_not_mix(file):
@@ -182,7 +182,7 @@ def test_lines_of_several_processes_do_not_mix(file):
 
 def test_a_file_is_beside_the_configuration_unless_it_is_absolute(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ann")
-    assert place("arawn.log", "/etc/x") == "/etc/x/arawn.log"
-    assert place("/var/log/arawn.log", "/etc/x") == "/var/log/arawn.log"
-    assert place("~/arawn.log", "/etc/x") == "/home/ann/arawn.log"
-    assert place(None, "/etc/x") is None
+    assert log_path("arawn.log", "/etc/x") == "/etc/x/arawn.log"
+    assert log_path("/var/log/arawn.log", "/etc/x") == "/var/log/arawn.log"
+    assert log_path("~/arawn.log", "/etc/x") == "/home/ann/arawn.log"
+    assert log_path(None, "/etc/x") is None

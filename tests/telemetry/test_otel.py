@@ -25,7 +25,7 @@ from arawn.errors import ConfigError
 from arawn.messages import Caller, Usage
 from arawn.store.calls import Call
 from arawn.telemetry.attempts import Attempt, attributes
-from arawn.telemetry.otel import DURATION, FIRST_CHUNK, PATIENCE, TOKENS, Providers, otel_attempt
+from arawn.telemetry.otel import DURATION, FIRST_CHUNK, FLUSH_TIMEOUT, TOKENS, Providers, otel_attempt
 from arawn.values import replace
 
 CALL = Call(
@@ -216,7 +216,7 @@ def test_spans_and_metrics_are_sent_at_the_end_to_the_address_of_the_environment
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=research")
     said = []
     with collector(OK) as server:
-        observer = otel_attempt(tell=said.append)
+        observer = otel_attempt(warn=said.append)
         observer(Attempt(call=CALL, request=REQUEST))
         observer.close()
         observer.close()
@@ -243,17 +243,17 @@ def test_a_service_name_and_a_signal_left_out_are_obeyed(collector, monkeypatch)
 
 @pytest.mark.parametrize(
     ("script", "patience"),
-    [([Stall()], PATIENCE), ([Fin()], 0.4), ([answer(b"", 503)], 0.4), ([answer(b"", 400)], PATIENCE)],
+    [([Stall()], FLUSH_TIMEOUT), ([Fin()], 0.4), ([answer(b"", 503)], 0.4), ([answer(b"", 400)], FLUSH_TIMEOUT)],
     ids=["silent", "gone", "busy", "refusing"],
 )
 def test_a_collector_that_does_not_take_it_costs_two_seconds_at_most_and_is_told(
     collector, monkeypatch, script, patience, capfd
 ):
-    monkeypatch.setattr("arawn.telemetry.otel.PATIENCE", patience)
+    monkeypatch.setattr("arawn.telemetry.otel.FLUSH_TIMEOUT", patience)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", str(EXPORTER_GIVES_UP))
     said = []
     with collector(script):
-        observer = otel_attempt(tell=said.append)
+        observer = otel_attempt(warn=said.append)
         observer(Attempt(call=CALL, request=REQUEST))
         began = time.monotonic()
         observer.close()

@@ -6,14 +6,12 @@ come first in a turn of the user, and ``max_tokens`` is required.
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from arawn.adapters.anthropic.stream import AnthropicStream, parse_message
-from arawn.adapters.payload import malformed, objects_of, parse_body, parse_object, render_body
-from arawn.adapters.wire import ChatWire
-from arawn.errors import RequestError
-from arawn.events import Notice
+from arawn.adapters.anthropic.stream import AnthropicParser
+from arawn.adapters.chat_body import ChatBody
+from arawn.adapters.http_adapter import ChatAdapter
+from arawn.adapters.payload import base64_text, objects_of, parse_body, render_body
 from arawn.messages import (
     Image,
     ModelCard,
@@ -29,134 +27,77 @@ from arawn.messages import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from arawn.adapters.base import HttpCall, Quirks
-    from arawn.events import StreamEvent
-    from arawn.messages import ChatRequest, Part, Thinking, Tool
+    from arawn.messages import Part, Thinking, Tool
 
 _VERSION = "2023-06-01"
-_MAX_TOKENS = 8192
-_LEAST_BUDGET = 1024
+_DEFAULT_MAX_TOKENS = 8192
+_MIN_BUDGET = 1024
+"""Tokens of the smallest budget for thinking that the API takes."""
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 49152}
-_CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
+_THINKS = frozenset({"adaptive", "enabled"})
+_TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 _JSON_ONLY = "Answer with a single JSON object and nothing else."
 
 
-class AnthropicAdapter(ChatWire):
-    """Speaks ``/v1/messages`` and ``/v1/models`` under a base URL without ``/v1``."""
+class AnthropicBody(ChatBody):
+    """Writes the body of a request."""
 
-    _chat_path = "/v1/messages"
-    _models_path = "/v1/models"
-    _models_query: ClassVar[Mapping[str, str]] = {"limit": "1000"}  # the longest page
-
-    def render_chat(self, request: ChatRequest) -> HttpCall:
-        """Describe the call. Raises RequestError for tool arguments that are no JSON object."""
-        return self._chat_call(_Rendering(self._backend, self._quirks, request), request)
-
-    def parse_chat(self, body: bytes) -> Sequence[StreamEvent]:
-        """Read an unstreamed answer as the events its stream would have had."""
-        return parse_message(body, self._backend)
-
-    def stream_parser(self) -> AnthropicStream:
-        """Return a fresh parser for one streamed answer."""
-        return AnthropicStream(self._backend)
-
-    def parse_models(self, body: bytes) -> Sequence[ModelCard]:
-        """Read the list of models; retired ones, which no longer answer, are left out."""
-        try:
-            models = objects_of(parse_body(body), "data")
-        except ValueError as error:
-            raise malformed(error, backend=self._backend) from error
-        return [
-            ModelCard(model["id"], _limit(model.get("max_input_tokens")), _limit(model.get("max_tokens")))
-            for model in models
-            if type(model.get("id")) is str and model.get("lifecycle") != "retired"
-        ]
-
-    def _headers(self) -> dict[str, str]:
-        return {"anthropic-version": _VERSION} | {name.lower(): value for name, value in self._quirks.headers.items()}
-
-
-class _Rendering:
-    """Writes one request; ``notices`` fill up while it does."""
-
-    def __init__(self, backend: str, quirks: Quirks, request: ChatRequest) -> None:
-        self.notices: list[Notice] = []
-        self._backend = backend
-        self._quirks = quirks
-        self._request = request
-        self._lost_items = False
-
-    def body(self) -> dict[str, Any]:
+    def _fields(self) -> dict[str, Any]:
         request = self._request
-        body = {"model": request.model, **self._limits(), **self._system(), "messages": self._turns(), **self._tools()}
-        body |= self._sampling(thinks=body.get("thinking", {}).get("type") in {"adaptive", "enabled"})
-        if self._schema is not None:
-            body["output_config"] = body.get("output_config", {}) | {
-                "format": {"type": "json_schema", "schema": dict(self._schema)}
-            }
+        fields = {"model": request.model, **self._limits(), **self._system(), "messages": self._turns()}
+        fields |= self._tools() | self._sampling(thinks=fields.get("thinking", {}).get("type") in _THINKS)
+        if (schema := self._native_schema) is not None:
+            form = {"format": {"type": "json_schema", "schema": dict(schema)}}
+            fields["output_config"] = fields.get("output_config", {}) | form
         if request.stop:
-            body["stop_sequences"] = list(request.stop)
+            fields["stop_sequences"] = list(request.stop)
         if request.stream:
-            body["stream"] = True
+            fields["stream"] = True
         if request.seed is not None:
-            self._drop("seed", "this protocol has no place for it")
-        if self._lost_items:
-            self._drop("the reasoning and tool records of another backend", "only the one that made them reads them")
-        return body | dict(self._quirks.extra) | dict(request.extra)
+            self._drop("seed", "this protocol does not support it")
+        return fields
 
     @property
-    def _schema(self) -> Mapping[str, Any] | None:
-        """The JSON Schema the service itself holds the answer to."""
+    def _native_schema(self) -> Mapping[str, Any] | None:
+        """The JSON Schema that the service enforces itself; elsewhere the system prompt asks for it."""
         output = self._request.output
         return output.schema if output is not None and self._quirks.json_schema else None
 
-    def _drop(self, what: str, why: str) -> None:
-        self.notices.append(Notice("dropped", f'{what} not sent to backend "{self._backend}": {why}'))
-
     def _limits(self) -> dict[str, Any]:
         """Return ``max_tokens`` and what goes with thinking."""
-        wanted = self._request.thinking
-        given = (self._request.max_tokens, self._quirks.default_max_tokens, _MAX_TOKENS)
-        limit = next(number for number in given if number is not None)
-        if wanted is None or (wanted.effort is None and wanted.budget_tokens is None):
+        thinking = self._request.thinking
+        limit = _DEFAULT_MAX_TOKENS if self._max_tokens is None else self._max_tokens
+        if thinking is None or (thinking.effort is None and thinking.budget_tokens is None):
             return {"max_tokens": limit}
-        off = wanted.effort == "none" or wanted.budget_tokens == 0
+        off = thinking.effort == "none" or thinking.budget_tokens == 0
         if self._quirks.adaptive_thinking:
-            return {"max_tokens": limit, **({"thinking": {"type": "disabled"}} if off else self._adaptive(wanted))}
-        return {"max_tokens": limit} if off else self._budgeted(wanted, limit)
+            return {"max_tokens": limit, **({"thinking": {"type": "disabled"}} if off else self._adaptive(thinking))}
+        return {"max_tokens": limit} if off else self._budgeted(thinking, limit)
 
-    def _adaptive(self, wanted: Thinking) -> dict[str, Any]:
-        if wanted.effort is None:
+    def _adaptive(self, thinking: Thinking) -> dict[str, Any]:
+        if thinking.effort is None:
             self._drop("the budget for thinking", "it takes an effort, no number of tokens")
             return {"thinking": {"type": "adaptive"}}
-        effort = "low" if wanted.effort == "minimal" else wanted.effort
+        effort = "low" if thinking.effort == "minimal" else thinking.effort
         return {"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}}
 
-    def _budgeted(self, wanted: Thinking, limit: int) -> dict[str, Any]:
-        """Fit the budget under ``max_tokens``, which counts thinking and answer; a limit nobody set grows instead."""
-        exact = wanted.budget_tokens
-        budget = max(_LEAST_BUDGET, exact or _BUDGETS[wanted.effort or "minimal"])
+    def _budgeted(self, thinking: Thinking, limit: int) -> dict[str, Any]:
+        """Fit the budget under ``max_tokens``, which counts thinking and answer; a default limit grows instead."""
+        exact = thinking.budget_tokens
+        budget = max(_MIN_BUDGET, exact or _BUDGETS[thinking.effort or "minimal"])
         if self._request.max_tokens is None:
-            limit = max(limit, budget + _MAX_TOKENS)
+            limit = max(limit, budget + _DEFAULT_MAX_TOKENS)
         else:
-            if limit < (_LEAST_BUDGET + 1 if exact else 2 * _LEAST_BUDGET):
-                limit = _LEAST_BUDGET + max(limit, 1)
-            budget = max(_LEAST_BUDGET, min(budget, limit - 1 if exact else limit // 2))
+            if limit < (_MIN_BUDGET + 1 if exact else 2 * _MIN_BUDGET):
+                limit = _MIN_BUDGET + max(limit, 1)
+            budget = max(_MIN_BUDGET, min(budget, limit - 1 if exact else limit // 2))
         return {"max_tokens": limit, "thinking": {"type": "enabled", "budget_tokens": budget}}
-
-    def _sampling(self, *, thinks: bool) -> dict[str, Any]:
-        pairs = (("temperature", self._request.temperature), ("top_p", self._request.top_p))
-        given = {key: value for key, value in pairs if value is not None}
-        if given and (thinks or not self._quirks.sampling):
-            self._drop(" and ".join(given), "a thinking model takes none" if thinks else "its models take none")
-            return {}
-        return given
 
     def _tools(self) -> dict[str, Any]:
         request = self._request
         if not request.tools:
             return {}
-        choice: dict[str, Any] = {"type": _CHOICES[request.tool_choice.mode]}
+        choice: dict[str, Any] = {"type": _TOOL_CHOICES[request.tool_choice.mode]}
         if request.tool_choice.mode == "tool":
             choice["name"] = request.tool_choice.name
         if request.parallel_tool_calls is False and request.tool_choice.mode != "none":
@@ -167,7 +108,7 @@ class _Rendering:
     def _system(self) -> dict[str, str]:
         texts = [message.text.strip() for message in self._request.messages if message.role is Role.SYSTEM]
         output = self._request.output
-        if output is not None and self._schema is None:
+        if output is not None and self._native_schema is None:
             texts.append(_JSON_ONLY)
             if output.schema is not None:
                 schema = render_body(output.schema, backend=self._backend).decode()
@@ -201,11 +142,11 @@ class _Rendering:
             case Image():
                 return _image(part)
             case ToolCall(call_id, name):
-                return {"type": "tool_use", "id": call_id, "name": name, "input": self._input(part)}
+                return {"type": "tool_use", "id": call_id, "name": name, "input": self._arguments(part)}
             case ToolResult():
                 return self._result(part)
             case Reasoning():
-                return self._thought(part)
+                return self._reasoning(part)
             case ProviderItem(item, owner):
                 return self._own(item, owner)
 
@@ -215,32 +156,34 @@ class _Rendering:
             block["content"] = content
         return {**block, "is_error": True} if result.is_error else block
 
-    def _input(self, call: ToolCall) -> dict[str, Any]:
-        arguments = call.arguments.strip()
-        if arguments in {"", "null"}:  # both are written for a tool without parameters
-            return {}
-        try:
-            return parse_object(arguments)
-        except ValueError as error:
-            raise RequestError(
-                f'The arguments of the tool call "{call.name}" are not a JSON object',
-                hints=("Leave this call out of the conversation: its answer was probably cut off",),
-                backend=self._backend,
-            ) from error
-
-    def _thought(self, thought: Reasoning) -> dict[str, Any] | None:
-        if thought.item is not None:
-            return self._own(thought.item, thought.owner)
-        if not thought.signature:
+    def _reasoning(self, reasoning: Reasoning) -> dict[str, Any] | None:
+        if reasoning.item is not None:
+            return self._own(reasoning.item, reasoning.owner)
+        if not reasoning.signature:
             return None
-        signed = {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
-        return self._own(signed, thought.owner)
+        signed = {"type": "thinking", "thinking": reasoning.text, "signature": reasoning.signature}
+        return self._own(signed, reasoning.owner)
 
-    def _own(self, block: Mapping[str, Any], owner: str) -> dict[str, Any] | None:
-        if owner == self._backend:
-            return dict(block)
-        self._lost_items = True
-        return None
+
+class AnthropicAdapter(ChatAdapter):
+    """Speaks ``/v1/messages`` and ``/v1/models`` under a base URL without ``/v1``."""
+
+    _chat_path = "/v1/messages"
+    _models_path = "/v1/models"
+    _models_query: ClassVar[Mapping[str, str]] = {"limit": "1000"}  # the longest page
+    _body = AnthropicBody
+    _parser = AnthropicParser
+
+    def _models(self, body: bytes) -> Sequence[ModelCard]:
+        """Read the list of models; retired ones, which no longer answer, are left out."""
+        return [
+            ModelCard(model["id"], _limit(model.get("max_input_tokens")), _limit(model.get("max_tokens")))
+            for model in objects_of(parse_body(body), "data")
+            if type(model.get("id")) is str and model.get("lifecycle") != "retired"
+        ]
+
+    def _headers(self) -> dict[str, str]:
+        return {"anthropic-version": _VERSION} | {name.lower(): value for name, value in self._quirks.headers.items()}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -252,8 +195,8 @@ def _tool(tool: Tool) -> dict[str, Any]:
 def _image(image: Image) -> dict[str, Any]:
     if image.url:
         return {"type": "image", "source": {"type": "url", "url": image.url}}
-    data = b2a_base64(image.data, newline=False).decode("ascii")
-    return {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": data}}
+    source = {"type": "base64", "media_type": image.media_type, "data": base64_text(image.data)}
+    return {"type": "image", "source": source}
 
 
 def _limit(value: Any) -> int | None:

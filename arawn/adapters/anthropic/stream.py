@@ -1,7 +1,7 @@
 """Reads answers of the Messages API, streamed or whole, into events.
 
-Protocol: https://platform.claude.com/docs/en/build-with-claude/streaming. Events and blocks of unknown types are
-allowed for there: such an event is skipped, such a block is kept whole and goes back with the next turn.
+Protocol: https://platform.claude.com/docs/en/build-with-claude/streaming, which allows events and blocks of unknown
+types: such an event is skipped, such a block is kept whole and sent back with the next turn.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from arawn.adapters.failures import stream_failure
-from arawn.adapters.framing import SseDecoder
-from arawn.adapters.payload import malformed, object_of, objects_of, parse_body, parse_json, parse_object, text_of
-from arawn.errors import ProtocolError, StreamInterruptedError
+from arawn.adapters.answer_parser import AnswerParser
+from arawn.adapters.payload import object_of, objects_of, parse_json, parse_object, text_of
 from arawn.events import (
     Finished,
     ProviderItemDone,
@@ -25,8 +23,9 @@ from arawn.events import (
 from arawn.messages import FinishReason, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from arawn.adapters.base import Quirks
     from arawn.events import StreamEvent
 
 _FINISH_REASONS = {
@@ -39,101 +38,59 @@ _FINISH_REASONS = {
     "refusal": FinishReason.REFUSAL,
 }
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-_COUNT_CAP = 1 << 53
+_COUNT_LIMIT = 1 << 53
 
 
-class AnthropicStream:
-    """Parses one streamed answer. ``feed`` is lazy: what stands before a bad event comes out before it raises."""
+class AnthropicParser(AnswerParser):
+    """Reads one answer; a stream and a whole body both lead through the same steps."""
 
-    def __init__(self, backend: str) -> None:
-        self._backend = backend
-        self._frames = SseDecoder(backend)
-        self._answer = _Answer(backend)
-        self._number = 0
-
-    def feed(self, data: bytes) -> Iterator[StreamEvent]:
-        """Take in the next bytes. Raises what the stream reports as its error, and ProtocolError for a bad event."""
-        for name, text in self._frames.feed(data):
-            if self._answer.finished:
-                return
-            self._number += 1
-            try:
-                events = self._read(name, text)
-            except ValueError as error:
-                raise malformed(error, backend=self._backend, event=self._number) from error
-            yield from events
-
-    def close(self) -> Sequence[StreamEvent]:
-        """Say that the bytes have ended. Raises StreamInterruptedError when the answer had not."""
-        try:
-            events = list(self.feed(b"\n\n"))  # a last event may lack its blank line
-        except ProtocolError:
-            events = []
-        if not self._answer.finished:
-            raise StreamInterruptedError(f'Backend "{self._backend}" broke off its answer', backend=self._backend)
-        return events
-
-    def _read(self, name: str, text: str) -> Sequence[StreamEvent]:
-        event = parse_object(text)
-        match event.get("type", name):
-            case "content_block_delta":
-                return self._answer.delta(event.get("index"), event.get("delta"))
-            case "content_block_start":
-                return self._answer.open(_index(event), _object(event, "content_block"))
-            case "content_block_stop":
-                return self._answer.close(_index(event))
-            case "message_start":
-                return self._answer.start(_object(event, "message"))
-            case "message_delta":
-                return self._answer.end(_object(event, "delta"), event.get("usage"))
-            case "message_stop":
-                return self._answer.finish()
-            case "error":
-                raise stream_failure(event, backend=self._backend, model=self._answer.model)
-            case _:
-                return ()
-
-
-def parse_message(body: bytes, backend: str) -> Sequence[StreamEvent]:
-    """Read a whole answer as the events its stream would have had."""
-    try:
-        message = parse_body(body)
-        if message.get("type") == "error":
-            raise stream_failure(message, backend=backend, model="")
-        if message.get("type") != "message":
-            raise ValueError("it is not a message")
-        answer = _Answer(backend)
-        events = [*answer.start(message)]
-        for index, block in enumerate(objects_of(message, "content")):
-            events += answer.open(index, block)
-            events += answer.close(index)
-        return [*events, *answer.end(message, message.get("usage")), *answer.finish()]
-    except ValueError as error:
-        raise malformed(error, backend=backend) from error
-
-
-class _Answer:
-    """What is known of one answer so far; a stream and a whole body both lead through it. ValueError: a bad shape."""
-
-    def __init__(self, backend: str) -> None:
-        self.model = ""
-        self.finished = False
-        self._backend = backend
-        self._started = False
+    def __init__(self, backend: str, quirks: Quirks) -> None:
+        super().__init__(backend, quirks)
         self._open: dict[int, _Item | None] = {}
         self._calls: set[int] = set()
         self._counts: dict[str, int] = {}
         self._stop_reason = ""
 
-    def start(self, message: dict[str, Any]) -> Sequence[StreamEvent]:
+    def _read(self, name: str, text: str) -> Sequence[StreamEvent]:
+        event = parse_object(text)
+        match event.get("type", name):
+            case "content_block_delta":
+                return self._delta(event.get("index"), event.get("delta"))
+            case "content_block_start":
+                return self._open_block(_index(event), _object(event, "content_block"))
+            case "content_block_stop":
+                return self._close_block(_index(event))
+            case "message_start":
+                return self._start(_object(event, "message"))
+            case "message_delta":
+                return self._end(_object(event, "delta"), event.get("usage"))
+            case "message_stop":
+                return self._finish()
+            case "error":
+                return self._fail(event)
+            case _:
+                return ()
+
+    def _read_whole(self, answer: dict[str, Any]) -> Sequence[StreamEvent]:
+        if answer.get("type") == "error":
+            self._fail(answer)
+        if answer.get("type") != "message":
+            raise ValueError("it is not a message")
+        events = [*self._start(answer)]
+        for index, block in enumerate(objects_of(answer, "content")):
+            events += self._open_block(index, block)
+            events += self._close_block(index)
+        return [*events, *self._end(answer, answer.get("usage")), *self._finish()]
+
+    def _start(self, message: dict[str, Any]) -> Sequence[StreamEvent]:
         if self._started:
             raise ValueError("it is a second message_start")
         self._started = True
-        self.model = text_of(message, "model")
-        self._count(message.get("usage"))
-        return (Started(self._backend, self.model, text_of(message, "id")),)
+        self._model = text_of(message, "model")
+        self._add_usage(message.get("usage"))
+        return (Started(self._backend, self._model, text_of(message, "id")),)
 
-    def open(self, index: int, block: dict[str, Any]) -> Sequence[StreamEvent]:
+    def _open_block(self, index: int, block: dict[str, Any]) -> Sequence[StreamEvent]:
         if not self._started or index in self._open:
             raise ValueError("a block begins before its message, or twice")
         self._open[index] = None
@@ -155,7 +112,7 @@ class _Answer:
             case _:
                 raise ValueError("a block has no type")
 
-    def delta(self, index: Any, delta: Any) -> Sequence[StreamEvent]:
+    def _delta(self, index: Any, delta: Any) -> Sequence[StreamEvent]:
         if type(index) is not int or index not in self._open or type(delta) is not dict:
             raise ValueError("it is not a delta of an open block")
         item = self._open[index]
@@ -177,24 +134,22 @@ class _Answer:
             case _:
                 return ()
 
-    def close(self, index: int) -> Sequence[StreamEvent]:
+    def _close_block(self, index: int) -> Sequence[StreamEvent]:
         item = self._open.pop(index, None)
         return (ProviderItemDone(item.whole()),) if item is not None else ()
 
-    def end(self, delta: dict[str, Any], usage: Any) -> Sequence[StreamEvent]:
+    def _end(self, delta: dict[str, Any], usage: Any) -> Sequence[StreamEvent]:
         """Take in how the answer ends; the counts are cumulative, so later ones replace earlier ones."""
         if not self._started:
             raise ValueError("a message ends before it begins")
         self._stop_reason = text_of(delta, "stop_reason") or self._stop_reason
-        self._count(usage)
+        self._add_usage(usage)
         return ()
 
-    def finish(self) -> Sequence[StreamEvent]:
+    def _finish(self) -> Sequence[StreamEvent]:
         if not self._stop_reason:
-            raise StreamInterruptedError(
-                f'Backend "{self._backend}" ended its answer without a stop reason', backend=self._backend
-            )
-        self.finished = True
+            raise self._interrupted("ended its answer without a stop reason")
+        self._finished = True
         reason = _FINISH_REASONS.get(self._stop_reason, FinishReason.UNKNOWN)
         return (Finished(reason, self._stop_reason, self._usage()),)
 
@@ -215,13 +170,13 @@ class _Answer:
             raise ValueError("arguments come for a block that is no tool call")
         return (ToolCallDelta(index, text),) if text else ()
 
-    def _count(self, usage: Any) -> None:
+    def _add_usage(self, usage: Any) -> None:
         if not isinstance(usage, dict):
             return
         details = usage.get("output_tokens_details")
         thinking = details.get("thinking_tokens") if isinstance(details, dict) else None
         for key, count in (*((key, usage.get(key)) for key in _COUNTS), ("thinking_tokens", thinking)):
-            if type(count) is int and 0 <= count < _COUNT_CAP:
+            if type(count) is int and 0 <= count < _COUNT_LIMIT:
                 self._counts[key] = count
 
     def _usage(self) -> Usage | None:
@@ -233,7 +188,7 @@ class _Answer:
 
 
 class _Item:
-    """A block only the provider understands, gathered until it is whole."""
+    """A block that only the provider understands, collected until it is whole."""
 
     def __init__(self, block: dict[str, Any]) -> None:
         self._block = dict(block)

@@ -6,25 +6,23 @@ An answer is complete once its ``finish_reason`` came; usage may follow in later
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from arawn.adapters.framing import SseDecoder
-from arawn.adapters.openai.reasoning import ReasoningGatherer
-from arawn.adapters.openai.tool_calls import ToolCallGatherer
+from arawn.adapters.answer_parser import AnswerParser
+from arawn.adapters.openai.reasoning import ReasoningCollector
+from arawn.adapters.openai.tool_calls import ToolCallCollector
 from arawn.adapters.openai.usage import parse_usage
-from arawn.adapters.payload import malformed, object_of, objects_of, parse_body, parse_json, parse_object, text_of
-from arawn.errors import ProtocolError, StreamInterruptedError
+from arawn.adapters.payload import malformed, object_of, objects_of, parse_json, parse_object, text_of
 from arawn.events import Finished, ReasoningDelta, RefusalDelta, Started, TextDelta
 from arawn.messages import FinishReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from arawn.adapters.base import Quirks
     from arawn.events import StreamEvent
 
-_FINISH = {
+_FINISH_REASONS = {
     "stop": FinishReason.STOP,
     "end_turn": FinishReason.STOP,
     "eos_token": FinishReason.STOP,  # Text Generation Inference
@@ -40,55 +38,29 @@ _FINISH = {
 _PLAIN = {"content", "role"}
 
 
-class ChatParser:
-    """Reads one answer, streamed or whole; of several choices only the first."""
+class ChatParser(AnswerParser):
+    """Reads one answer; of several choices only the first."""
 
     def __init__(self, backend: str, quirks: Quirks) -> None:
-        self._backend = backend
-        self._quirks = quirks
-        self._sse = SseDecoder(backend)
-        self._count = 0
-        self._model = ""
-        self._started = False
+        super().__init__(backend, quirks)
         self._answered = False
         self._refused = False
-        self._done = False
         self._finish_reason = ""
         self._usage: Any = None
-        self._reasoning = ReasoningGatherer()
-        self._calls = ToolCallGatherer()
+        self._reasoning = ReasoningCollector()
+        self._calls = ToolCallCollector()
 
-    def feed(self, data: bytes) -> Iterator[StreamEvent]:
-        """Take in the next bytes."""
-        for name, text in self._sse.feed(data):
-            self._count += 1
-            if self._done:
-                return
-            if name == "error":
-                self._fail(_value_or_text(text))
-            if text.startswith("[DONE]"):
-                yield from self._end(complete=self._answered or bool(self._finish_reason))
-                continue
-            try:
-                yield from self._chunk(parse_object(text), "delta")
-            except ValueError as error:
-                if text.strip():  # an event without data keeps the connection alive
-                    raise malformed(error, backend=self._backend, event=self._count) from None
+    def _read(self, name: str, text: str) -> Iterable[StreamEvent]:
+        if name == "error":
+            self._fail(_value_or_text(text))
+        if text.startswith("[DONE]"):
+            return self._end(complete=self._answered or bool(self._finish_reason))
+        if not text.strip():  # an event without data keeps the connection alive
+            return ()
+        return self._chunk(parse_object(text), "delta")
 
-    def close(self) -> Iterator[StreamEvent]:
-        """Say that the bytes have ended; the last event may lack its blank line, or be cut in two."""
-        with suppress(ProtocolError):
-            yield from self.feed(b"\n\n")
-        if not self._done:
-            yield from self._end(complete=bool(self._finish_reason))
-
-    def whole(self, body: bytes) -> Sequence[StreamEvent]:
-        """Read an unstreamed answer."""
-        try:
-            answer = parse_body(body)
-            events = self._chunk(answer, "message")
-        except ValueError as error:
-            raise malformed(error, backend=self._backend) from None
+    def _read_whole(self, answer: dict[str, Any]) -> Iterable[StreamEvent]:
+        events = self._chunk(answer, "message")
         if not answer.get("choices"):
             empty = malformed(ValueError("there are no choices in it"), backend=self._backend)
             empty.transient = True  # a router whose provider gave nothing: the next one may
@@ -102,7 +74,7 @@ class ChatParser:
         if usage := chunk.get("usage"):
             self._usage = usage
         if "x_groq" in chunk:
-            self._aside(object_of(chunk, "x_groq"))
+            self._groq_fields(object_of(chunk, "x_groq"))
         events: list[StreamEvent] = []
         if not self._started and (choices or chunk.get("model")):
             events.append(self._start(chunk))
@@ -133,7 +105,7 @@ class ChatParser:
         if content and isinstance(content, str):
             events.extend((*self._reasoning.close(), TextDelta(content)))
         elif isinstance(content, list):
-            events.extend(_listed(content))
+            events.extend(_pieces(content))
         if refusal := text_of(delta, "refusal"):
             self._refused = True
             events.extend((*self._reasoning.close(), RefusalDelta(refusal)))
@@ -151,8 +123,8 @@ class ChatParser:
         self._calls.seed = "".join(filter(str.isalnum, answer_id or str(chunk.get("created", ""))))[-12:]
         return Started(self._backend, self._model, answer_id)
 
-    def _aside(self, fields: dict[str, Any]) -> None:
-        """Take in what Groq says beside the chunk: usage, also unasked, and why it stopped early."""
+    def _groq_fields(self, fields: dict[str, Any]) -> None:
+        """Read what Groq sends beside the chunk: usage, also unasked, and why it stopped early."""
         if error := fields.get("error"):
             self._fail(error)
         self._usage = fields.get("usage") or self._usage
@@ -163,12 +135,15 @@ class ChatParser:
         if chunk.get("error") or chunk.get("object") == "error" or instead:
             self._fail(chunk)
 
+    def _end_without_terminator(self) -> Iterable[StreamEvent]:
+        return self._end(complete=bool(self._finish_reason))
+
     def _end(self, *, complete: bool) -> Iterator[StreamEvent]:
         if not complete:
-            raise StreamInterruptedError(f'Backend "{self._backend}" broke off its answer', backend=self._backend)
-        self._done = True
+            raise self._interrupted("broke off its answer")
+        self._finished = True
         yield from self._reasoning.close()
-        reason = _FINISH.get(self._finish_reason, FinishReason.UNKNOWN)
+        reason = _FINISH_REASONS.get(self._finish_reason, FinishReason.UNKNOWN)
         if reason in {FinishReason.STOP, FinishReason.UNKNOWN}:
             if self._calls:  # a forced tool, and several servers, end with "stop"
                 reason = FinishReason.TOOL_CALLS
@@ -177,13 +152,8 @@ class ChatParser:
         includes = self._quirks.output_includes_reasoning
         yield Finished(reason, self._finish_reason, parse_usage(self._usage, output_includes_reasoning=includes))
 
-    def _fail(self, error: Any) -> NoReturn:
-        from arawn.adapters.failures import stream_failure
 
-        raise stream_failure(error, backend=self._backend, model=self._model)
-
-
-def _listed(pieces: list[Any]) -> Iterator[StreamEvent]:
+def _pieces(pieces: list[Any]) -> Iterator[StreamEvent]:
     """Yield the pieces of a content that is a list: text, and thinking with texts of its own (Mistral)."""
     for piece in objects_of({"content": pieces}, "content"):
         if piece.get("type") == "thinking":

@@ -1,4 +1,4 @@
-"""Thinking in Chat Completions: the keys it comes under, and what of it must go back.
+"""Reasoning in Chat Completions: the keys that hold it, and what must be sent back.
 
 ``reasoning`` and ``reasoning_content`` are plain text. ``reasoning_details`` are typed blocks, some signed or
 encrypted, which the service wants back unchanged and in order (OpenRouter documentation, "Reasoning tokens"). Services
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from arawn.messages import Message
 
 _MARK = {"type": "reasoning_content"}
-"""An item of ours: the text around it came as ``reasoning_content``, before a tool call."""
+"""An item of our own: it says that the text around it came as ``reasoning_content``, before a tool call."""
 
 
-class ReasoningGatherer:
-    """Gives out thinking as it comes; the fragments of one detail become one item."""
+class ReasoningCollector:
+    """Yields reasoning as it arrives; the fragments of one detail become one item."""
 
     def __init__(self) -> None:
         self.is_open = False
@@ -34,20 +34,20 @@ class ReasoningGatherer:
 
     def take(self, delta: Mapping[str, Any]) -> Iterator[ReasoningDelta]:
         """Yield the thinking of a delta, each text once although some services send it under two keys."""
-        told = False
+        found = False
         for fragment in objects_of(delta, "reasoning_details") if "reasoning_details" in delta else ():
             yield from self._joined(fragment)
             if text := _text(fragment):
-                told = True
+                found = True
                 yield ReasoningDelta(text, block=self._block)
-        for key in () if told else ("reasoning", "reasoning_content"):
+        for key in () if found else ("reasoning", "reasoning_content"):
             if text := _text(delta, key):
                 self._marked = key == "reasoning_content"
                 yield ReasoningDelta(text, block=self._block)
                 return
 
     def close(self, *, for_call: bool = False) -> Iterator[ReasoningDelta]:
-        """Yield the item of the block that ends because something else begins."""
+        """Yield the item of the current block, which ends because other content begins."""
         self.is_open = False
         if self._detail is not None:
             yield ReasoningDelta(item=self._detail, block=self._block)
@@ -76,7 +76,7 @@ def _text(fragment: Mapping[str, Any], *keys: str) -> str:
 
 
 def _continues(fragment: Mapping[str, Any], detail: Mapping[str, Any]) -> bool:
-    """Tell whether a fragment belongs to the detail before it: encrypted ones come whole, a signature ends a text."""
+    """Return whether a fragment continues the detail: encrypted ones come whole, a signature ends a text."""
     same = all(fragment.get(key) == detail.get(key) for key in ("index", "type"))
     return same and "data" not in fragment and not (detail.get("signature") and _text(fragment))
 

@@ -1,20 +1,17 @@
 """Answers of the Responses API become events: the typed stream, and the ``response`` object it ends with.
 
-Deltas, ``*.done`` events and finished items repeat each other. What was already given out is counted for each part of
-each item, so a server that sends only one of them loses nothing, and one that sends all says nothing twice
+Deltas, ``*.done`` events and finished items repeat each other. The characters already yielded are counted per part of
+each item, so nothing is lost where a server sends only one of them, and nothing is doubled where it sends all
 (OpenAI API reference, "Responses", "Streaming events").
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from arawn.adapters.failures import stream_failure
-from arawn.adapters.framing import SseDecoder
+from arawn.adapters.answer_parser import AnswerParser
 from arawn.adapters.openai.usage import charged
-from arawn.adapters.payload import count_of, malformed, object_of, objects_of, parse_body, parse_object, text_of
-from arawn.errors import ProtocolError, StreamInterruptedError
+from arawn.adapters.payload import count_of, object_of, objects_of, parse_object, text_of
 from arawn.events import (
     Finished,
     ProviderItemDone,
@@ -28,7 +25,7 @@ from arawn.events import (
 from arawn.messages import FinishReason, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from arawn.adapters.base import Quirks
     from arawn.events import StreamEvent
@@ -60,56 +57,32 @@ _NOWHERE = -1
 _INCOMPLETE = {"max_output_tokens": FinishReason.LENGTH, "content_filter": FinishReason.CONTENT_FILTER}
 
 
-class ResponsesParser:
-    """Reads one answer, streamed or whole. Other events (keepalive, queued, progress of hosted tools) are skipped."""
+class ResponsesParser(AnswerParser):
+    """Reads one answer. Other events (keepalive, queued, progress of hosted tools) are skipped."""
 
     def __init__(self, backend: str, quirks: Quirks) -> None:
-        self._backend = backend
-        self._quirks = quirks
-        self._sse = SseDecoder(backend)
-        self._count = 0
-        self._started = False
-        self._finished = False
-        self._model = ""
-        self._given: dict[tuple[int, str, int], int] = {}
+        super().__init__(backend, quirks)
+        self._yielded: dict[tuple[int, str, int], int] = {}
         self._thinking: set[int] = set()
         self._calls: list[_Call] = []
         self._items_seen = False
         self._refused = False
 
-    def feed(self, data: bytes) -> Iterator[StreamEvent]:
-        """Take in the next bytes."""
-        for name, text in self._sse.feed(data):
-            self._count += 1
-            if self._finished or text == "[DONE]":
-                continue
-            try:
-                event = parse_object(text)
-                yield from self._begun(self._events(text_of(event, "type") or name, event))
-            except ValueError as error:
-                raise malformed(error, backend=self._backend, event=self._count) from None
+    def _read(self, name: str, text: str) -> Sequence[StreamEvent]:
+        if text == "[DONE]":
+            return ()
+        event = parse_object(text)
+        return self._with_start(self._events(text_of(event, "type") or name, event))
 
-    def close(self) -> Iterator[StreamEvent]:
-        """Say that the bytes have ended; the last event may lack its blank line, or be cut in two."""
-        with suppress(ProtocolError):
-            yield from self.feed(b"\n\n")
-        if not self._finished:
-            raise StreamInterruptedError(f'Backend "{self._backend}" broke off its answer', backend=self._backend)
+    def _read_whole(self, answer: dict[str, Any]) -> Sequence[StreamEvent]:
+        if answer.get("error") and not answer.get("status"):
+            self._fail(answer["error"])
+        if "output" not in answer:
+            raise ValueError('there is no "output"')
+        return self._end(text_of(answer, "status") or "completed", answer)
 
-    def whole(self, body: bytes) -> Sequence[StreamEvent]:
-        """Read an unstreamed answer."""
-        try:
-            response = parse_body(body)
-            if response.get("error") and not response.get("status"):
-                self._fail(response["error"])
-            if "output" not in response:
-                raise ValueError('there is no "output"')
-            return self._end(text_of(response, "status") or "completed", response)
-        except ValueError as error:
-            raise malformed(error, backend=self._backend) from None
-
-    def _begun(self, events: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
-        """Put Started in front where the server did not open the answer itself."""
+    def _with_start(self, events: Sequence[StreamEvent]) -> Sequence[StreamEvent]:
+        """Yield Started first where the server did not open the answer itself."""
         if self._started or not events:
             return events
         self._started = True
@@ -118,8 +91,8 @@ class ResponsesParser:
     def _events(self, kind: str, event: dict[str, Any]) -> Sequence[StreamEvent]:
         if kind in _PIECES:
             part, number, key, is_whole = _PIECES[kind]
-            give = self._rest if is_whole else self._more
-            return give(count_of(event, "output_index"), part, count_of(event, number), text_of(event, key))
+            take = self._rest if is_whole else self._more
+            return take(count_of(event, "output_index"), part, count_of(event, number), text_of(event, key))
         match kind:
             case "response.function_call_arguments.delta":
                 call = self._call(event, text_of(event, "item_id"))
@@ -134,9 +107,9 @@ class ResponsesParser:
             case "response.output_item.done":
                 return self._item(event, object_of(event, "item"))
             case _:
-                return self._turning_point(kind, event)
+                return self._change_of_state(kind, event)
 
-    def _turning_point(self, kind: str, event: dict[str, Any]) -> Sequence[StreamEvent]:
+    def _change_of_state(self, kind: str, event: dict[str, Any]) -> Sequence[StreamEvent]:
         if kind in _ENDS:
             response = object_of(event, "response")
             status = text_of(response, "status")
@@ -155,12 +128,12 @@ class ResponsesParser:
         return (Started(self._backend, self._model, text_of(response, "id")),)
 
     def _more(self, index: int, part: str, number: int, text: str) -> Sequence[StreamEvent]:
-        """Give out more text of part ``number`` of item ``index``."""
+        """Yield more text of part ``number`` of item ``index``."""
         if not text:
             return ()
         key = (index, part, number)
-        before = self._given.get(key, 0)
-        self._given[key] = before + len(text)
+        before = self._yielded.get(key, 0)
+        self._yielded[key] = before + len(text)
         if part == "text":
             return (TextDelta(text),)
         if part == "refusal":
@@ -171,8 +144,8 @@ class ResponsesParser:
         return (ReasoningDelta(gap + text, block=index),)
 
     def _rest(self, index: int, part: str, number: int, text: str) -> Sequence[StreamEvent]:
-        """Give out what of a whole text was not given out yet."""
-        return self._more(index, part, number, text[self._given.get((index, part, number), 0) :])
+        """Yield the rest of a whole text."""
+        return self._more(index, part, number, text[self._yielded.get((index, part, number), 0) :])
 
     def _call(self, event: dict[str, Any], item_id: str) -> _Call | None:
         """Find the call an event is about: by its item, or by its place where the server renames items as it goes."""
@@ -188,7 +161,7 @@ class ResponsesParser:
         return (ToolCallStarted(index, text_of(item, "call_id") or item_id or f"call_{index}", name),)
 
     def _item(self, event: dict[str, Any], item: dict[str, Any]) -> Sequence[StreamEvent]:
-        """Give out what a finished item holds beyond what its deltas brought."""
+        """Yield what a finished item holds beyond its deltas."""
         self._items_seen = True
         match item.get("type"):
             case "message":
@@ -222,10 +195,8 @@ class ResponsesParser:
         if status == "failed":
             self._fail(response.get("error"))
         if status not in {"completed", "incomplete"}:
-            raise StreamInterruptedError(
-                f'Backend "{self._backend}" gave up its answer (status {status[:40]})', backend=self._backend
-            )
-        if not self._items_seen and not self._given:
+            raise self._interrupted(f"gave up its answer (status {status[:40]})")
+        if not self._items_seen and not self._yielded:
             for index, item in enumerate(objects_of(response, "output")):
                 events.extend(self._item({"output_index": index}, item))
         self._finished = True
@@ -240,27 +211,24 @@ class ResponsesParser:
             return Finished(FinishReason.TOOL_CALLS, status, usage)
         return Finished(FinishReason.REFUSAL if self._refused else FinishReason.STOP, status, usage)
 
-    def _fail(self, error: Any) -> NoReturn:
-        raise stream_failure(error, backend=self._backend, model=self._model)
-
 
 class _Call:
-    """A tool call in the making."""
+    """A tool call that is not complete yet."""
 
-    __slots__ = ("_given", "_index", "item_id", "place")
+    __slots__ = ("_index", "_yielded", "item_id", "place")
 
     def __init__(self, index: int, place: int, item_id: str) -> None:
         self._index = index
         self.place = place
         self.item_id = item_id
-        self._given = 0
+        self._yielded = 0
 
     def more(self, arguments: str) -> Sequence[StreamEvent]:
-        self._given += len(arguments)
+        self._yielded += len(arguments)
         return (ToolCallDelta(self._index, arguments),) if arguments else ()
 
     def rest(self, arguments: str) -> Sequence[StreamEvent]:
-        return self.more(arguments[self._given :])
+        return self.more(arguments[self._yielded :])
 
 
 def _place(event: dict[str, Any]) -> int:

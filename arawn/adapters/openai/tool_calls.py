@@ -1,4 +1,4 @@
-"""Fragments of tool calls put together, whatever a server leaves out or repeats."""
+"""Assembles tool calls from their fragments, whatever a server omits or repeats."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class ToolCallGatherer:
-    """Decides which call a fragment belongs to, and numbers the calls of one answer.
+class ToolCallCollector:
+    """Assigns fragments to calls, and numbers the calls of one answer.
 
     A seen id means that call; a new id with a name a new call, even where the index repeats (servers of the Ollama
     kind). Without an id the index decides, without both it is the latest call; a name after complete arguments begins
@@ -24,11 +24,11 @@ class ToolCallGatherer:
         self._calls: list[_Call] = []
 
     def __bool__(self) -> bool:
-        """Tell whether there is a call."""
+        """Return whether there is a call."""
         return bool(self._calls)
 
     def take(self, fragment: dict[str, Any], *, whole: bool = False) -> Iterator[ToolCallStarted | ToolCallDelta]:
-        """Yield what a fragment adds; ``whole`` says that it is a complete call of its own."""
+        """Yield the events of a fragment; ``whole`` means that it is a complete call."""
         function = fragment.get("function")
         function = function if isinstance(function, dict) else {}
         call_id, name, index = _word(fragment.get("id")), _word(function.get("name")), fragment.get("index")
@@ -61,7 +61,7 @@ class ToolCallGatherer:
 
 
 class _Call:
-    """One call in the making; ``number`` is ours, ``index`` the server's."""
+    """A call that is not complete yet; ``number`` is ours, ``index`` the server's."""
 
     __slots__ = ("id", "index", "name", "number", "texts")
 
@@ -70,7 +70,7 @@ class _Call:
         self.texts: list[str] = []
 
     def is_over(self, next_name: str) -> bool:
-        """Tell whether a fragment that names a function must be another call."""
+        """Return whether a fragment that names a function must be another call."""
         if not self.texts:
             return next_name != self.name
         try:

@@ -10,14 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
-_MOST = 10**12  # more tokens, or dollars, than any answer has: a broken number
+_LIMIT = 10**12
+"""No answer has so many tokens, or costs so many dollars: such a number is broken."""
 
 
 def parse_usage(raw: Any, *, output_includes_reasoning: bool = True) -> Usage | None:
     """Return the counts of a ``usage`` object, None where it has none that make sense.
 
     Where ``total_tokens`` is more than prompt and completion together, the rest is reasoning counted beside the
-    completion (xAI: ``completion_tokens_details``; Gemini: told nowhere else); it belongs to the output.
+    completion (xAI: ``completion_tokens_details``; Gemini: reported nowhere else); it belongs to the output.
     """
     if not isinstance(raw, dict):
         return None
@@ -54,16 +55,16 @@ def _count(holder: Any, key: str) -> int | None:
     value = holder.get(key) if isinstance(holder, dict) else None
     if type(value) is float and value.is_integer():
         value = int(value)
-    return value if type(value) is int and 0 <= value < _MOST else None
+    return value if type(value) is int and 0 <= value < _LIMIT else None
 
 
 def charged(usage: Mapping[str, Any]) -> Decimal | None:
     """Return the dollars a service says a call cost, None where it does not.
 
-    OpenRouter tells credits as ``cost``, and what the user's own key at a provider was charged beside it
-    (openrouter.ai/docs/use-cases/usage-accounting); xAI tells ticks of 10⁻¹⁰ dollars (docs.x.ai).
+    OpenRouter reports credits as ``cost``, and beside it what the user's own key at a provider was charged
+    (openrouter.ai/docs/use-cases/usage-accounting); xAI reports ticks of 10⁻¹⁰ dollars (docs.x.ai).
     """
-    ticks = _amount(usage.get("cost_in_usd_ticks"), _MOST * 10**10)
+    ticks = _amount(usage.get("cost_in_usd_ticks"), _LIMIT * 10**10)
     if ticks is not None:
         return ticks.scaleb(-10)
     cost, details = _amount(usage.get("cost")), usage.get("cost_details")
@@ -73,9 +74,9 @@ def charged(usage: Mapping[str, Any]) -> Decimal | None:
     return None if upstream is None else cost + upstream
 
 
-def _amount(value: Any, most: int = _MOST) -> Decimal | None:
+def _amount(value: Any, limit: int = _LIMIT) -> Decimal | None:
     """Return a number exactly; None for what is no amount."""
-    if type(value) not in (int, float) or not 0 <= value < most:
+    if type(value) not in (int, float) or not 0 <= value < limit:
         return None
     from decimal import Decimal
 

@@ -18,7 +18,7 @@ from arawn.cli.report.tables import plain, table
 from arawn.cli.signals import Interrupted
 from arawn.config.roles import IN_PROCESS
 from arawn.engine.assembly import Engine
-from arawn.engine.health import PATIENCE, check
+from arawn.engine.health import HEALTH_TIMEOUT, check
 from arawn.errors import ConnectionFailedError, UsageError
 from arawn.network.proxies import is_loopback
 
@@ -149,7 +149,7 @@ def _check_all(settings: Settings, names: list[str], *, animated: bool) -> dict[
     found: dict[str, Health | None] = dict.fromkeys(names)
 
     async def check_each(on_answer: Callable[[], None]) -> None:
-        engine = Engine.asynchronous(settings, total_timeout=PATIENCE)
+        engine = Engine.asynchronous(settings, total_timeout=HEALTH_TIMEOUT)
 
         async def one(name: str) -> None:
             found[name] = await check(engine, name)

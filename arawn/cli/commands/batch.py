@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from arawn.backends.base import Backend
     from arawn.batch.feed import Line
     from arawn.batch.questions import Asking
-    from arawn.batch.run import Answer
+    from arawn.batch.runner import Answer
     from arawn.config.roles import Choice
     from arawn.events import Events
 
@@ -200,7 +200,7 @@ class _Work:
         """Ask, write the answers as they come, and put them in order. Raises BudgetError where that stopped it."""
         from asyncio import get_running_loop
 
-        from arawn.batch.run import Batch
+        from arawn.batch.runner import Batch
 
         batch = Batch(self, self._questions(), jobs=jobs)
         loop = get_running_loop()

@@ -20,13 +20,13 @@ from arawn.config.lines import join_key
 from arawn.errors import UsageError
 from arawn.models.money import money
 from arawn.store.budgets import Period
-from arawn.store.reports import close_dead
+from arawn.store.reports import close_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from arawn.cli.output import Output
-    from arawn.store.budgets import Standing
+    from arawn.store.budgets import BudgetStatus
 
 _AMOUNT = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{1,12})?)")
 _EACH = {"day": "a day", "month": "a month", "total": "in all"}
@@ -100,7 +100,7 @@ def unset(ctx: typer.Context) -> None:
 def _show(context: Context, *, as_json: bool) -> None:
     output, database = context.output, context.database
     wanted = context.backend
-    close_dead(database)
+    close_abandoned(database)
     found = [each for each in budget_statuses(context.settings, database) if wanted in (None, each.limit.scope)]
     if as_json:
         write_json(output, list(map(_fields, found)))
@@ -114,7 +114,7 @@ def _show(context: Context, *, as_json: bool) -> None:
         output.warning(warning)
 
 
-def _draw(output: Output, found: Sequence[Standing]) -> None:
+def _draw(output: Output, found: Sequence[BudgetStatus]) -> None:
     """Draw, on a terminal, how much of each budget is spent."""
     room = terminal_columns(output)
     if room is None:
@@ -136,17 +136,17 @@ def _key(backend: str, name: str) -> str:
     return join_key(("budget", "backends", backend, name) if backend else ("budget", name))
 
 
-def _whose(standing: Standing) -> str:
+def _whose(standing: BudgetStatus) -> str:
     return standing.limit.scope or "all"
 
 
-def _style(standing: Standing) -> str:
+def _style(standing: BudgetStatus) -> str:
     if standing.percent >= 100:
         return "error"
     return "warning" if standing.percent >= WARNING_PERCENT else "good"
 
 
-def _ends(standing: Standing) -> str:
+def _ends(standing: BudgetStatus) -> str:
     """Return the first day (UTC) that is no longer in the window; empty where there is none."""
     from datetime import date, timedelta
 
@@ -159,7 +159,7 @@ def _ends(standing: Standing) -> str:
             return str((date.fromisoformat(f"{standing.window}-01") + timedelta(31)).replace(day=1))
 
 
-def _fields(standing: Standing) -> dict[str, Any]:
+def _fields(standing: BudgetStatus) -> dict[str, Any]:
     """Return a budget as JSON; money is in USD."""
     from arawn.answers.report_json import money_fields
 

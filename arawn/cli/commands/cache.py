@@ -15,7 +15,7 @@ from arawn.cli import options
 from arawn.cli.context import Context
 from arawn.cli.groups import Command, examples
 from arawn.cli.report.tables import print_table
-from arawn.store.answers import USUAL_BYTES, USUAL_TTL, Answers, Tally
+from arawn.store.answers import DEFAULT_MAX_BYTES, DEFAULT_TTL, Answers, CacheStats
 from arawn.store.database import Database
 
 HEADER = ("backend", "answers", "expired", "size", "hits", "oldest")
@@ -69,11 +69,11 @@ def _opened(context: Context) -> Iterator[tuple[Database, bool]]:
 
 def _stats(context: Context, *, as_json: bool) -> None:
     value, output, only = context.settings.value, context.output, context.backend
-    ttl, limit = value("cache.ttl") or USUAL_TTL, (value("cache.max_mb") or USUAL_BYTES / 1e6) * 1e6
+    ttl, limit = value("cache.ttl") or DEFAULT_TTL, (value("cache.max_mb") or DEFAULT_MAX_BYTES / 1e6) * 1e6
     enabled = bool(value("cache.enabled"))
     with _opened(context) as (database, exists):
-        tallies = Answers(database, ttl=ttl).stats() if exists else ()
-    shown = [each for each in tallies if only in (None, each.backend)]
+        found = Answers(database, ttl=ttl).stats() if exists else ()
+    shown = [each for each in found if only in (None, each.backend)]
     if as_json:
         whole = {"enabled": enabled, "ttl": ttl, "max_bytes": int(limit), **_fields(_sum(shown))}
         backends = [{"backend": each.backend, **_fields(each)} for each in shown]
@@ -89,19 +89,19 @@ def _stats(context: Context, *, as_json: bool) -> None:
         output.note("the cache is off: arawn config set cache.enabled true")
 
 
-def _sum(tallies: Sequence[Tally]) -> Tally:
+def _sum(found: Sequence[CacheStats]) -> CacheStats:
     """Return what is kept of all of them."""
-    return Tally(
+    return CacheStats(
         "all",
-        answers=sum(each.answers for each in tallies),
-        bytes=sum(each.bytes for each in tallies),
-        hits=sum(each.hits for each in tallies),
-        oldest=min((each.oldest for each in tallies), default=0.0),
-        expired=sum(each.expired for each in tallies),
+        answers=sum(each.answers for each in found),
+        bytes=sum(each.bytes for each in found),
+        hits=sum(each.hits for each in found),
+        oldest=min((each.oldest for each in found), default=0.0),
+        expired=sum(each.expired for each in found),
     )
 
 
-def _fields(tally: Tally) -> dict[str, Any]:
+def _fields(tally: CacheStats) -> dict[str, Any]:
     """Return what is kept as JSON; times are seconds since the epoch."""
     return {
         "answers": tally.answers,
@@ -112,7 +112,7 @@ def _fields(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _cells(tally: Tally) -> tuple[str, ...]:
+def _cells(tally: CacheStats) -> tuple[str, ...]:
     oldest = time.strftime("%Y-%m-%d %H:%M", time.localtime(tally.oldest))
     return tally.backend, str(tally.answers), str(tally.expired), _size(tally.bytes), str(tally.hits), oldest
 

@@ -165,7 +165,7 @@ def trust(
     listing: Annotated[bool, Option("--list", help="list what is trusted")] = False,
 ) -> None:
     """Let a project's .arawn.toml set everything, as it is now."""
-    from arawn.config.changes import changes_of
+    from arawn.config.audit import open_changes
     from arawn.config.sources import locate, project_trust
 
     context: Context = ctx.obj
@@ -180,7 +180,7 @@ def trust(
     if not revoke:
         _trust(context, path)
         return
-    with changes_of(context.environ, context.output.warning) as changes:
+    with open_changes(context.environ, context.output.warning) as changes:
         was_trusted = known.revoke(path, recording=changes.of_trust)
     if not was_trusted:
         raise UsageError(f"{path} was not trusted")
@@ -188,13 +188,13 @@ def trust(
 
 
 def _trust(context: Context, path: str) -> None:
-    from arawn.config.changes import changes_of
+    from arawn.config.audit import open_changes
     from arawn.config.sources import project_trust
     from arawn.files import read_file
     from arawn.secrets.references import mask
 
     content = read_file(path, 1 << 20)
-    with changes_of(context.environ, context.output.warning) as changes:
+    with open_changes(context.environ, context.output.warning) as changes:
         project_trust(context.environ).trust(path, content, recording=changes.of_trust)
     for line in mask(content.decode("utf-8", "replace")).splitlines():
         context.output.line("  ", line)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from arawn.cli.output import Styled
 from arawn.cli.report.tables import print_table
-from arawn.engine.assembly import bindings_of
+from arawn.engine.factory import bindings_of
 from arawn.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from arawn.cli import options
 from arawn.cli.context import Context
 from arawn.cli.groups import Command, examples
 from arawn.cli.output import Output, Styled
-from arawn.engine.assembly import Engine, bindings_of
+from arawn.engine.assembly import Engine
+from arawn.engine.factory import bindings_of
 from arawn.engine.health import check
 from arawn.errors import ArawnError
 from arawn.network.proxies import proxy_for, without_password

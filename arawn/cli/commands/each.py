@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from arawn.batch.feed import Line
-    from arawn.batch.run import Answer
+    from arawn.batch.runner import Answer
     from arawn.cli.context import Context
     from arawn.cli.options import Wishes
     from arawn.errors import ArawnError
@@ -99,7 +99,7 @@ class _Work:
         """Ask, and print."""
         from asyncio import Semaphore, get_running_loop
 
-        from arawn.batch.run import Batch
+        from arawn.batch.runner import Batch
 
         jobs = self._asked.jobs or _JOBS
         window = Semaphore(_EARLY * jobs)

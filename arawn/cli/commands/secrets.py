@@ -15,7 +15,7 @@ from arawn.cli import options
 from arawn.cli.context import Context
 from arawn.cli.groups import Command, examples
 from arawn.cli.report.tables import print_table
-from arawn.engine.assembly import bindings_of
+from arawn.engine.factory import bindings_of
 from arawn.errors import UsageError
 from arawn.secrets.bindings import Bindings
 
@@ -134,13 +134,13 @@ def _typed(name: str) -> str:
 @contextmanager
 def _recorded(context: Context, name: str, bindings: Bindings, *, always: bool = False) -> Iterator[None]:
     """Write into the audit log what the block does to a secret: where its places changed, or ``always``."""
-    from arawn.config.changes import changes_of
+    from arawn.config.audit import open_changes
 
     before = bindings.origins(name)
     yield
     after = bindings.origins(name)
     if always or before != after:
-        with changes_of(context.environ, context.output.warning) as changes:
+        with open_changes(context.environ, context.output.warning) as changes:
             changes.of_secret(name, before, after)
 
 

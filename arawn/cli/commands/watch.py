@@ -17,7 +17,7 @@ from arawn.cli.render.painter import Painter
 from arawn.cli.report.bars import shows_blocks
 from arawn.cli.report.columns import NONE, Column, lay_out
 from arawn.engine.assembly import Engine
-from arawn.engine.health import PATIENCE, SLOW_MS, Health, check
+from arawn.engine.health import HEALTH_TIMEOUT, SLOW_MS, Health, check
 from arawn.errors import NotSavedError
 from arawn.telemetry.log import stamp
 
@@ -155,7 +155,7 @@ class _Watcher:
 
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
-        engine = Engine.asynchronous(self._settings, total_timeout=PATIENCE)
+        engine = Engine.asynchronous(self._settings, total_timeout=HEALTH_TIMEOUT)
         with signals.handed_to(lambda: loop.call_soon_threadsafe(task.cancel)):
             checks = [loop.create_task(self._check_again(engine, row, tell)) for row in self._rows]
             try:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _TAB_STOP = 4
 """Columns between the tab stops of CommonMark."""
-_CLOSED_BY_THEMSELVES = ("heading", "hr")
+_CLOSED_AT_ONCE = ("heading", "hr")
+"""Kinds of blocks that are closed as soon as they are complete."""
 _CLOSED_BY_BLANK = ("paragraph", "table", "blockquote")
 
 
@@ -199,7 +200,7 @@ def _is_closed(block: Block, source: list[str]) -> bool:
     if block.kind == "fence":
         return not block.open_fence
     blank = len(source) > 1 and not source[-2].strip(" \t")
-    return block.kind in _CLOSED_BY_THEMSELVES or (blank and block.kind in _CLOSED_BY_BLANK)
+    return block.kind in _CLOSED_AT_ONCE or (blank and block.kind in _CLOSED_BY_BLANK)
 
 
 def _opening_only(block: Block) -> Block:

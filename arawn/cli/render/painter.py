@@ -11,8 +11,9 @@ The painter keeps these invariants:
 * The common prefix of the old live lines and the new lines (committed, then live) is not written again.
 * If the first line that differs only extends the old one, its new end is written without any cursor movement. This is
   the normal case: the bytes of an answer are then little more than its text.
-* Otherwise: CR, up to the first changed line (counting rows, as the terminal wraps long lines), write all lines again.
-  A line is erased only from where the new text ends, the rest of the screen only when there are fewer lines.
+* Otherwise: CR, up to the first changed line, and write from there. A line is erased only behind its new end, and the
+  screen below only if there are fewer lines. Where the terminal wraps a line, its rows are counted, and the live area
+  is erased before it is written.
 * After a resize, terminals differ in where the old rows are. So the live lines are given up (``detach``): they stay as
   they are, and printed_prefix.py finds what of the open text is still to be written.
 """

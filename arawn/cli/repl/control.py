@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from arawn.engine.assembly import Engine
     from arawn.events import Events
     from arawn.session.session import Session
-    from arawn.store.budgets import Standing
+    from arawn.store.budgets import BudgetStatus
     from arawn.store.records import Transcript
     from arawn.store.sessions import Sessions
 
@@ -42,7 +42,7 @@ class ChatControl(Protocol):
         ...
 
     @property
-    def budgets(self) -> tuple[Standing, ...]:
+    def budgets(self) -> tuple[BudgetStatus, ...]:
         """The status of the budgets that count for the current backend. Raises ConfigError."""
         ...
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from arawn.config.settings import Settings
     from arawn.engine.assembly import Engine
     from arawn.events import Events
-    from arawn.store.budgets import Standing
+    from arawn.store.budgets import BudgetStatus
     from arawn.store.database import Database
     from arawn.store.records import Transcript
     from arawn.store.sessions import Sessions
@@ -49,6 +49,7 @@ _PRELOAD_DELAY = 0.05
 _PRELOADED = ("arawn.cli.render.stream", "arawn.network.looped")
 """Modules that are imported with the first answer and the first connection."""
 _TERMINAL_GONE = (errno.EIO, errno.ENXIO, errno.EBADF)
+"""Errors of a terminal that was closed."""
 
 
 class ChatParts(Value, kw_only=True):
@@ -106,7 +107,7 @@ class Chat:
         return f"{choice.backend}/{choice.model}"
 
     @property
-    def budgets(self) -> tuple[Standing, ...]:
+    def budgets(self) -> tuple[BudgetStatus, ...]:
         """The status of the budgets that count for the current backend. Raises ConfigError."""
         return budget_status.budget_statuses(self.settings, self._database, self.session.choice.backend)
 
@@ -356,9 +357,9 @@ class Chat:
         """Load what the first answer needs, in a thread, while the first message is typed."""
 
         def load() -> None:
+            self.engine.backend(self.session.choice)
             for name in _PRELOADED:
                 import_module(name)
-            self.engine.backend(self.session.choice)
 
         await asyncio.sleep(_PRELOAD_DELAY)
         with suppress(Exception):  # the first answer will raise it again

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 OFF = "off"
 """The argument that removes a setting of this chat."""
 _MAX_TEMPERATURE = 2
+"""The highest temperature that any backend takes."""
 
 
 def model(chat: ChatControl, words: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arawn.cli.report import figures
-from arawn.engine.stack import limits_of
+from arawn.engine.stack import budget_limits
 from arawn.errors import ConfigError
 from arawn.models.money import money
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from arawn.answers.record import Record
     from arawn.cli.output import Output
     from arawn.config.settings import Settings
-    from arawn.store.budgets import Standing
+    from arawn.store.budgets import BudgetStatus
     from arawn.store.database import Database
 
 WARNING_PERCENT = 75
@@ -23,17 +23,17 @@ WARNING_MARK = "!"
 _WHEN = {"day": "today", "month": "this month", "total": "in all"}
 
 
-def budget_statuses(settings: Settings, database: Database, backend: str | None = None) -> tuple[Standing, ...]:
+def budget_statuses(settings: Settings, database: Database, backend: str | None = None) -> tuple[BudgetStatus, ...]:
     """Return the status of all budgets in the settings, or of those that count for a backend.
 
     Raises ConfigError when the store cannot be used.
     """
-    limits = [each for each in limits_of(settings) if backend is None or each.scope in ("", backend)]
+    limits = [each for each in budget_limits(settings) if backend is None or each.scope in ("", backend)]
     if not limits:
         return ()
     from arawn.store.budgets import Budgets
 
-    return Budgets(database).standing(limits)
+    return Budgets(database).status(limits)
 
 
 def summarize(settings: Settings, database: Database, backend: str) -> str:
@@ -49,7 +49,7 @@ def summarize(settings: Settings, database: Database, backend: str) -> str:
     return f"budget {percent}%{WARNING_MARK if percent >= WARNING_PERCENT else ''}"
 
 
-def describe(status: Standing) -> str:
+def describe(status: BudgetStatus) -> str:
     """Return the status of a budget in words: ``$3.20 of $20.00 this month (16%), $16.80 left``."""
     limit = status.limit
     spent = f"{money(status.spent)} of {money(limit.amount)} {_WHEN[limit.period]} ({status.percent}%)"

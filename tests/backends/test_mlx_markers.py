@@ -1,4 +1,4 @@
-"""The marks by which the MLX backend tells thinking and tool calls from the text."""
+"""The markers by which the MLX backend separates thinking and tool calls from the text."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_call_that_cannot_be_read_is_an_error(mlx_lm):
         answer_to(request(tools=(WEATHER,)))
 
 
-def test_thinking_is_told_apart_from_the_answer(mlx_lm):
+def test_thinking_is_separated_from_the_answer(mlx_lm):
     mlx_lm.tokenizer = mlx_lm.Tokenizer(**mlx_lm.thinking)
     mlx_lm.pieces = ["<th", "ink>", "Hm. 2 < 3", "</think>\n", "\nYes, 2 <", " 3"]
 

@@ -1,6 +1,6 @@
-"""What is written down of a change of the configuration, of trust or of a secret: which key, before and after, no key.
+"""Records changes of the configuration, of trust and of secrets in the audit log, without any secret.
 
-Nobody is stopped by an audit log that cannot be written: the change is made, and a warning tells that it is not in it.
+An audit log that cannot be written does not prevent a change: it is made, and a warning says that it is not recorded.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from arawn.config.key import Key
 from arawn.config.lines import join_key
 from arawn.config.schema import find
 from arawn.config.settings import KeyText
+from arawn.config.sources import CONFIG_FILE_LIMIT
 from arawn.errors import ConfigError, NotSavedError, UsageError
 from arawn.files import read_file
 from arawn.secrets.references import mask
@@ -27,97 +28,96 @@ if TYPE_CHECKING:
     from arawn.store.audit import Action, Audit
 
 HIDDEN = "(not shown)"
-"""What stands for a value that may be, or hold, a key."""
+"""Replaces a value that may be or contain an API key."""
 LITERAL = "(literal)"
-"""What stands for a key in the file itself, like everywhere where keys are told."""
-_LIMIT = 4 * 1024 * 1024  # bytes of a configuration file
-_CHOOSING = (("llm", "backend"), ("llm", "model"), ("llm", "fallback"))
+"""Replaces an API key written in the file itself, as in ``config show``."""
+_BACKEND_KEYS = (("llm", "backend"), ("llm", "model"), ("llm", "fallback"))
 
 
 @contextmanager
-def changes_of(environ: Mapping[str, str], warn: Callable[[str], None]) -> Iterator[Changes]:
-    """Open the audit log for something that is about to change; ``warn`` is called with what it cannot take."""
+def open_changes(environ: Mapping[str, str], warn: Callable[[str], None]) -> Iterator[AuditedChanges]:
+    """Give what writes changes into the user's audit log; ``warn`` is called with what it cannot write or repaired."""
     from arawn.store.audit import Audit, user_name
     from arawn.store.database import Database
 
     with Database.of_user(environ) as database:
-        yield Changes(Audit(database, who=user_name(environ)), warn)
+        yield AuditedChanges(Audit(database, who=user_name(environ)), warn)
         for warning in database.warnings:
             warn(warning)
 
 
-class Changes:
-    """Writes changes into the audit log; ``warn`` is told what could not be."""
+class AuditedChanges:
+    """Writes changes to the audit log; calls ``warn`` for those that cannot be written."""
 
     def __init__(self, audit: Audit, warn: Callable[[str], None]) -> None:
         self._audit = audit
         self._warn = warn
 
     def of_key(self, file: str = "") -> Callable[[Sequence[str], Any, Any], AbstractContextManager[None]]:
-        """Return what ``set_value`` and ``unset_value`` change a key within; ``file`` is told where it is another."""
+        """Return the ``recording`` of ``set_value`` and ``unset_value``; a ``file`` is named in the record."""
 
         def recording(path: Sequence[str], before: Any, after: Any) -> AbstractContextManager[None]:
-            return self.made(*_of_tree(tuple(path), before, after, file))
+            return self._recorded(*_of_tree(tuple(path), before, after, file))
 
         return recording
 
     @contextmanager
-    def of_file(self, path: str, *, told: bool = False) -> Iterator[None]:
-        """Write what the block changes in a configuration file, also where it raises; ``told``: with the path."""
+    def of_file(self, path: str, *, with_path: bool = False) -> Iterator[None]:
+        """Record what the block changes in a configuration file, even where it raises."""
         old = _content(path)
         try:
             yield
         finally:
-            changes = differences(old, _content(path), path, told=told)
+            changes = differences(old, _content(path), path, with_path=with_path)
             if changes:
-                with self.made(*changes):
+                with self._recorded(*changes):
                     pass
 
     def of_trust(self, file: str, before: str | None, after: str | None) -> AbstractContextManager[None]:
-        """Return what the trust in a file is changed within; before and after are hashes of its content."""
+        """Return the ``recording`` of a change of trust in a file; before and after are hashes of its content."""
         hashes = (None if digest is None else toml_text(f"sha256:{digest}") for digest in (before, after))
-        return self.made(Change("trust", mask(file), *hashes))
+        return self._recorded(Change("trust", mask(file), *hashes))
 
     def of_secret(self, name: str, before: Sequence[str], after: Sequence[str]) -> None:
-        """Write that a secret was stored, deleted, or may now go elsewhere: its name, and where it may go."""
-        places = (toml_text(list(origins)) if origins else None for origins in (before, after))
-        with self.made(Change("secret", mask(name), *places)):
+        """Record that a secret was stored, deleted or bound elsewhere: its name, and its origins before and after."""
+        texts = (toml_text(list(origins)) if origins else None for origins in (before, after))
+        with self._recorded(Change("secret", mask(name), *texts)):
             pass
 
     @contextmanager
-    def made(self, *changes: Change) -> Iterator[None]:
-        """Make changes within the block: all is written where it ends well, nothing where it raises."""
+    def _recorded(self, *changes: Change) -> Iterator[None]:
+        """Record changes that the block makes: all of them where it ends well, none where it raises."""
         with ExitStack() as transaction:
             try:
                 transaction.enter_context(self._audit.recording(*changes))
             except (ConfigError, NotSavedError) as error:
-                self._unwritten(error)
+                self._unmasked_text(error)
             yield
             try:
                 transaction.close()
             except NotSavedError as error:
-                self._unwritten(error)
+                self._unmasked_text(error)
 
-    def _unwritten(self, error: ConfigError | NotSavedError) -> None:
+    def _unmasked_text(self, error: ConfigError | NotSavedError) -> None:
         self._warn(f"this change is not in the audit log: {error.message}")
 
 
 def action_of(path: Sequence[str]) -> Action:
-    """Say what kind of change it is to change a key."""
+    """Return the kind of a change of a key."""
     if path[0] == "budget":
         return "budget"
-    return "backend" if path[0] == "backends" or tuple(path[:2]) in _CHOOSING else "config"
+    return "backend" if path[0] == "backends" or tuple(path[:2]) in _BACKEND_KEYS else "config"
 
 
-def written(path: Path, value: Any) -> str | None:
-    """Return a value of a key as TOML text, without anything that opens a door; None for no value."""
+def masked_text(path: Path, value: Any) -> str | None:
+    """Return a value of a key as TOML text, with secrets masked; None for no value."""
     return None if value is None else toml_text(_masked(path, value))
 
 
-def differences(old: bytes | None, new: bytes | None, file: str, *, told: bool = False) -> list[Change]:
-    """Return what differs between two contents of a file, None where there is none: the keys, or the file as a whole.
+def differences(old: bytes | None, new: bytes | None, file: str, *, with_path: bool = False) -> list[Change]:
+    """Return the changed keys between two contents of a file; a content is None where there is no file.
 
-    Of a content that is no TOML only its hash is told.
+    Where one of them is no TOML, the change is that of the whole file, by its hashes.
     """
     if old == new:
         return []
@@ -127,8 +127,8 @@ def differences(old: bytes | None, new: bytes | None, file: str, *, told: bool =
         return [whole]
     before, after = trees[0][0], trees[1][0]
     try:
-        return _of_tree((), before, after, file if told else "")
-    except RecursionError:  # brackets in brackets in brackets
+        return _of_tree((), before, after, file if with_path else "")
+    except RecursionError:  # nested too deeply
         return [whole]
 
 
@@ -136,13 +136,13 @@ def _of_tree(path: tuple[str, ...], before: Any, after: Any, file: str) -> list[
     """Return the changes of the keys at and below a path."""
     place = f" in {file}" if file else ""
     return [
-        Change(action_of(key), mask(join_key(key) + place), written(key, old), written(key, new))
-        for key, old, new in _different(path, before, after)
+        Change(action_of(key), mask(join_key(key) + place), masked_text(key, old), masked_text(key, new))
+        for key, old, new in _differing_keys(path, before, after)
     ]
 
 
-def _different(at: tuple[str, ...], old: Any, new: Any) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """Yield the keys whose values differ, each as a whole: a table of the schema's own is looked into."""
+def _differing_keys(at: tuple[str, ...], old: Any, new: Any) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Yield the keys whose values differ; a table of the schema is compared key by key."""
     if canonical(old) == canonical(new):
         return
     tables = [value for value in (old, new) if value is not None]
@@ -150,14 +150,14 @@ def _different(at: tuple[str, ...], old: Any, new: Any) -> Iterator[tuple[tuple[
         yield at, old, new
         return
     for name in dict.fromkeys([*(new or {}), *(old or {})]):
-        yield from _different((*at, name), (old or {}).get(name), (new or {}).get(name))
+        yield from _differing_keys((*at, name), (old or {}).get(name), (new or {}).get(name))
 
 
 def _masked(path: Path, value: Any) -> Any:
-    """Return a value as it may be kept.
+    """Return a value as it may be recorded.
 
-    Not kept are keys, what goes into headers, queries and bodies, and what stands under a name nobody knows: that may
-    be a misspelt one.
+    Masked are API keys, headers, query parameters and body fields, and the values of unknown keys, which may be
+    misspelt API keys.
     """
     if isinstance(value, dict):
         return {mask(name): _masked((*path, name), inner) for name, inner in value.items()}
@@ -177,15 +177,15 @@ def _masked(path: Path, value: Any) -> Any:
 
 
 def _list_at(path: Path) -> Key | None:
-    """Return the key whose list of texts an item stands in, None for one in anything else."""
+    """Return the key whose list of strings holds the item at a path, None for any other item."""
     key = find(path[:-1])
     return key if key is not None and key.kind == "strings" else None
 
 
 def _content(path: str) -> bytes | None:
-    """Return what is in a file now, None where it is none that can be read."""
+    """Return the content of a file, None where it cannot be read."""
     try:
-        return read_file(path, _LIMIT)
+        return read_file(path, CONFIG_FILE_LIMIT)
     except UsageError:
         return None
 

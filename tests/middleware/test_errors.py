@@ -11,7 +11,7 @@ from arawn.engine.blocking import iterate, run
 from arawn.errors import ConnectionFailedError, ServerError
 from arawn.events import TextDelta
 from arawn.messages import ChatRequest
-from arawn.middleware.conceal import Conceal, ConcealEmbedder
+from arawn.middleware.errors import RedactSecrets, RedactSecretsEmbedder
 from arawn.secrets.references import Secret
 
 KEY = "a/secret+of=24characters"
@@ -57,13 +57,17 @@ def everything_told(error):
 def test_r14_an_error_repeats_no_form_of_the_key(verb, said):
     inner = Talkative(said)
     with pytest.raises(ServerError) as caught:
-        run(Conceal(inner, SECRETS).models() if verb == "models" else ConcealEmbedder(inner, SECRETS).embed([]))
+        run(
+            RedactSecrets(inner, SECRETS).models()
+            if verb == "models"
+            else RedactSecretsEmbedder(inner, SECRETS).embed([])
+        )
     assert said not in everything_told(caught.value)
     assert caught.value.message.startswith("it said ")
 
 
 def test_r14_the_answer_itself_is_left_as_it_is_and_the_error_after_it_is_clean():
-    events = iterate(Conceal(Talkative(KEY), SECRETS).stream(REQUEST))
+    events = iterate(RedactSecrets(Talkative(KEY), SECRETS).stream(REQUEST))
     assert next(events) == TextDelta(f"your key is {KEY}")
     with pytest.raises(ServerError) as caught:
         next(events)
@@ -72,7 +76,7 @@ def test_r14_the_answer_itself_is_left_as_it_is_and_the_error_after_it_is_clean(
 
 def test_a_key_that_is_looked_up_after_the_backend_was_made_counts():
     secrets = []
-    events = iterate(Conceal(Talkative(KEY), secrets).stream(REQUEST))
+    events = iterate(RedactSecrets(Talkative(KEY), secrets).stream(REQUEST))
     next(events)
     secrets += SECRETS
     with pytest.raises(ServerError) as caught:
@@ -82,7 +86,7 @@ def test_a_key_that_is_looked_up_after_the_backend_was_made_counts():
 
 def test_a_key_that_may_be_any_word_is_left_in_place():
     with pytest.raises(ServerError) as caught:
-        run(Conceal(Talkative("none"), [Secret("none", "(literal)")]).models())
+        run(RedactSecrets(Talkative("none"), [Secret("none", "(literal)")]).models())
     assert caught.value.message == "it said none!"
 
 
@@ -95,5 +99,5 @@ def test_errors_that_cause_one_another_do_not_keep_it_for_ever():
             raise first
 
     with pytest.raises(ConnectionFailedError) as caught:
-        run(Conceal(Circular(""), SECRETS).models())
+        run(RedactSecrets(Circular(""), SECRETS).models())
     assert caught.value.message == "…"

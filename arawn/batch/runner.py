@@ -1,7 +1,7 @@
-"""Many questions, several at a time: each answer comes out as soon as it is there, in whatever order.
+"""A batch: many questions, several at a time; each answer is yielded as soon as it is complete, in any order.
 
-The questions are taken one by one, as there is room for them, so that neither all questions nor all answers are in
-memory at any time. A program asks with a client:
+Questions are read one by one as others finish, so that neither all questions nor all answers are in memory at any
+time. A program runs one with a client:
 
     async with aclosing(batch.run(client, map(batch.prompt, texts), jobs=16)) as answers:
         async for answer in answers:
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from arawn.messages import Response
 
 JOBS = 8
-"""How many are asked at the same time where nobody says."""
+"""How many questions are asked at the same time by default."""
 
 Q = TypeVar("Q")
 Q_contra = TypeVar("Q_contra", contravariant=True)
 
 
-class Asked(Protocol[Q_contra]):
-    """What is asked: a ``Client``, a backend, or anything else that answers a question with events."""
+class SupportsStream(Protocol[Q_contra]):
+    """What answers: a ``Client``, a backend, or anything else that answers a question with events."""
 
     def stream(self, question: Q_contra, /) -> Events:
         """Answer, or raise an ArawnError at once; see ``Backend.stream``."""
@@ -43,9 +43,9 @@ class Asked(Protocol[Q_contra]):
 
 
 class Answer(Value, Generic[Q]):
-    """How one question went: ``response`` is the answer as far as it came, ``error`` why it is not whole.
+    """The result of one question: ``response`` is the answer as far as it came, ``error`` why it is not complete.
 
-    Times are in milliseconds since it was asked; ``first_token_ms`` is None where no word came.
+    Times are in milliseconds since it was asked; ``first_token_ms`` is None where nothing came.
     """
 
     question: Q
@@ -64,14 +64,14 @@ class Answer(Value, Generic[Q]):
 Questions: TypeAlias = "Iterable[Q] | AsyncIterable[Q]"
 
 
-def run(asked: Asked[Q], questions: Questions[Q], *, jobs: int = JOBS) -> AsyncGenerator[Answer[Q], None]:
+def run(client: SupportsStream[Q], questions: Questions[Q], *, jobs: int = JOBS) -> AsyncGenerator[Answer[Q], None]:
     """Ask all questions, ``jobs`` at a time, and yield the answers as they finish; close it by ``aclosing``.
 
     A question that fails has its ArawnError in its answer, and the rest goes on. After a BudgetError no further one is
-    asked: what is under way is finished, and the questions that were not asked are not among the answers. What the
-    iterator of questions raises comes through.
+    asked: running calls are finished, and questions that were not asked are not among the answers. What the iterator
+    of questions raises is raised.
     """
-    return Batch(asked, questions, jobs=jobs).answers()
+    return Batch(client, questions, jobs=jobs).answers()
 
 
 def prompt(text: str, system: str = "") -> ChatRequest:
@@ -81,11 +81,11 @@ def prompt(text: str, system: str = "") -> ChatRequest:
 
 
 class Batch(Generic[Q]):
-    """The same as ``run``, for who wants to ``stop`` it; ``monotonic`` tells the time in seconds."""
+    """The same as ``run``, with a ``stop``; ``monotonic`` gives seconds."""
 
     def __init__(
         self,
-        asked: Asked[Q],
+        client: SupportsStream[Q],
         questions: Questions[Q],
         *,
         jobs: int = JOBS,
@@ -93,11 +93,11 @@ class Batch(Generic[Q]):
     ) -> None:
         if jobs < 1:
             raise UsageError(f"jobs: expected a whole number above 0, got {jobs}")
-        self._asked = asked
+        self._client = client
         self._source = _asynchronous(questions)
         self._jobs = jobs
         self._monotonic = monotonic
-        self._over = False
+        self._stopped = False
         self._workers: list[Task[None]] = []
         self._waiting: set[Task[None]] = set()
 
@@ -106,14 +106,14 @@ class Batch(Generic[Q]):
         from asyncio import Lock, Queue, Semaphore, create_task, gather
 
         done: Queue[Answer[Q] | Exception | None] = Queue()
-        room, turn = Semaphore(2 * self._jobs), Lock()  # so many are asked or answered, and not yet taken
+        room, turn = Semaphore(2 * self._jobs), Lock()  # how many may be asked or answered and not yet yielded
         self._workers = [create_task(self._work(done, room, turn)) for _ in range(self._jobs)]
-        at_work = self._jobs
+        running = self._jobs
         try:
-            while at_work:
+            while running:
                 match await done.get():
                     case None:
-                        at_work -= 1
+                        running -= 1
                     case Exception() as failure:
                         raise failure
                     case answer:
@@ -126,17 +126,17 @@ class Batch(Generic[Q]):
                 await self._source.aclose()
 
     def stop(self) -> None:
-        """Cancel what is under way and ask nothing more; the answers that are there still come out."""
-        self._over = True
+        """Cancel running calls and ask nothing more; answers that are complete are still yielded."""
+        self._stopped = True
         for worker in self._workers:
             worker.cancel()
 
     async def _work(self, done: Queue[Answer[Q] | Exception | None], room: Semaphore, turn: Lock) -> None:
-        """Ask one question after the other; None at the end says that this worker has gone."""
+        """Ask one question after the other; None at the end says that this worker has ended."""
         from asyncio import CancelledError
 
         try:
-            while not self._over:
+            while not self._stopped:
                 answer = await self._answer(await self._next(room, turn))
                 if isinstance(answer.error, BudgetError):
                     self._ask_no_more()
@@ -163,24 +163,24 @@ class Batch(Generic[Q]):
             self._waiting.discard(task)
 
     def _ask_no_more(self) -> None:
-        """Let what is under way come to its end."""
-        self._over = True
+        """Let running calls finish, and start no more."""
+        self._stopped = True
         for worker in self._waiting:
             worker.cancel()
 
     async def _answer(self, question: Q) -> Answer[Q]:
         call = _Call(self._monotonic)
         try:
-            async with aclosing(self._asked.stream(question)) as events:
+            async with aclosing(self._client.stream(question)) as events:
                 async for event in events:
-                    call.take(event)
+                    call.add(event)
         except ArawnError as failure:  # kept by no name here: its traceback leads to this frame, and the two would stay
             return call.answer(question, failure)
         return call.answer(question)
 
 
 class _Call:
-    """One question that is being answered."""
+    """One question while it is being answered."""
 
     __slots__ = ("_began", "_builder", "_first", "_monotonic", "_notices")
 
@@ -191,8 +191,8 @@ class _Call:
         self._builder = ResponseBuilder()
         self._notices: list[Notice] = []
 
-    def take(self, event: StreamEvent) -> None:
-        """Take in the next event."""
+    def add(self, event: StreamEvent) -> None:
+        """Add the next event."""
         if isinstance(event, Notice):
             self._notices.append(event)
             return
