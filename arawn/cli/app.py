@@ -118,11 +118,9 @@ def run(argv: Sequence[str]) -> NoReturn:
 def complete() -> NoReturn:
     """Print what may come next on a command line, as a shell's script asks for it in the environment."""
     sys.modules["rich"] = None  # type: ignore[assignment]  # Typer would load it to take its markup from help texts
-    from typer._completion_classes import completion_init
+    from arawn.cli.completion_scripts import COMPLETE_VARIABLE, answer_shells
 
-    from arawn.cli.completion_scripts import COMPLETE_VARIABLE
-
-    completion_init()
+    answer_shells()
     context = Context(Output(os.environ, quiet=True))
     get_command(app).main([], "arawn", COMPLETE_VARIABLE, obj=context)
     leave(0)

@@ -6,7 +6,7 @@ fish would start arawn twice at each Tab, once to know whether to offer files: h
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from typer import _completion_shared as typers  # its public module shows this function only to itself
 
@@ -71,6 +71,29 @@ FILES: dict[Shell, str] = {
     "powershell": "arawn.ps1",
 }
 """What the script of a shell is called in completions/."""
+
+
+def answer_shells() -> None:
+    """Let Typer answer the scripts: values after ``--option=`` are offered with that, as zsh and fish need it."""
+    from typer import _completion_classes as classes
+    from typer._click.shell_completion import add_completion_class
+
+    classes.completion_init()
+    for shell in (classes.ZshComplete, classes.FishComplete):
+        add_completion_class(type(shell.__name__, (_WithOption, shell), {}), shell.name)
+
+
+class _WithOption:
+    """Puts the option of ``--option=value`` before the values that are offered."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[Any]:
+        """Return what may come next."""
+        found: list[Any] = super().get_completions(args, incomplete)  # type: ignore[misc]
+        option, equals, _ = incomplete.partition("=")
+        if equals and option.startswith("-"):
+            for item in found:
+                item.value = f"{option}={item.value}"
+        return found
 
 
 def script(shell: Shell) -> str:

@@ -137,7 +137,7 @@ class Group(Helped, TyperGroup):
         command = None if name is None else self.get_command(ctx, name)
         if command is None and not ctx.resilient_parsing:
             raise self.unknown(ctx, args[0])
-        return name, command, args[1:]
+        return name or args[0], command or Command(None), args[1:]  # of an unknown command a Tab offers nothing
 
     def command_named(self, ctx: Context, word: str) -> str | None:
         """Return the name of the command that a word means."""
@@ -171,13 +171,14 @@ class Root(Group):
         """Import a command and give it, and all below it, the options of the root."""
         command = get_command(import_module(f"arawn.cli.commands.{name}").app)
         assert isinstance(command, Command | Group)
-        _share([param for param in self.params if param.rich_help_panel == EVERY_COMMAND], command)  # type: ignore[attr-defined]
+        shared: Any = [param for param in self.params if param.name != "version"]
+        _share(shared, command)
         return command
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Return the command a word names, loaded. Raises UsageError where there is none."""
         name, command, rest = super().resolve_command(ctx, args)
-        return (None, None, rest) if command is None else (name, self.load(str(name)), rest)
+        return name, self.load(str(name)) if name in COMMANDS else command, rest
 
 
 def examples(*lines: str) -> str:

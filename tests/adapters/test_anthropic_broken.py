@@ -204,7 +204,6 @@ def as_event(body):
     return b"data: " + body.replace(b"\r", b"\n").replace(b"\n", b"\ndata: ") + b"\n\n"
 
 
-@pytest.mark.skipif(not suite(), reason="ARAWN_CORPORA is not set")
 @pytest.mark.parametrize("parse", [lambda body: adapter().parse_chat(body), lambda body: read(as_event(body))])
 def test_r31_every_file_of_the_json_test_suite_ends_in_our_error(parse):
     for file in suite():

@@ -1,4 +1,4 @@
-"""``arawn __complete KIND PREFIX [WORDS BEFORE]``: the names a Tab may ask for."""
+"""What a Tab offers for names: of backends, models, keys, values, secrets and sessions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.processes import Home
+from support.processes import ECHO, Home
 
 CONFIGURATION = """
 [llm]
@@ -33,43 +33,43 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-def names(home: Home, *words: str, **options) -> list[str]:
-    done = home.run("__complete", *words, **options)
+def names(home: Home, line: str, **options) -> list[str]:
+    done = home.tab(line, **options)
     assert (done.code, done.err) == (0, "")
-    return done.out.splitlines()
+    return done.out.split()
 
 
-def test_only_names_with_the_prefix_are_told_in_order(home):
-    found = names(home, "backends", "m")
+def test_only_names_with_the_prefix_are_offered_in_order(home):
+    found = names(home, "arawn ask -b m")
 
     assert {"mistral", "mock", "my-server"} <= {*found}
-    assert found == sorted(name for name in names(home, "backends", "") if name.startswith("m"))
+    assert found == sorted(name for name in names(home, "arawn ask -b ") if name.startswith("m"))
 
 
 def test_without_a_backend_models_are_aliases_tiers_ids_of_the_usual_backend_and_backend_slash_id(home):
-    found = names(home, "models", "")
+    found = names(home, "arawn ask -m ")
 
     assert {"small", "mine", "llama3:8b", "my-server/llama3:8b", "groq/openai/gpt-oss-20b"} <= {*found}
     assert "openai/gpt-oss-20b" not in found
 
 
 @pytest.mark.parametrize(
-    "before", [["-b", "groq"], ["--backend=groq", "ask"], ["-b", "x", "ask", "--backend", "'groq'"]]
+    "line", ["arawn -b groq ask -m ", "arawn --backend=groq ask -m ", "arawn -b x ask --backend 'groq' -m "]
 )
-def test_after_a_backend_models_are_ids_of_that_backend(home, before):
-    found = names(home, "models", "", *before)
+def test_after_a_backend_models_are_ids_of_that_backend(home, line):
+    found = names(home, line)
 
     assert "openai/gpt-oss-20b" in found
     assert not {"small", "mine", "llama3:8b", "my-server/llama3:8b", "groq/openai/gpt-oss-20b"} & {*found}
 
 
-def test_retired_models_are_not_told(home):
-    assert "anthropic/claude-2.1" not in names(home, "models", "anthropic/")
-    assert names(home, "models", "anthropic/")
+def test_retired_models_are_not_offered(home):
+    assert "anthropic/claude-2.1" not in names(home, "arawn ask -m anthropic/")
+    assert names(home, "arawn ask -m anthropic/")
 
 
 def test_keys_have_the_names_there_are(home):
-    found = names(home, "keys", "")
+    found = names(home, "arawn config get ")
 
     assert {"llm.model", "backends.my-server.model", "embeddings.my-server.model", "aliases.mine"} <= {*found}
     assert not [key for key in found if "NAME" in key or "[" in key]
@@ -87,15 +87,15 @@ def test_keys_have_the_names_there_are(home):
     ],
 )
 def test_values_are_what_the_key_takes(home, key, some, none):
-    found = names(home, "values", "", "config", "set", key)
+    found = names(home, f"arawn config set {key} ")
 
     assert some in found
     assert none not in found
 
 
-@pytest.mark.parametrize("key", ["llm.system", "llm", "no.such.key", "not a key", "["])
+@pytest.mark.parametrize("key", ["llm.system", "llm", "no.such.key", "'not a key'", "["])
 def test_a_key_that_takes_free_text_or_is_none_has_no_values(home, key):
-    assert names(home, "values", "", "config", "set", key) == []
+    assert names(home, f"arawn config set {key} ") == []
 
 
 def test_secrets_are_those_stored_and_referred_to(home):
@@ -103,67 +103,106 @@ def test_secrets_are_those_stored_and_referred_to(home):
         '{"version": 1, "secrets": {"stored": {"origins": ["https://a.example"], "store": "x", "created": ""}}}'
     )
 
-    assert names(home, "secrets", "", "secrets", "delete") == ["stored", "work"]
-    assert {"stored", "work", "groq", "my-server"} <= {*names(home, "secrets", "", "secrets", "set")}
+    assert names(home, "arawn secrets delete ") == ["stored", "work"]
+    assert {"stored", "work", "groq", "my-server"} <= {*names(home, "arawn secrets set ")}
 
 
 def test_a_damaged_index_of_secrets_counts_as_empty(home):
     (home.path / "secrets.json").write_text("{")
 
-    assert names(home, "secrets", "", "secrets", "delete") == ["work"]
+    assert names(home, "arawn secrets delete ") == ["work"]
+
+
+def test_sessions_are_offered_by_name_or_id_after_s_and_where_a_session_stands(home):
+    home.configure(ECHO)
+    assert names(home, "arawn ask -s ") == []
+    assert home.run("ask", "-s", "holiday", "where to?").code == 0
+    assert home.run("ask", "what is 2+2?").code == 0
+    named, unnamed = sorted(names(home, "arawn ask -s "), key=lambda name: name != "holiday")
+
+    assert named == "holiday"
+    assert names(home, f"arawn sessions show {unnamed[:4]}") == [unnamed]
+    assert names(home, "arawn chat --session hol") == ["holiday"]
+    assert names(home, f"arawn sessions delete {unnamed} hol") == ["holiday"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_a_title_beside_a_session_holds_nothing_a_shell_would_run(home, shell):
+    home.configure(ECHO)
+    assert home.run("ask", "-s", "s1", 'Hi \\$(touch ran) `touch ran` \'; "[tag]"').code == 0
+    environ = {
+        "_ARAWN_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": "arawn ask -s ",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+
+    offered = home.run(env=environ).out
+    assert "Hi touch ran touch ran" in offered
+    assert not {"$", "`", "[", "\\"} & {*offered}
 
 
 def test_the_file_named_before_is_the_one_that_is_read(home):
     Path(home.environ["HOME"], "other.toml").write_text("[backends.other]\nadapter = 'ollama'\n")
 
-    assert names(home, "backends", "other", "--config", "~/other.toml") == ["other"]
-    assert names(home, "backends", "my-", "--config=~/other.toml") == []
+    assert names(home, "arawn --config ~/other.toml ask -b other") == ["other"]
+    assert names(home, "arawn ask --config=~/other.toml -b my-") == []
 
 
 def test_a_project_that_is_not_trusted_gives_no_backends_and_one_that_is_does(home):
     (home.work / ".arawn.toml").write_text(PROJECT)
 
-    assert names(home, "backends", "evil") == []
-    assert names(home, "models", "ours") == ["ours"]
+    assert names(home, "arawn -b evil") == []
+    assert names(home, "arawn -m ours") == ["ours"]
     assert home.run("config", "trust").code == 0
-    assert names(home, "backends", "evil") == ["evil"]
-    assert names(home, "backends", "evil", "--no-project") == []
+    assert names(home, "arawn -b evil") == ["evil"]
+    assert names(home, "arawn --no-project -b evil") == []
+
+
+KINDS = {
+    "backends": "arawn -b ",
+    "models": "arawn -m ",
+    "keys": "arawn config get ",
+    "values": "arawn config set llm.backend ",
+    "secrets": "arawn secrets set ",
+    "sessions": "arawn sessions show ",
+}
 
 
 @pytest.mark.parametrize(
     "text", ["[llm", "backends = 3\naliases = 4\nllm = 5", "[backends]\nx = 1", "x = " + "[" * 5000]
 )
-@pytest.mark.parametrize("kind", ["backends", "models", "keys", "secrets"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_broken_file_leaves_what_is_built_in_and_no_message(home, kind, text):
     home.configure(text)
     (home.work / ".arawn.toml").write_text(text)
 
-    names(home, kind, "")
-    assert "groq" in names(home, "backends", "") or text.startswith("backends")
+    names(home, KINDS[kind])
+    assert "groq" in names(home, "arawn -b ") or text.startswith("backends")
 
 
 def test_a_file_that_would_never_end_is_not_read(home):
     os.mkfifo(home.work / ".arawn.toml")
 
-    assert names(home, "backends", "my") == ["my-server"]
+    assert names(home, "arawn -b my") == ["my-server"]
 
 
 def test_a_folder_that_is_gone_is_no_error(home):
     gone = home.work / "gone"
     gone.mkdir()
+    environ = {"_ARAWN_COMPLETE": "complete_bash", "COMP_WORDS": "arawn -b gro", "COMP_CWORD": "2"}
     done = subprocess.run(
-        ["/bin/sh", "-c", f'rmdir "$PWD" && exec {sys.executable} -m arawn __complete backends gro'],
+        ["/bin/sh", "-c", f'rmdir "$PWD" && exec {sys.executable} -m arawn'],
         cwd=gone,
-        env=home.environ,
+        env=home.environ | environ,
         capture_output=True,
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, b"groq\n", b"")
 
 
-@pytest.mark.parametrize("words", [[], ["unknown"], ["unknown", "x"], ["values"], ["models", "$(x)"]])
-def test_what_is_not_known_is_nothing(home, words):
-    assert names(home, *words) == []
+@pytest.mark.parametrize("line", ["arawn nothing ", "arawn config nothing ", "arawn -m '$(x)'", "arawn ask --system "])
+def test_what_is_not_known_is_nothing(home, line):
+    assert names(home, line) == []
 
 
 def test_it_changes_nothing_and_warns_of_nothing(home):
@@ -171,37 +210,7 @@ def test_it_changes_nothing_and_warns_of_nothing(home):
     file.write_text('[backends.groq]\napi_key = "sk-literal"\n')
     file.chmod(0o644)
 
-    assert names(home, "backends", "gro") == ["groq"]
+    assert names(home, "arawn -b gro") == ["groq"]
+    assert names(home, "arawn sessions show ") == []
     assert file.stat().st_mode & 0o777 == 0o644
     assert [entry.name for entry in home.path.iterdir()] == ["config.toml"]
-
-
-@pytest.mark.parametrize("kind", ["backends", "models", "keys", "values", "secrets"])
-def test_r18_it_imports_neither_network_nor_keyring_nor_parser(home, kind):
-    code = (
-        "import sys; sys.argv = ['arawn', '__complete', *sys.argv[1:]]\n"
-        "from arawn.__main__ import main; main()\n"
-        "sys.stderr.write(' '.join(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, kind, "", "config", "set", "llm.backend"],
-        cwd=home.work,
-        env=home.environ,
-        capture_output=True,
-        text=True,
-    )
-    heavy = {
-        "argparse",
-        "asyncio",
-        "dataclasses",
-        "httpcore",
-        "keyring",
-        "rich",
-        "socket",
-        "ssl",
-        "subprocess",
-        "tomlkit",
-    }
-
-    assert done.stdout
-    assert not heavy & {*done.stderr.split()}

@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from arawn.cli.parser import COMMANDS
 from support.shells import SESSIONS, ShellHome, require
 
-from arawn.cli.commands.completions import SHELLS, script
+from arawn.cli.completion_scripts import FILES, script
+from arawn.cli.groups import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-FILES = {"bash": "arawn.bash", "zsh": "_arawn", "fish": "arawn.fish", "powershell": "arawn.ps1"}
 EFFORTS = {"none", "minimal", "low", "medium", "high", "xhigh", "max"}
 CONFIGURATION = """
 [backends.my-server]
@@ -46,15 +45,13 @@ SPELLED_OUT = {
     "arawn config get --or": set(),
     "arawn secrets d": {"delete"},
     "arawn backends ": {"list", "check"},
-    "arawn completions ": set(SHELLS),
+    "arawn completions ": set(FILES),
     "arawn completions --install z": {"zsh"},
-    "arawn ask ": set(),
     "arawn ask con": set(),
     "arawn ask config s": set(),
     "arawn ask --system co": set(),
     "arawn embed a": set(),
     "arawn models gp": set(),
-    "arawn nothing ": set(),
 }
 ASKED_FOR = {
     "arawn -b my": {"my-server"},
@@ -81,12 +78,11 @@ TYPED = {
     'arawn ask --model="my-server/llama3:8\thi': ["ask", "--model=my-server/llama3:8b", "hi"],
     "arawn ask -m my-server/l hi\x02\x02\x02\t": ["ask", "-m", "my-server/llama3:8b", "hi"],
     "arawn ask -f no\thi": ["ask", "-f", "notes of mine.txt", "hi"],
-    "arawn ask --file=no\thi": ["ask", "--file=notes of mine.txt", "hi"],
     "arawn ask --output no\thi": ["ask", "--output", "notes of mine.txt", "hi"],
     "arawn --config oth\task hi": ["--config", "other.toml", "ask", "hi"],
     "arawn config validate oth\t": ["config", "validate", "other.toml"],
-    "arawn ask no\t": ["ask", "no"],
-    "arawn ask --system no\t": ["ask", "--system", "no"],
+    "arawn ask no\t": ["ask", "notes of mine.txt"],
+    "arawn ask --system no\t": ["ask", "--system", "notes of mine.txt"],
 }
 
 
@@ -105,17 +101,23 @@ def session(request, desk):
         yield session
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", FILES)
 def test_every_script_is_the_one_in_the_project(shell):
     assert (ROOT / "completions" / FILES[shell]).read_text(encoding="utf-8") == script(shell), "run: make generate"
 
 
 @pytest.mark.e2e
-def test_commands_options_and_choices_are_offered_without_starting_python(session):
+def test_commands_options_and_choices_are_offered(session):
     offered = {line: session.offers(line) for line in SPELLED_OUT}
 
     assert offered == SPELLED_OUT
-    assert session.desk.calls == []
+
+
+@pytest.mark.e2e
+def test_a_tab_starts_arawn_once(session):
+    session.offers("arawn ask --js")
+
+    assert len(session.desk.calls) == 1
 
 
 @pytest.mark.e2e
@@ -134,11 +136,10 @@ def test_what_a_tab_puts_on_the_line_reaches_arawn(session):
 
 @pytest.mark.e2e
 def test_bash_told_not_to_cut_words_completes_them_too(desk: ShellHome):
-    typed = {line: words for line, words in TYPED.items() if "--file=" not in line}  # that needs the cut
     with SESSIONS["bash"](desk, f"COMP_WORDBREAKS=' <>'; source {ROOT / 'completions/arawn.bash'}") as session:
-        received = {line: session.run(line) for line in typed}
+        received = {line: session.run(line) for line in TYPED}
 
-    assert received == typed
+    assert received == TYPED
 
 
 @pytest.mark.e2e
@@ -206,7 +207,7 @@ def test_installing_where_a_file_is_in_the_way_is_one_line_and_exit_2(desk: Shel
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", FILES)
 def test_the_script_is_printed_as_it_is(desk: ShellHome, shell):
     done = desk.run("completions", shell)
 

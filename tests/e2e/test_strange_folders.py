@@ -30,8 +30,8 @@ COMMANDS = [
     ("config", "path"),
     ("secrets", "list"),
     ("completions", "zsh"),
-    ("__complete", "models", ""),
-    ("__complete", "backends", ""),
+    ("<Tab>", "arawn ask -m "),
+    ("<Tab>", "arawn ask -b "),
 ]
 
 
@@ -71,8 +71,8 @@ def serve(home, url):
 def test_r8_no_command_goes_where_an_untrusted_project_points(home, checkout, command):
     inner, sink, chat, lists = checkout
     serve(home, chat.url if command[0] == "ask" else lists.url)
-    with_it = home.run(*command, cwd=inner)
-    without = home.run(*command, "--no-project", cwd=inner) if command[0] != "__complete" else with_it
+    with_it = home.tab(command[1], cwd=inner) if command[0] == "<Tab>" else home.run(*command, cwd=inner)
+    without = home.run(*command, "--no-project", cwd=inner) if command[0] != "<Tab>" else with_it
     assert sink.connections == 0
     assert with_it.code == without.code
     assert CANARY not in with_it.out + with_it.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,16 @@ class Home:
             **{"timeout": 60, "cwd": self.work, **source, **options},
         )
         return Run(done)
+
+    def tab(self, line: str, **options: Any) -> Run:
+        """Press Tab at the end of a command line, as bash does it: what it may go on with, a line each."""
+        words = shlex.split(line) + [""] * line.endswith(" ")
+        environ = {
+            "_ARAWN_COMPLETE": "complete_bash",
+            "COMP_WORDS": "\n".join(words),
+            "COMP_CWORD": str(len(words) - 1),
+        }
+        return self.run(env=environ | options.pop("env", {}), **options)
 
 
 class Run:

@@ -16,10 +16,10 @@ from support.processes import Home
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Tells each call with its words; only __complete is then done in earnest.
+# Records each call with its words, and one of a Tab as that; only a Tab is then answered in earnest.
 RECORDER = """#!/bin/sh
+if [ -n "$_ARAWN_COMPLETE" ]; then echo "<Tab>" >>'{calls}'; exec '{python}' -m arawn; fi
 {{ printf '%s\\0' "$@"; echo; }} >>'{calls}'
-if [ "$1" = __complete ]; then exec '{python}' -m arawn "$@"; fi
 """
 LIST, MARK, CLEAR = "\x0f", "\x14", "\x15"
 
@@ -42,11 +42,11 @@ class ShellHome(Home):
         """The words of every call of arawn so far."""
         if not self._calls.exists():
             return []
-        return [call.split("\0")[:-1] for call in self._calls.read_text().splitlines()]
+        return [call.split("\0")[:-1] or [call] for call in self._calls.read_text().splitlines()]
 
     def last_run(self) -> list[str]:
         """The words of the last call that was no question for names."""
-        return [words for words in self.calls if words[:1] != ["__complete"]][-1]
+        return [words for words in self.calls if words != ["<Tab>"]][-1]
 
 
 class ShellSession(ABC):
@@ -111,7 +111,7 @@ class Bash(ListingSession):
 
     program, arguments = "bash", ("--norc", "--noprofile", "-i")
     setup = (
-        "_spied() { _arawn; printf '%s\\n' \"${COMPREPLY[@]}\" >../offered; }",
+        "_spied() { _arawn_completion arawn; printf '%s\\n' \"${COMPREPLY[@]}\" >../offered; }",
         "bind 'set enable-bracketed-paste off'",
         'bind -x \'"\\C-t": printf "<marked>"\'',
         "bind '\"\\C-o\": possible-completions'",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from json import dumps
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
@@ -37,6 +37,17 @@ HEADER = ("", "backend", "model", "endpoint", "key", "health")
 app = options.new_app()
 
 
+def _actions() -> list[str]:
+    return ["list", "check"]
+
+
+def _action(word: str) -> str:
+    name = "list" if word == "ls" else word
+    if name not in _actions():
+        raise typer.BadParameter(f"{word!r} is not one of 'list', 'check'")
+    return name
+
+
 @app.command(
     cls=Command,
     epilog=examples("arawn backends", "arawn backends check groq", "arawn backends --watch --interval 30"),
@@ -44,8 +55,14 @@ app = options.new_app()
 def backends(
     ctx: typer.Context,
     action: Annotated[
-        Literal["list", "ls", "check"],
-        Argument(metavar="[list|check]", help="list all, or check one and exit with its failure", show_default=False),
+        str,
+        Argument(
+            metavar="[list|check]",
+            help="list all, or check one and exit with its failure",
+            parser=_action,
+            autocompletion=_actions,
+            show_default=False,
+        ),
     ] = "list",
     name: Annotated[
         str | None,
