@@ -177,7 +177,7 @@ def test_r34_an_answer_that_did_not_come_in_time_may_have_been_paid_already(engi
 def test_r34_a_connect_timeout_is_asked_again(engine):
     with Loopback([]) as server:
         url = f"https://127.0.0.1:{server.port}"
-        asked = Asked(url, patience=Patience(connect=0.2), max_retries=1)
+        asked = Asked(url, patience=Patience(connect=1.5), max_retries=1)
         with pytest.raises(BackendTimeoutError) as caught:
             engine.play(asked)
         wait_until(lambda: server.connections == 2)  # it may accept after the client has left
