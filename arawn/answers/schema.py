@@ -1,19 +1,38 @@
-"""The JSON Schema an answer must fit: read and compiled before anybody is asked, nothing fetched for it."""
+"""JSON Schemas: compiled into checks, and the one an answer must fit. Nothing a schema points to is ever fetched."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from arawn.answers.compile import Elsewhere, check_of
 from arawn.answers.extract import json_text
 from arawn.errors import IncompleteAnswerError, UsageError
 from arawn.files import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _LIMIT = 1 << 20
+"""Bytes of a file with a schema."""
+
+
+class RemoteReferenceError(ValueError):
+    """A schema points to something at an ``address`` of its own."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"$ref to {address}: nothing is fetched")
+        self.address = address
+
+
+def check_of(definition: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """Return what raises for a value that does not fit a schema.
+
+    Raises RemoteReferenceError, and for what is no schema any exception of the library.
+    """
+    import fastjsonschema
+
+    check: Callable[[Any], Any] = fastjsonschema.compile(dict(definition), handlers=_NoFetching(), use_default=False)
+    return check
 
 
 class AnswerSchema:
@@ -50,7 +69,21 @@ def _parsed(given: str) -> dict[str, Any]:
 def _compiled(definition: dict[str, Any]) -> Callable[[Any], Any]:
     try:
         return check_of(definition)
-    except Elsewhere as error:
+    except RemoteReferenceError as error:
         raise UsageError(f"--schema: {error}", hints=["put what it names under $defs"]) from None
     except Exception as error:  # noqa: BLE001 -- what is no schema fails there in many ways
         raise UsageError(f"--schema: not a JSON Schema: {error}") from None
+
+
+class _NoFetching(dict[str, Any]):
+    """Where the library looks for a way to fetch what a $ref points to, by scheme: each has a refusal."""
+
+    def __contains__(self, scheme: object) -> bool:
+        return True
+
+    def __missing__(self, scheme: str) -> Callable[[str], NoReturn]:
+        return _refuse
+
+
+def _refuse(address: str) -> NoReturn:
+    raise RemoteReferenceError(address)

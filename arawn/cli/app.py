@@ -166,7 +166,7 @@ def leave(code: int) -> NoReturn:
 
 def _usage_error(error: Any) -> UsageError:
     """Return an error of Typer's in our words: what is wrong in one line, then the nearest option or what to try."""
-    hints = [try_help(error.ctx)] if getattr(error, "ctx", None) else []
+    hints = [try_help(error.ctx) if getattr(error, "ctx", None) else "try: arawn --help"]
     option = getattr(error, "option_name", "")
     if option and "possibilities" in vars(error):
         near = error.possibilities or _nearest_option(error.ctx, option)

@@ -156,6 +156,22 @@ class Group(Helped, TyperGroup):
 class Root(Group):
     """arawn itself: its commands are loaded when they are invoked."""
 
+    _hides_options = False
+
+    def get_params(self, ctx: Context) -> list[Any]:
+        """Return the options; none while Typer prints the rest of the help, which has them first."""
+        return [] if self._hides_options else super().get_params(ctx)
+
+    def format_help(self, ctx: Context, formatter: Any) -> None:
+        """Write or print the help, the commands first."""
+        if not os.isatty(1):
+            super().format_help(ctx, formatter)
+            return
+        options, epilog = self.get_params(ctx), self.epilog
+        self._hides_options, self.epilog = True, None
+        super().format_help(ctx, formatter)
+        _print_panel(options, ctx, epilog or "")
+
     def list_commands(self, ctx: Context) -> list[str]:
         """Return the names of the commands."""
         return list(COMMANDS)
@@ -219,6 +235,17 @@ def _sections(params: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
         found.setdefault(param.rich_help_panel or usual, []).append(param)
     found[EVERY_COMMAND] = found.pop(EVERY_COMMAND, [])
     yield from found.items()
+
+
+def _print_panel(options: Any, ctx: Context, epilog: str) -> None:
+    """Print the options of every command as Typer prints a panel, and what comes last."""
+    from typer import rich_utils
+
+    console = rich_utils._get_rich_console()  # noqa: SLF001 -- Typer prints options before commands, and has no choice
+    rich_utils._print_options_panel(  # noqa: SLF001
+        name=EVERY_COMMAND, params=options, ctx=ctx, markup_mode="rich", console=console
+    )
+    console.print(f"\n{epilog}\n", markup=False)
 
 
 def _prepare_rich(command: Any, ctx: Context) -> None:

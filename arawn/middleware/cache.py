@@ -177,7 +177,7 @@ def _is_valid(output: OutputFormat, text: str) -> bool:
         return False
     if output.schema is None:
         return isinstance(value, dict)
-    from arawn.answers.compile import check_of
+    from arawn.answers.schema import check_of
 
     try:
         check_of(output.schema)(value)
