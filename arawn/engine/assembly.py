@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from arawn.config.settings import BackendSettings, Settings
     from arawn.messages import ChatRequest, Response
     from arawn.models.catalog import ModelFacts
-    from arawn.network.deadlines import Patience
+    from arawn.network.deadlines import Timeouts
     from arawn.network.endpoint import Endpoint
-    from arawn.network.transport import Route, Transport
+    from arawn.network.routes import Route
+    from arawn.network.transport import Transport
     from arawn.secrets.bindings import Bindings
     from arawn.secrets.references import Secret
     from arawn.store.budgets import Standing
@@ -283,7 +284,7 @@ class Engine:
             auth_header=table.auth_header,
             auth_prefix=table.auth_prefix,
             allow_http=table.allow_http,
-            patience=self._patience(table),
+            timeouts=self._timeouts(table),
             observe=self.stack.observing(table.name),
         )
 
@@ -310,11 +311,11 @@ class Engine:
             self._secrets.append(secret)
         return secret
 
-    def _patience(self, table: BackendSettings) -> Patience:
-        from arawn.network.deadlines import Patience
+    def _timeouts(self, table: BackendSettings) -> Timeouts:
+        from arawn.network.deadlines import Timeouts
 
         silence = self.settings.llm.timeout or table.timeout
-        return Patience(
+        return Timeouts(
             connect=table.connect_timeout,
             first_event=max(silence, table.first_event_timeout or 0),
             idle=silence,
@@ -367,7 +368,7 @@ def _load(where: str) -> Any:
 
 
 def _route(table: BackendSettings, environ: Mapping[str, str]) -> Route:
-    from arawn.network.transport import Route
+    from arawn.network.routes import Route
 
     return Route(environ, table.proxy, table.ca_bundle, table.insecure_tls)
 

@@ -80,7 +80,8 @@ from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.engine.blocking import run
 from arawn.network.endpoint import Endpoint
 from arawn.backends.http import HttpBackend
-from arawn.network.transport import BlockingTransport, Route
+from arawn.network.routes import Route
+from arawn.network.transport import BlockingTransport
 
 def serve(listener):
     connection, _ = listener.accept()

@@ -10,10 +10,11 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 from support.loopback import CHUNKED, Drip, Fin, Loopback, Pause, Stall, answer, chunked, head
-from support.transports import BOTH_ENGINES, Engine, clocks, fetched, outgoing
+from support.transports import EVERY_WAY, Engine, deadlines, fetched, outgoing
 
-from arawn.network import pool
-from arawn.network.transport import AsyncTransport, Route
+from arawn.network import connection
+from arawn.network.routes import Route
+from arawn.network.transport import AsyncTransport
 
 ON_ASYNCIO = Engine("asyncio")
 DRIP = Drip(chunked(b"more", end=False), 0.02)  # a server that sends notices who leaves
@@ -22,7 +23,7 @@ DRIP = Drip(chunked(b"more", end=False), 0.02)  # a server that sends notices wh
 # ---- Used again, or not ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("surplus", [answer(b'{"stale": 1}'), b"\r\n", b"x"], ids=["an answer", "a line", "a byte"])
 def test_bytes_after_an_answer_never_become_the_next_one(engine, surplus):
     with Loopback([answer(b'{"a": 1}') + surplus], [answer(b'{"b": 2}')]) as server:
@@ -34,13 +35,13 @@ def test_bytes_after_an_answer_never_become_the_next_one(engine, surplus):
         assert server.connections == 2
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("status", [200, 204])
 def test_nor_do_those_after_an_answer_that_nobody_read(engine, status):
     with Loopback([answer(b"", status) + answer(b'{"stale": 1}')], [answer(b'{"b": 2}')]) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             await reply.aclose()
             return await fetched(transport, server.url)
 
@@ -48,7 +49,7 @@ def test_nor_do_those_after_an_answer_that_nobody_read(engine, status):
         assert server.connections == 2
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_bytes_that_come_while_nothing_is_asked_end_the_connection(engine):
     with Loopback(
         [answer(b'{"a": 1}'), Pause(0.05), answer(b'{"stale": 1}'), Stall()], [answer(b'{"b": 2}')]
@@ -63,7 +64,7 @@ def test_bytes_that_come_while_nothing_is_asked_end_the_connection(engine):
         assert server.connections == 2
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_server_that_wants_to_close_is_left_alone(engine):
     with Loopback([answer(b"{}", headers={"Connection": "close"}), Fin()]) as server:
 
@@ -75,9 +76,9 @@ def test_a_server_that_wants_to_close_is_left_alone(engine):
         assert server.connections == 2
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_connection_that_was_idle_for_long_is_not_used_again(engine, monkeypatch):
-    monkeypatch.setattr(pool, "KEPT_FOR", -1.0)
+    monkeypatch.setattr(connection, "KEPT_FOR", -1.0)
     with Loopback([answer(b"{}")]) as server:
 
         async def story(transport):
@@ -88,17 +89,17 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(engine, monkeypat
         assert (len(server.requests), server.connections) == (3, 3)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_closing_a_reply_twice_does_not_disturb_who_has_its_connection_now(engine):
     with Loopback(
         [answer(b'{"a": 1}')], [head(headers=CHUNKED), chunked(b"begun", end=False), Pause(0.1), chunked()]
     ) as server:
 
         async def story(transport):
-            first = await transport.send(outgoing(server.url), clocks())
+            first = await transport.send(outgoing(server.url), deadlines())
             await first.read()
             await first.aclose()
-            second = await transport.send(outgoing(server.url), clocks())
+            second = await transport.send(outgoing(server.url), deadlines())
             await first.aclose()
             try:
                 return await second.read()
@@ -109,12 +110,12 @@ def test_closing_a_reply_twice_does_not_disturb_who_has_its_connection_now(engin
         assert server.connections == 1
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_what_stands_before_a_broken_chunk_is_handed_on_with_it_in_one_read(engine):
     with Loopback([head(headers=CHUNKED) + chunked(b"one", b"two", end=False) + b"banana\r\n"]) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             try:
                 return await reply.beginning(100)
             finally:
@@ -123,12 +124,12 @@ def test_what_stands_before_a_broken_chunk_is_handed_on_with_it_in_one_read(engi
         assert engine.play(story) == b"onetwo"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_closing_the_transport_closes_connections_at_work_too(engine):
     with Loopback([head(headers=CHUNKED), DRIP]) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             await transport.aclose()
             await reply.aclose()
 
@@ -158,7 +159,7 @@ def test_many_calls_at_a_time_get_each_its_own_answer():
 
     async def ask(transport, url, numbers):
         for number in numbers:
-            reply = await transport.send(outgoing(url, method="POST", body=b"%d" % number), clocks())
+            reply = await transport.send(outgoing(url, method="POST", body=b"%d" % number), deadlines())
             try:
                 assert await reply.read() == b"%d" % number
             finally:
@@ -244,7 +245,7 @@ def two_addresses(monkeypatch):
         yield f"http://far.example:{server.port}/"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_an_address_that_does_not_answer_leaves_time_for_the_next(engine, two_addresses):
     assert engine.play(lambda transport: fetched(transport, two_addresses, connect=2.0)) == (200, b"{}")
 

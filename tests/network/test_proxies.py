@@ -10,11 +10,11 @@ import threading
 import pytest
 import trustme
 from support.loopback import Loopback, Tunnel, answer, head
-from support.transports import BOTH_ENGINES, fetched
+from support.transports import EVERY_WAY, fetched
 
 from arawn.errors import ConfigError, ConnectionFailedError
 from arawn.network.proxies import is_loopback, proxy_for, without_password
-from arawn.network.transport import Route
+from arawn.network.routes import Route
 
 FAR = "https://api.example.com/v1"
 ALL = {"HTTPS_PROXY": "http://s:1", "HTTP_PROXY": "http://p:2", "ALL_PROXY": "http://a:3"}
@@ -86,7 +86,7 @@ def test_a_proxy_is_shown_without_its_password():
 # ---- The way through ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_http_goes_through_the_proxy_with_the_whole_address(engine):
     with Loopback([answer(b"{}")]) as proxy:
         route = Route({"HTTP_PROXY": f"http://us%40er:pa%3Ass@127.0.0.1:{proxy.port}"})
@@ -97,7 +97,7 @@ def test_http_goes_through_the_proxy_with_the_whole_address(engine):
     assert request.headers["proxy-authorization"] == "Basic dXNAZXI6cGE6c3M="
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_https_goes_through_a_tunnel_and_the_proxy_sees_no_header_of_ours(engine, tmp_path):
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -127,7 +127,7 @@ def speaking_tls_as(authority, *names):
     return context
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_proxy_reached_by_https_forwards_http(engine, authority, tmp_path):
     with Loopback([answer(b"{}")], tls=speaking_tls_as(authority, "127.0.0.1")) as proxy:
         route = Route({"HTTP_PROXY": proxy.url}, ca_bundle=str(tmp_path / "ca.pem"))
@@ -135,7 +135,7 @@ def test_a_proxy_reached_by_https_forwards_http(engine, authority, tmp_path):
     assert [it.target for it in proxy.requests] == ["http://far.example/v1?a=1"]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_proxy_reached_by_https_tunnels_https(engine, authority, tmp_path):
     body = b"[" + b"1, " * 50_000 + b"1]"
     with (
@@ -153,7 +153,7 @@ def test_a_proxy_reached_by_https_tunnels_https(engine, authority, tmp_path):
     assert len(server.requests) == 2
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r26_a_wrong_certificate_at_the_end_of_a_tunnel_is_refused(engine, authority, tmp_path):
     with (
         Loopback([answer(b"{}")], tls=speaking_tls_as(authority, "other.example")) as server,
@@ -167,7 +167,7 @@ def test_r26_a_wrong_certificate_at_the_end_of_a_tunnel_is_refused(engine, autho
     assert "mismatch" in caught.value.hints[0]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_proxy_that_refuses_is_named_without_its_password(engine):
     with Loopback([answer(status=407)]) as proxy:
         route = Route({"HTTPS_PROXY": f"http://user:canary@127.0.0.1:{proxy.port}"})
@@ -179,7 +179,7 @@ def test_a_proxy_that_refuses_is_named_without_its_password(engine):
     assert not caught.value.transient
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r25_a_call_to_loopback_does_not_reach_the_proxy(engine):
     with Loopback([answer(b"{}")]) as server, Loopback([answer(b"proxied")]) as proxy:
         route = Route(dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), proxy.url), proxy=proxy.url)
@@ -187,7 +187,7 @@ def test_r25_a_call_to_loopback_does_not_reach_the_proxy(engine):
     assert not proxy.connections
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r25_a_netrc_is_not_read(engine, tmp_path, monkeypatch):
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login someone password canary\n")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -198,7 +198,7 @@ def test_r25_a_netrc_is_not_read(engine, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("socksio") is not None, reason="socksio is installed")
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_socks_proxy_without_its_extra_is_one_clear_line(engine):
     with pytest.raises(ConfigError, match="needs the extra 'socks'") as caught:
         engine.play(lambda transport: fetched(transport, FAR), Route({"ALL_PROXY": "socks5://127.0.0.1:1"}))
@@ -241,7 +241,7 @@ needs_socks = pytest.mark.skipif(importlib.util.find_spec("socksio") is None, re
 
 
 @needs_socks
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_socks_proxy_resolves_the_name_and_is_told_who_asks(engine):
     with Socks(b"\5\2", b"\1\0", CONNECTED, answer(b"{}")) as proxy:
         route = Route({"ALL_PROXY": f"socks5h://us%40er:pass@127.0.0.1:{proxy.port}"})
@@ -258,7 +258,7 @@ REFUSALS = {
 
 
 @needs_socks
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(("replies", "hint"), REFUSALS.values(), ids=REFUSALS)
 def test_a_socks_proxy_that_refuses_says_why(engine, replies, hint):
     with Socks(*replies) as proxy:

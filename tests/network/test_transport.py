@@ -10,7 +10,7 @@ from contextlib import aclosing
 
 import pytest
 from support.loopback import CHUNKED, Fin, Flood, Loopback, Pause, Rst, answer, chunked, head
-from support.transports import BOTH_ENGINES, clocks, fetched, outgoing
+from support.transports import EVERY_WAY, deadlines, fetched, outgoing
 
 from arawn.errors import (
     ArawnError,
@@ -19,9 +19,9 @@ from arawn.errors import (
     ProtocolError,
     StreamInterruptedError,
 )
-from arawn.network.deadlines import Expired
+from arawn.network.deadlines import DeadlineExpired
 from arawn.network.exchange import Peer
-from arawn.network.transport import _FOREIGN, MAX_HEADERS, failure_of
+from arawn.network.transport import FOREIGN_ERRORS, MAX_HEADERS, failure_of
 
 PEER = Peer("ollama", "Ollama", "http://localhost:11434")
 
@@ -31,13 +31,13 @@ def free_port():
         return listener.getsockname()[1]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_sends_the_request_as_described(engine):
     with Loopback([answer(b"{}")]) as server:
 
         async def story(transport):
             call = outgoing(f"{server.url}/v1/chat?a=1", method="POST", headers={"X-Api-Key": "k"}, body=b'{"e": 1}')
-            reply = await transport.send(call, clocks())
+            reply = await transport.send(call, deadlines())
             await reply.aclose()
 
         engine.play(story)
@@ -51,13 +51,13 @@ def test_it_sends_the_request_as_described(engine):
     }
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_hands_in_status_headers_and_body(engine):
     sent = answer(b'{"a": 1}', 418, headers={"X-One": "1", "Set-Cookie": "a", "set-cookie": "b"})
     with Loopback([sent]) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             try:
                 return reply.status, reply.headers, reply.content_type, await reply.read()
             finally:
@@ -69,13 +69,13 @@ def test_it_hands_in_status_headers_and_body(engine):
     assert headers["set-cookie"] == "a, b"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_yields_chunks_as_they_arrive(engine):
     pieces = [step for part in (b"one", b"two", b"three") for step in (chunked(part, end=False), Pause(0.1))]
     with Loopback([head(headers=CHUNKED), *pieces, chunked()]) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             async with aclosing(reply.chunks()) as chunks:
                 found = [chunk async for chunk in chunks]
             await reply.aclose()
@@ -84,7 +84,7 @@ def test_it_yields_chunks_as_they_arrive(engine):
         assert engine.play(story) == [b"one", b"two", b"three"]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_uses_a_connection_again_once_its_answer_was_read(engine):
     with Loopback([answer(b"{}")]) as server:
 
@@ -96,7 +96,7 @@ def test_it_uses_a_connection_again_once_its_answer_was_read(engine):
         assert (len(server.requests), server.connections) == (3, 1)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_drops_a_connection_whose_answer_was_left_unread(engine):
     with Loopback(
         [head(headers=CHUNKED), chunked(b"begun", end=False), Flood(chunked(b"x" * 1000, end=False))]
@@ -104,7 +104,7 @@ def test_it_drops_a_connection_whose_answer_was_left_unread(engine):
 
         async def story(transport):
             for _ in range(2):
-                reply = await transport.send(outgoing(server.url), clocks())
+                reply = await transport.send(outgoing(server.url), deadlines())
                 async with aclosing(reply.chunks()) as chunks:
                     assert (await anext(chunks)).startswith(b"begun")
                 await reply.aclose()
@@ -113,7 +113,7 @@ def test_it_drops_a_connection_whose_answer_was_left_unread(engine):
         assert (len(server.requests), server.connections) == (2, 2)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_asks_again_on_a_new_connection_when_the_kept_one_was_closed_meanwhile(engine):
     with Loopback([answer(b"{}"), Fin()]) as server:
 
@@ -129,7 +129,7 @@ def test_it_asks_again_on_a_new_connection_when_the_kept_one_was_closed_meanwhil
 # ---- What cannot be reached ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_refused_connection_names_the_service_and_its_address(engine):
     port = free_port()
     with pytest.raises(ConnectionFailedError) as caught:
@@ -140,13 +140,13 @@ def test_a_refused_connection_names_the_service_and_its_address(engine):
     assert caught.value.backend == "ollama"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_localhost_is_reached_though_it_listens_on_one_address_family_only(engine):
     with Loopback([answer(b"{}")]) as server:
         assert engine.play(lambda transport: fetched(transport, f"http://localhost:{server.port}/")) == (200, b"{}")
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_an_unknown_name_is_not_worth_another_try(engine, monkeypatch):
     def unknown(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -158,7 +158,7 @@ def test_an_unknown_name_is_not_worth_another_try(engine, monkeypatch):
     assert not caught.value.transient
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_resolver_without_network_is_worth_another_try(engine, monkeypatch):
     def unsure(*_, **__):
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
@@ -170,14 +170,14 @@ def test_a_resolver_without_network_is_worth_another_try(engine, monkeypatch):
     assert caught.value.transient
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_name_no_resolver_takes_is_an_unknown_name(engine):
     with pytest.raises(ConnectionFailedError) as caught:
         engine.play(lambda transport: fetched(transport, f"http://{'a' * 64}.example/v1"))
     assert "not known" in caught.value.hints[0]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_https_to_a_server_without_tls_says_so(engine):
     with (
         Loopback([], greeting=b"HTTP/1.1 400 Bad Request\r\n\r\n") as server,
@@ -188,7 +188,7 @@ def test_https_to_a_server_without_tls_says_so(engine):
     assert not caught.value.transient
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("ending", [Fin(), Rst()], ids=["FIN", "RST"])
 @pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\nContent-Ty"], ids=["nothing", "half a header"])
 def test_a_connection_that_ends_before_its_answer_is_a_failed_one(engine, ending, begun):
@@ -198,7 +198,7 @@ def test_a_connection_that_ends_before_its_answer_is_a_failed_one(engine, ending
     assert caught.value.transient
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(
     "sent", [b"SSH-2.0-OpenSSH_9.2\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\n" * 3, b"HTTP/9.9 banana\r\n\r\n"]
 )
@@ -220,7 +220,7 @@ CUTS = {
 }
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("script", CUTS.values(), ids=CUTS)
 def test_r27_a_body_that_stops_before_its_end_is_interrupted(engine, script):
     with Loopback(script) as server, pytest.raises(StreamInterruptedError) as caught:
@@ -229,12 +229,12 @@ def test_r27_a_body_that_stops_before_its_end_is_interrupted(engine, script):
     assert caught.value.hints
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_what_arrived_before_the_cut_was_handed_on(engine):
     with Loopback(CUTS["FIN between chunks"]) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             try:
                 return await reply.beginning(100)
             finally:
@@ -246,7 +246,7 @@ def test_what_arrived_before_the_cut_was_handed_on(engine):
 # ---- Caps ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r33_a_compressed_answer_is_refused_without_being_unpacked(engine):
     bomb = gzip.compress(bytes(64 << 20))
     sent = answer(bomb, headers={"Content-Encoding": "gzip"})
@@ -254,14 +254,14 @@ def test_r33_a_compressed_answer_is_refused_without_being_unpacked(engine):
         engine.play(lambda transport: fetched(transport, server.url))
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r33_an_endless_body_is_an_error_and_takes_no_more_memory_than_its_cap(engine):
     with Loopback(
         [head(content_type="application/json", headers=CHUNKED), Flood(chunked(bytes(1 << 20), end=False))]
     ) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             try:
                 return await reply.read(cap=8 << 20)
             finally:
@@ -277,12 +277,12 @@ def test_r33_an_endless_body_is_an_error_and_takes_no_more_memory_than_its_cap(e
     assert peak < 24 << 20
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r33_reading_a_stream_piece_by_piece_holds_no_more_than_a_piece(engine):
     with Loopback([head(headers=CHUNKED), Flood(chunked(bytes(1 << 20), end=False))]) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             size = 0
             async with aclosing(reply.chunks()) as chunks:
                 async for chunk in chunks:
@@ -300,7 +300,7 @@ def test_r33_reading_a_stream_piece_by_piece_holds_no_more_than_a_piece(engine):
     assert peak < 12 << 20
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("size", [MAX_HEADERS + 1, 1 << 20], ids=["just over", "1 MiB"])
 def test_r33_headers_over_their_cap_are_an_error(engine, size):
     sent = answer(b"{}", headers={"X-Long": "x" * size})
@@ -308,12 +308,12 @@ def test_r33_headers_over_their_cap_are_an_error(engine, size):
         engine.play(lambda transport: fetched(transport, server.url))
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_cap_met_exactly_is_no_error(engine):
     with Loopback([answer(b"x" * 1000)]) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             try:
                 return await reply.read(cap=1000)
             finally:
@@ -325,13 +325,13 @@ def test_a_cap_met_exactly_is_no_error(engine):
 # ---- Our words for foreign errors ----
 
 
-@pytest.mark.parametrize("foreign", _FOREIGN, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("foreign", FOREIGN_ERRORS, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("answering", [False, True], ids=["before the answer", "in the answer"])
 def test_no_exception_of_a_connection_is_without_our_words(foreign, answering):
-    error = failure_of(foreign("idle", 1.0) if foreign is Expired else foreign("x"), PEER, answering=answering)
+    error = failure_of(foreign("idle", 1.0) if foreign is DeadlineExpired else foreign("x"), PEER, answering=answering)
     assert isinstance(error, ArawnError)
     assert error.message
-    if foreign is Expired:
+    if foreign is DeadlineExpired:
         assert isinstance(error, BackendTimeoutError)
     elif answering:
         assert isinstance(error, StreamInterruptedError)
@@ -342,22 +342,22 @@ def test_the_systems_exceptions_are_connection_failures(foreign):
     assert isinstance(failure_of(foreign, PEER), ConnectionFailedError)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r14_no_error_carries_what_the_request_said(engine):
     call = outgoing(f"http://127.0.0.1:{free_port()}/", headers={"Authorization": "Bearer canary-1"}, body=b"canary-2")
 
     with pytest.raises(ConnectionFailedError) as caught:
-        engine.play(lambda transport: transport.send(call, clocks()))
+        engine.play(lambda transport: transport.send(call, deadlines()))
     error: BaseException | None = caught.value
     while error is not None:
         assert "canary" not in repr((error, error.args, vars(error)))
         error = error.__cause__ or error.__context__
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r14_a_header_that_cannot_be_written_is_not_repeated_in_the_error(engine):
     with Loopback([answer()]) as server:
         call = outgoing(server.url, headers={"Authorization": "Bearer canary\n"})
         with pytest.raises(ProtocolError) as caught:
-            engine.play(lambda transport: transport.send(call, clocks()))
+            engine.play(lambda transport: transport.send(call, deadlines()))
     assert "canary" not in f"{caught.value.message} {caught.value.hints}"
