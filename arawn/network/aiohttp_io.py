@@ -1,8 +1,10 @@
-"""Connections of aiohttp under httpx, for many calls at a time.
+"""aiohttp's connections under httpx, for many calls at a time, as httpx-aiohttp makes them.
 
-aiohttp's own timeouts are off: a watch over the Deadlines of the call stands around each step. Its handler of a
-connection is ours, so that bytes after an answer never become the next one: it tells the head from what follows, for
-aiohttp forgets an answer when garbage stands behind it in the same read.
+Two things are ours, and tests fail without them. The connector looks whether a kept connection has bytes that nobody
+asked for before it hands it out, and hands out one a call, for aiohttp sends a GET twice when the first came to
+nothing. The handler of a connection tells the head of an answer from what follows: aiohttp forgets a whole answer when
+garbage stands behind it in the same read, uses a connection again that had some, and leaves a reader of broken chunks
+waiting.
 """
 
 # ruff: noqa: TID253 -- only who runs on asyncio imports this
@@ -10,10 +12,9 @@ aiohttp forgets an answer when garbage stands behind it in the same read.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -24,135 +25,58 @@ from arawn.network.connection import is_readable
 from arawn.network.http_errors import ClosedEarly, ConnectionLost, NotHttp, NotSendable, ProxyRefused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-    from types import TracebackType
-
-    from arawn.network.deadlines import Deadlines
+    import ssl
+    from collections.abc import Callable
 
 _HEAD_LIMIT = 100 << 10
 """Bytes of an answer's head that are waited for to be whole."""
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
-class AiohttpPool:
-    """Connections to one server, kept for the next request; ``proxy`` is an httpx.Proxy, requests are httpx's too."""
+class Transport(AiohttpTransport):
+    """httpx-aiohttp's transport. A request names in its extensions, as ``connected``, what to call once it is."""
 
     def __init__(self, proxy: Any, tls: ssl.SSLContext | None) -> None:
-        self._tls = tls
-        self._transport = AiohttpTransport(verify=tls or False, proxy=proxy, client=self._session)
+        super().__init__(verify=tls or False, proxy=proxy, client=partial(_session, tls))
 
-    async def send(self, request: Any, deadlines: Deadlines) -> Any:
-        """Send a request and return its response, which must be closed. Raises CONNECTION_ERRORS and OSError."""
-        watch = _Watch(deadlines)
-        _current.set(watch)
-        try:
-            async with watch:
-                return await self._transport.handle_async_request(request)
-        except Exception as error:  # noqa: BLE001 -- see failure_of
-            failure = failure_of(error)
-        raise failure
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send a request; see httpx.AsyncBaseTransport. It has no deadline."""
+        _connected.set(request.extensions["connected"])
+        return await super().handle_async_request(request)
 
-    async def chunks(self, response: Any, deadlines: Deadlines) -> AsyncGenerator[bytes, None]:
-        """Yield the body, all that has arrived at once."""
-        parts = aiter(response.stream)
-        try:
-            while True:
-                async with _Watch(deadlines):
-                    part = await anext(parts, None)
-                if part is None:
-                    return
-                deadlines.received()
-                yield part
-        except Exception as error:  # noqa: BLE001 -- see failure_of
-            failure = failure_of(error)
-        finally:
-            await parts.aclose()
-        raise failure
-
-    async def release(self, response: Any) -> None:
-        """Give the connection back, or close it where something of the body is unread; the loop needs a turn for it."""
-        await response.stream.aclose()
+    async def aclose(self) -> None:
+        """Close all connections; the loop needs a turn for it."""
+        await super().aclose()
         await asyncio.sleep(0)
 
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._transport.aclose()
-        await asyncio.sleep(0)
 
-    def _session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=_Connector(self._tls),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_AUTOMATIC,
-            timeout=aiohttp.ClientTimeout(),
-            auto_decompress=False,
-            max_line_size=_HEAD_LIMIT,
-            max_field_size=_HEAD_LIMIT,
-            max_headers=_HEAD_LIMIT,
-        )
+def _session(tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=_Connector(tls),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=_AUTOMATIC,
+        timeout=aiohttp.ClientTimeout(),
+        auto_decompress=False,
+        max_line_size=_HEAD_LIMIT,
+        max_field_size=_HEAD_LIMIT,
+        max_headers=_HEAD_LIMIT,
+    )
 
 
-class _Watch:
-    """Ends what is done under it when a deadline of the call has passed, wherever that has moved meanwhile."""
-
-    def __init__(self, deadlines: Deadlines) -> None:
-        self._deadlines = deadlines
-        self._loop = asyncio.get_running_loop()
-        self._limit = asyncio.timeout(None)
-        self._timer: asyncio.TimerHandle | None = None
-        self.is_connected = False
-
-    async def __aenter__(self) -> Self:
-        left = self._deadlines.remaining()
-        await self._limit.__aenter__()
-        self._timer = self._loop.call_later(left, self._look)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop()
-        try:
-            await self._limit.__aexit__(kind, error, trace)
-        except TimeoutError:
-            expired = self._deadlines.expired()
-        else:
-            return
-        raise expired
-
-    def connected(self) -> None:
-        """Note that the connection stands: from now on an answer is waited for."""
-        self.is_connected = True
-        self._deadlines.connected()
-        self._stop()
-        self._look()
-
-    def _look(self) -> None:
-        left = self._deadlines.left()
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._look)
-        else:
-            self._limit.reschedule(self._loop.time())
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-
-_current: ContextVar[_Watch] = ContextVar("the watch of the call that asks for a connection")
+_connected: ContextVar[Callable[[], None] | None] = ContextVar("what a call that waits for a connection is told by")
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Connections with our handler, none of them used again when something is left in it."""
+    """Connections with our handler, one a call, and none of them used again when something is left in it."""
 
     def __init__(self, tls: ssl.SSLContext | None) -> None:
         super().__init__(limit=0, keepalive_timeout=connection.KEPT_FOR, ssl=tls or False)
         self._factory = partial(_Handler, loop=asyncio.get_running_loop())
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
-        """Return a connection, once a call: aiohttp would send a GET a second time when the first came to nothing."""
-        watch = _current.get()
-        if watch.is_connected:
+        """Return a connection."""
+        connected = _connected.get()
+        if connected is None:
             raise aiohttp.ServerDisconnectedError
         while True:
             opened = await super().connect(req, traces, timeout)
@@ -160,12 +84,13 @@ class _Connector(aiohttp.TCPConnector):
             if not isinstance(handler, _Handler) or not handler.is_spent():
                 break
             opened.close()
-        watch.connected()
+        _connected.set(None)
+        connected()
         return opened
 
 
 class _Handler(ResponseHandler):
-    """What comes in over one connection."""
+    """What comes in over one connection: a head, then a body, then nothing."""
 
     _answer: Any = None  # the body of the last answer
     _awaits_head = False
@@ -176,7 +101,7 @@ class _Handler(ResponseHandler):
         """Say whether a connection that served already has bytes that nobody asked for, or its end."""
         if self._answer is None or self.transport is None:
             return False
-        return self.should_close or is_readable(self.transport.get_extra_info("socket").fileno())
+        return self.should_close or is_readable(self.transport.get_extra_info("socket"))
 
     def set_response_params(self, **options: Any) -> None:
         """Await an answer."""
@@ -191,7 +116,7 @@ class _Handler(ResponseHandler):
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes: a head, then a body, then nothing."""
+        """Take bytes."""
         if not data:  # aiohttp's own call, when it reads on after a pause
             super().data_received(data)
         elif self._awaits_head:
@@ -205,7 +130,7 @@ class _Handler(ResponseHandler):
             self._body_size += len(data)
             super().data_received(data)
             if self.exception() is not None and not self._answer.is_eof():
-                # aiohttp leaves its reader waiting; who waits already is first to read what came before
+                # who waits already is first to read what came before
                 self._loop.call_soon(self._answer.set_exception, aiohttp.ClientPayloadError("not HTTP's chunks"))
             elif self._answer.is_eof() and self._has_surplus(data):
                 self.force_close()

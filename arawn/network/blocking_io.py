@@ -1,111 +1,109 @@
-"""Blocking connections for httpcore's pool: each step takes no longer than what is left until the deadlines of the call.
+"""Blocking connections: httpcore's pool, in which each step takes no longer than what is left until the deadlines.
 
 httpcore's timeouts are per read, so that a server that drips would never end. Its documented extension, a network
-backend, is handed whatever the request named as its timeout, unread: here these are the Deadlines of the call.
+backend, is handed whatever the request named as its timeout, unread: here these are the Deadlines of the call. The
+system's own timeouts are for a whole step (a handshake, a read, a write), however often bytes arrive meanwhile.
 """
 
 from __future__ import annotations
 
 import socket
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakSet
 
 import httpcore
 
 from arawn.network import connection
-from arawn.network.connection import (
-    PART,
-    Answer,
-    bare_host,
-    failure_of,
-    is_readable,
-    name_in_certificate,
-    proxy_for_pool,
-    request_to,
-)
+from arawn.network.connection import PART, failure_of, is_readable
 from arawn.network.http_errors import ConnectionLost
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
-    from arawn.network.connection import Request
+    from arawn.network.connection import Arrived
     from arawn.network.deadlines import Deadlines
-    from arawn.network.routes import Proxy, Server
+    from arawn.network.routes import Proxy
 
 T = TypeVar("T")
 
 
 class BlockingPool:
-    """Connections to one server, kept for the next request."""
+    """httpcore's pool, for requests and responses as httpx and httpcore have them."""
 
-    def __init__(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> None:
-        self._server = server
-        self._proxy = proxy
-        self._backend = _Backend()
+    def __init__(self, proxy: Proxy | None, tls: ssl.SSLContext | None) -> None:
+        self._through_socks = proxy is not None and proxy.is_socks
         self._pool = httpcore.ConnectionPool(
             ssl_context=tls,
-            proxy=proxy_for_pool(proxy, tls),
+            proxy=_proxy_for_pool(proxy, tls),
             max_connections=None,
             keepalive_expiry=connection.KEPT_FOR,
-            network_backend=self._backend,
+            network_backend=_Backend(),
         )
 
-    def send(self, request: Request) -> Answer:
-        """Send a request and return its answer, which must be closed. Raises CONNECTION_ERRORS, OSError and others."""
+    def send(self, request: Any, deadlines: Deadlines) -> httpcore.Response:
+        """Send a request of httpx's; the response must be closed. Raises CONNECTION_ERRORS, DeadlineExpired, OSError."""
+        opened: list[Any] = []
+
+        def trace(event: str, info: Any) -> None:
+            if event.endswith(".connect_tcp.complete"):
+                opened.append(info["return_value"])
+
+        timeouts = dict.fromkeys(("connect", "read", "write"), deadlines)
+        url = request.url
+        host, extensions = _bracketed(url.raw_host), {"timeout": timeouts, "trace": trace}
+        address = httpcore.URL(scheme=url.raw_scheme, host=host, port=url.port, target=url.raw_path)
+        asked = httpcore.Request(
+            request.method, address, headers=request.headers.raw, content=request.stream, extensions=extensions
+        )
         try:
-            return Answer(self._pool.handle_request(request_to(self._server, request)))
+            return self._pool.handle_request(asked)
         except BaseException as error:
-            self._backend.close_opened(request.deadlines)
+            for stream in opened:  # the pool forgets a connection whose proxy refused
+                stream.close()
             if not isinstance(error, Exception):
                 raise
-            failure = failure_of(error, self._proxy)
+            failure = failure_of(error, httpcore, through_socks=self._through_socks)
         raise failure
 
-    def chunks(self, answer: Answer) -> Iterator[bytes]:
-        """Yield the body, all that came in one read at once."""
-        parts = iter(answer.stream)
+    def chunks(self, response: httpcore.Response, arrived: Arrived) -> Iterator[bytes]:
+        """Yield the body, all that came in one read at once. Raises what ``send`` does."""
         try:
-            for part in parts:
-                yield answer.with_arrived(part)
-                if answer.has_ended:
-                    return
-            return
+            for part in response.iter_stream():
+                yield arrived.with_arrived(part)
+                if arrived.has_ended:
+                    break
         except Exception as error:  # noqa: BLE001 -- see failure_of
-            failure = failure_of(error, self._proxy)
-        finally:
-            self.release(answer)
-        raise failure
-
-    def release(self, answer: Answer) -> None:
-        """Give the connection of an answer back, or close it where no other may follow."""
-        if answer.is_released:  # a second time, the connection may be at work for somebody else
+            failure = failure_of(error, httpcore)
+        else:
             return
-        answer.is_released = True
-        if answer.is_last:
-            answer.network_stream.close()
-        answer.stream.close()
+        raise failure
 
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
 
 
+def _proxy_for_pool(proxy: Proxy | None, tls: ssl.SSLContext | None) -> httpcore.Proxy | None:
+    if proxy is None:
+        return None
+    url = httpcore.URL(
+        scheme=proxy.scheme.encode(), host=_bracketed(proxy.host.encode()), port=proxy.port, target=b""
+    )
+    auth = (proxy.user.encode(), proxy.password.encode()) if proxy.user else None
+    return httpcore.Proxy(url, auth=auth, ssl_context=tls if proxy.scheme == "https" else None)
+
+
+def _bracketed(host: bytes) -> bytes:
+    """Return a host as it stands in an address."""
+    return b"[%b]" % host if b":" in host else host
+
+
 class _Backend(httpcore.NetworkBackend):
     """Connects within the time that is left, shared among the addresses of the host."""
 
-    def __init__(self) -> None:
-        self._opened: WeakSet[_Stream] = WeakSet()
-
-    def close_opened(self, deadlines: Deadlines) -> None:
-        """Close what a failed call opened: the pool forgets a connection whose proxy refused."""
-        for stream in [stream for stream in self._opened if stream.is_of(deadlines)]:
-            stream.close()
-
     def connect_tcp(self, host: str, port: int, timeout: Any = None, **_: Any) -> httpcore.NetworkStream:
         deadlines: Deadlines = timeout
-        addresses = _looked_up(bare_host(host), port, deadlines)
+        addresses = _looked_up(host.strip("[]"), port, deadlines)
         failure: OSError = OSError("the name has no address")
         for tried, address in enumerate(addresses):
             share = deadlines.remaining() / (len(addresses) - tried)  # a silent address leaves time for the next
@@ -115,9 +113,7 @@ class _Backend(httpcore.NetworkBackend):
                 failure = error
                 continue
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stream = _TcpStream(opened, deadlines)
-            self._opened.add(stream)
-            return stream
+            return _Stream(opened, deadlines)
         if isinstance(failure, TimeoutError):
             raise deadlines.expired()
         raise failure
@@ -155,125 +151,100 @@ def _address(family: int, at: Any) -> str:
 
 
 class _Stream(httpcore.NetworkStream):
-    """One connection. What waits raises DeadlineExpired; what broke it off is told by ``read``."""
+    """One connection. A step without a timeout, of a handshake with a proxy, has the deadlines it was opened with."""
 
-    def __init__(self, deadlines: Deadlines) -> None:
-        self._deadlines = deadlines  # of the call that opened it, for steps that name none: a handshake with a proxy
-        self._was_read = False
-
-    def is_of(self, deadlines: Deadlines) -> bool:
-        """Say whether a call opened it."""
-        return self._deadlines is deadlines
+    def __init__(self, opened: socket.socket, deadlines: Deadlines) -> None:
+        self._socket = opened
+        self._deadlines = deadlines
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
-        self._was_read = timeout is not None
-        return self.receive(min(max_bytes, PART), timeout or self._deadlines)
+        """Wait for bytes; none mean the end."""
+        deadlines: Deadlines = timeout or self._deadlines
+        data = self._do(lambda: self._receive(min(max_bytes, PART), deadlines), deadlines, ConnectionLost)
+        deadlines.received()
+        return data
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:
-        """Send all, part by part. A kept connection with bytes or its end to be read is given up before."""
-        if self._was_read and self.get_extra_info("is_readable"):
-            raise httpcore.ConnectionNotAvailable
-        self._was_read = False
-        for start in range(0, len(buffer), PART):
-            self.transmit(buffer[start : start + PART], timeout or self._deadlines)
+        """Send all. Raises WriteError, after which the pool reads what the server may have answered."""
+        deadlines: Deadlines = timeout or self._deadlines
+        self._do(lambda: self._transmit(buffer, deadlines), deadlines, httpcore.WriteError)
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: Any = None
     ) -> httpcore.NetworkStream:
         """Speak TLS from now on, also within TLS."""
+        deadlines: Deadlines = timeout or self._deadlines
+        name = (server_hostname or "").strip("[]").partition("%")[0]  # a certificate names no brackets and no zone
         try:
-            return _TlsStream(self, ssl_context, server_hostname or "", timeout or self._deadlines)
-        except (ConnectionLost, httpcore.WriteError) as error:
-            failure = error.args[0]
+            return self._do(lambda: self._secured(ssl_context, name, deadlines), deadlines)
         except BaseException:
             self.close()
             raise
-        self.close()
-        raise failure
-
-    def receive(self, size: int, deadlines: Deadlines) -> bytes:
-        """Wait for bytes; none mean the end."""
-        raise NotImplementedError
-
-    def transmit(self, data: bytes, deadlines: Deadlines) -> None:
-        """Send all of a part. Raises WriteError, after which the pool reads what the server may have answered."""
-        raise NotImplementedError
-
-
-class _TcpStream(_Stream):
-    """A connection as the system has it."""
-
-    def __init__(self, opened: socket.socket, deadlines: Deadlines) -> None:
-        super().__init__(deadlines)
-        self._socket = opened
-
-    def receive(self, size: int, deadlines: Deadlines) -> bytes:
-        self._socket.settimeout(deadlines.remaining())
-        try:
-            data = self._socket.recv(size)
-        except TimeoutError:
-            raise deadlines.expired() from None
-        except OSError as error:
-            raise ConnectionLost(error) from None
-        deadlines.received()
-        return data
-
-    def transmit(self, data: bytes, deadlines: Deadlines) -> None:
-        self._socket.settimeout(deadlines.remaining())
-        try:
-            self._socket.sendall(data)
-        except TimeoutError:
-            raise deadlines.expired() from None
-        except OSError as error:
-            raise httpcore.WriteError(error) from None
-        deadlines.sent()
 
     def close(self) -> None:
         self._socket.close()
 
     def get_extra_info(self, info: str) -> Any:
-        if info != "is_readable":
-            return None
-        descriptor = self._socket.fileno()
-        return descriptor < 0 or is_readable(descriptor)
+        return self._is_readable() if info == "is_readable" else None
+
+    def _do(self, step: Callable[[], T], deadlines: Deadlines, failure: type[Exception] | None = None) -> T:
+        """Do a step in the time that is left. ``failure`` is raised with the system's error, where it is given."""
+        self._socket.settimeout(deadlines.remaining())
+        try:
+            return step()
+        except TimeoutError:
+            raise deadlines.expired() from None
+        except OSError as error:
+            if failure is None:
+                raise
+            raise failure(error) from None
+
+    def _receive(self, size: int, _deadlines: Deadlines) -> bytes:
+        return self._socket.recv(size)
+
+    def _transmit(self, data: bytes, _deadlines: Deadlines) -> None:
+        self._socket.sendall(data)
+
+    def _secured(self, tls: ssl.SSLContext, name: str, deadlines: Deadlines) -> _Stream:
+        from ssl import SSLSocket
+
+        if isinstance(self._socket, SSLSocket):
+            return _NestedTls(self._socket, tls, name, deadlines)
+        return _Stream(tls.wrap_socket(self._socket, server_hostname=name), deadlines)
+
+    def _is_readable(self) -> bool:
+        return is_readable(self._socket)
 
 
-class _TlsStream(_Stream):
-    """TLS over a stream, which may be TLS itself: a tunnel through a proxy that is reached by https."""
+class _NestedTls(_Stream):
+    """TLS within TLS: a tunnel through a proxy that is reached by https. A socket of the standard library cannot do it.
 
-    def __init__(self, below: _Stream, tls: ssl.SSLContext, host: str, deadlines: Deadlines) -> None:
+    httpcore's own class for it is private, and gives the whole timeout to each read of a handshake.
+    """
+
+    def __init__(self, below: ssl.SSLSocket, tls: ssl.SSLContext, name: str, deadlines: Deadlines) -> None:
         from ssl import MemoryBIO
 
-        super().__init__(deadlines)
-        self._below = below
+        super().__init__(below, deadlines)
         self._coming, self._going = MemoryBIO(), MemoryBIO()
-        self._tls = tls.wrap_bio(self._coming, self._going, server_hostname=name_in_certificate(host))
-        self._do(self._tls.do_handshake, deadlines)
+        self._tls = tls.wrap_bio(self._coming, self._going, server_hostname=name)
+        self._carry(self._tls.do_handshake, deadlines)
 
-    def receive(self, size: int, deadlines: Deadlines) -> bytes:
-        from ssl import SSLEOFError, SSLError, SSLZeroReturnError
+    def _receive(self, size: int, deadlines: Deadlines) -> bytes:
+        from ssl import SSLEOFError, SSLZeroReturnError
 
         try:
-            return self._do(lambda: self._tls.read(size), deadlines)
+            return self._carry(lambda: self._tls.read(size), deadlines)
         except (SSLZeroReturnError, SSLEOFError):
             return b""
-        except SSLError as error:
-            raise ConnectionLost(error) from None
 
-    def transmit(self, data: bytes, deadlines: Deadlines) -> None:
-        while data:
-            sent = self._do(partial(self._tls.write, data), deadlines)
-            data = data[sent:]
+    def _transmit(self, data: bytes, deadlines: Deadlines) -> None:
+        self._carry(lambda: self._tls.write(data), deadlines)
 
-    def close(self) -> None:
-        self._below.close()
+    def _is_readable(self) -> bool:
+        return bool(self._coming.pending) or super()._is_readable()
 
-    def get_extra_info(self, info: str) -> Any:
-        if info == "ssl_object":
-            return self._tls
-        return bool(self._coming.pending) or self._below.get_extra_info(info)
-
-    def _do(self, step: Callable[[], T], deadlines: Deadlines) -> T:
+    def _carry(self, step: Callable[[], T], deadlines: Deadlines) -> T:
         """Do a step, carrying bytes between the two layers until it can be done."""
         from ssl import SSLWantReadError
 
@@ -281,16 +252,13 @@ class _TlsStream(_Stream):
             try:
                 result = step()
             except SSLWantReadError:
-                self._send(deadlines)
-                received = self._below.receive(PART, deadlines)
+                self._socket.sendall(self._going.read())
+                self._socket.settimeout(deadlines.remaining())
+                received = self._socket.recv(PART)
                 if received:
                     self._coming.write(received)
                 else:
                     self._coming.write_eof()
             else:
-                self._send(deadlines)
+                self._socket.sendall(self._going.read())
                 return result
-
-    def _send(self, deadlines: Deadlines) -> None:
-        if self._going.pending:
-            self._below.transmit(self._going.read(), deadlines)

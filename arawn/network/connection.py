@@ -1,26 +1,19 @@
-"""What both kinds of connection share: requests for httpcore's pool, its answers as bytes, and its errors as ours.
+"""What both kinds of httpcore's connections share: what has arrived on one, and its errors as ours.
 
 httpcore hands on a body chunk by chunk, each through several generators, however many came in one read; and it has no
-public word for bytes after the end of an answer. Both are known to the h11 state of the connection, which ``_state_of``
+public word for bytes after the end of an answer. Both are known to the h11 state of the connection, which ``_h11_state``
 finds: the one private place of httpcore that is looked into. A test fails when it is gone.
 """
 
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import httpcore
-
-from arawn.network.http_errors import ClosedEarly, NotHttp, NotSendable, ProxyRefused
-from arawn.network.routes import PORTS
+from arawn.network.http_errors import ClosedEarly, ConnectionLost, NotHttp, NotSendable, ProxyRefused
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import AsyncIterable, Iterable, Sequence
-
-    from arawn.network.deadlines import Deadlines
-    from arawn.network.routes import Proxy, Server
+    from collections.abc import Sequence
 
 PART = 64 << 10
 """Bytes that are read or written at a time; before each part the deadlines are asked."""
@@ -29,54 +22,11 @@ KEPT_FOR = 30.0
 """Seconds a connection is kept without being used."""
 
 
-class Request(NamedTuple):
-    """A request as it goes out. The headers are whole; ``content`` yields the body."""
-
-    method: bytes
-    target: bytes
-    headers: Sequence[tuple[bytes, bytes]]
-    content: Iterable[bytes] | AsyncIterable[bytes]
-    deadlines: Deadlines
-
-
-def request_to(server: Server, request: Request) -> httpcore.Request:
-    """Return a request for the pool. What it calls a timeout are the deadlines: the network streams below read them."""
-    port = None if server.port == PORTS[server.scheme] else server.port
-    host = bracketed(server.host).encode()
-    url = httpcore.URL(scheme=server.scheme.encode(), host=host, port=port, target=request.target)
-    deadlines = request.deadlines
-    timeouts = {"connect": deadlines, "read": deadlines, "write": deadlines}
-    return httpcore.Request(
-        request.method, url, headers=request.headers, content=request.content, extensions={"timeout": timeouts}
-    )
-
-
-def proxy_for_pool(proxy: Proxy | None, tls: ssl.SSLContext | None) -> httpcore.Proxy | None:
-    """Return a proxy as the pool takes it."""
-    if proxy is None:
-        return None
-    url = httpcore.URL(scheme=proxy.scheme.encode(), host=bracketed(proxy.host).encode(), port=proxy.port, target=b"")
-    auth = (proxy.user.encode(), proxy.password.encode()) if proxy.user else None
-    return httpcore.Proxy(url, auth=auth, ssl_context=tls if proxy.scheme == "https" else None)
-
-
-def bracketed(host: str) -> str:
-    """Return a host as it stands in an address."""
-    return f"[{host}]" if ":" in host else host
-
-
-def bare_host(host: str) -> str:
-    """Return a host as the system's resolver takes it."""
-    return host.strip("[]")
-
-
-def name_in_certificate(host: str) -> str:
-    """Return the name a server's certificate has to bear: an IPv6 address without brackets and zone."""
-    return bare_host(host).partition("%")[0]
-
-
-def is_readable(descriptor: int) -> bool:
+def is_readable(socket: Any) -> bool:
     """Say whether a socket has bytes, or its end, to be read."""
+    descriptor = socket.fileno()
+    if descriptor < 0:
+        return True
     if not hasattr(select, "poll"):
         return bool(select.select([descriptor], [], [], 0)[0])
     watch = select.poll()
@@ -84,59 +34,76 @@ def is_readable(descriptor: int) -> bool:
     return bool(watch.poll(0))
 
 
-class Answer:
-    """An answer of the pool, to be read by ``BlockingPool`` or ``AsyncPool``."""
+class Arrived:
+    """What has arrived of one answer and behind it, over a connection of httpcore's.
 
-    def __init__(self, response: httpcore.Response) -> None:
-        self.status = response.status
-        self.headers = response.headers
-        self.stream: Any = response.stream
-        self.network_stream: Any = response.extensions["network_stream"]
-        self._state = _state_of(response)
-        self._is_ambiguous = _says_two_lengths(response.headers)
+    ``has_ended`` once the end of the body was met by ``with_arrived``: nothing more may be read then.
+    """
+
+    def __init__(self, response: Any, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        names = {name.lower() for name, _ in headers}
+        self._stream: Any = response.extensions["network_stream"]
+        self._state = _h11_state(response)
+        self._is_chunked = b"transfer-encoding" in names
+        self._is_ambiguous = self._is_chunked and b"content-length" in names
         self.has_ended = False
-        self.is_released = False
 
     def with_arrived(self, part: bytes) -> bytes:
         """Return a part of the body with all that came in the same read behind it."""
-        parts: list[bytes] = [part]
+        if not self._is_chunked:  # then it is all that came
+            return part
+        parts = [part]
         try:
             event = self._state.next_event()
             while (data := getattr(event, "data", None)) is not None:
-                parts.append(data)
+                parts.append(bytes(data))
                 event = self._state.next_event()
         except Exception:  # noqa: BLE001 -- the pool meets the same error with its next step
             return b"".join(parts)
         self.has_ended = type(event).__name__ == "EndOfMessage"
         return b"".join(parts) if len(parts) > 1 else part
 
-    @property
     def is_last(self) -> bool:
-        """Whether nothing may follow on its connection: what is left there would be taken for the next answer."""
-        return self._is_ambiguous or bool(self._state.trailing_data[0])
+        """Say whether the connection can serve no other answer: what is left there would be taken for it."""
+        return self._is_ambiguous or bool(self._state.trailing_data[0]) or self._has_unread_record()
+
+    def _has_unread_record(self) -> bool:
+        """Say whether TLS has bytes, or its end, that came in one read with the answer: no one else would look there."""
+        tls = self._stream.get_extra_info("ssl_object")
+        if tls is None:
+            return False
+        from ssl import SSLError, SSLWantReadError
+
+        try:
+            tls.read(1)
+        except SSLWantReadError:
+            return False
+        except SSLError:
+            pass
+        return True
 
 
-def _state_of(response: httpcore.Response) -> Any:
-    stream: Any = response.stream
+def _h11_state(response: Any) -> Any:
+    stream = getattr(response.stream, "_httpcore_stream", response.stream)  # what httpx's own transport put around it
     return stream._stream._connection._h11_state  # noqa: SLF001 -- see above
 
 
-def _says_two_lengths(headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    names = {name.lower() for name, _ in headers}
-    return b"content-length" in names and b"transfer-encoding" in names
+def failure_of(error: Exception, library: Any, *, through_socks: bool = False) -> Exception:
+    """Return our exception for one of httpcore's, or of httpx's, which calls them the same; any other as it is.
 
-
-def failure_of(error: Exception, proxy: Proxy | None) -> Exception:
-    """Return our exception for one of httpcore's, and any other as it is. Raise it outside the ``except``."""
+    Raise it outside the ``except``: theirs may hold a header.
+    """
     match error:
-        case httpcore.ProxyError():
+        case library.ProxyError():
             return ProxyRefused(_refusal(str(error)))
-        case httpcore.RemoteProtocolError():
+        case library.RemoteProtocolError():
             words = str(error)
             return ClosedEarly() if words.startswith("Server disconnected") else NotHttp(words)
-        case httpcore.LocalProtocolError():
+        case library.LocalProtocolError():
             return NotSendable()
-        case AssertionError() if proxy is not None and proxy.is_socks:
+        case library.ReadError() | library.WriteError():
+            return ConnectionLost(error)
+        case AssertionError() if through_socks:
             return ProxyRefused("The proxy does not speak SOCKS 5")
         case _ if type(error).__module__.startswith("socksio"):
             return ProxyRefused(f"The proxy does not speak SOCKS 5: {error}")

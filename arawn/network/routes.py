@@ -84,6 +84,14 @@ def without_zone(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{host.partition('%')[0]}{closing}{rest}"))
 
 
+def with_plain_zone(url: str) -> str:
+    """Return an address with the zone of its host as the system takes it, where RFC 6874 has a "%25" before it."""
+    if "://[" not in url:
+        return url
+    host, closing, rest = url.partition("]")
+    return f"{host.replace('%25', '%')}{closing}{rest}"
+
+
 def _require_socks() -> None:
     from importlib.util import find_spec
 

@@ -14,16 +14,17 @@ import sys
 from contextlib import aclosing
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 from arawn.errors import ProtocolError
-from arawn.network import http_errors
+from arawn.network import connection, http_errors
+from arawn.network.connection import PART
 from arawn.network.deadlines import DeadlineExpired
 from arawn.network.exchange import Reply
 from arawn.network.http_errors import CONNECTION_ERRORS, ClosedEarly, ConnectionLost, NotHttp, NotSendable, ProxyRefused
 from arawn.network.proxies import proxy_for
-from arawn.network.routes import proxy_at, server_at, without_zone
+from arawn.network.routes import proxy_at, server_at, with_plain_zone, without_zone
 
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] -- its own command line imports click and rich
 import httpx  # noqa: E402 -- after the line above
@@ -33,25 +34,22 @@ if sys.modules["httpx._main"] is None:
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from arawn.errors import BackendError
-    from arawn.network.aiohttp_io import AiohttpPool
-    from arawn.network.async_io import AsyncPool
     from arawn.network.blocking_io import BlockingPool
-    from arawn.network.connection import Answer, Request
     from arawn.network.deadlines import Deadlines
     from arawn.network.exchange import Outgoing, Peer
     from arawn.network.routes import Proxy, Route, Server
 
 MAX_HEADERS = 64 << 10
-_UPLOAD_PART = 64 << 10
 FOREIGN_ERRORS = (httpx.HTTPError, httpx.InvalidURL, *CONNECTION_ERRORS, DeadlineExpired, OSError, UnicodeError)
 """What a connection or a library below may raise; each becomes one of our errors."""
 
 for _name in ("httpx", "httpcore"):  # they log addresses with their queries
     logging.getLogger(_name).setLevel(logging.WARNING)
 
+T = TypeVar("T")
 _address = lru_cache(64)(httpx.URL)
 
 
@@ -71,73 +69,65 @@ class Transport(Protocol):
         ...
 
 
-class _Client(Protocol):
-    """httpx's client for one server; ``proxy`` is the one it goes through, as it was named."""
-
-    proxy: str | None
-
-    async def send(self, call: Outgoing, deadlines: Deadlines) -> httpx.Response:
-        """Send a request; the response is open. Raises FOREIGN_ERRORS."""
-        ...
-
-    def chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        """Yield the body as it arrives. Raises FOREIGN_ERRORS."""
-        ...
-
-    async def release(self, response: httpx.Response) -> None:
-        """Give the connection back, or drop it where something of the body is unread."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        ...
+Client = TypeVar("Client", httpx.Client, httpx.AsyncClient)
 
 
-class _HttpxTransport:
-    """A Transport over clients of httpx: the choice of proxy and trust, the cap on headers, our errors."""
+class _HttpxTransport(Generic[Client]):
+    """A Transport over a client of httpx for each server: the choice of proxy and trust, the cap on headers, our errors.
+
+    The methods without a body are the way: what they raise is in FOREIGN_ERRORS.
+    """
 
     def __init__(self, route: Route) -> None:
         self._route = route
         self._tls: ssl.SSLContext | None = None
-        self._clients: dict[tuple[str, str], _Client] = {}
+        self._clients: dict[tuple[str, str], tuple[Client, str | None]] = {}
 
     async def send(self, call: Outgoing, deadlines: Deadlines) -> Reply:
         """Send a request; see Transport."""
-        client, peer = self._client(call.url), call.peer
+        client, proxy = self._client(call.url)
         try:
-            response = await client.send(call, deadlines)
+            response = await self._exchange(client, call, deadlines)
         except FOREIGN_ERRORS as error:
-            failure = failure_of(error, peer, client.proxy)
+            failure = failure_of(error, call.peer, proxy)
         else:
             headers = response.extensions["headers"]
             if sum(len(name) + len(value) for name, value in headers) > MAX_HEADERS:
-                await client.release(response)
-                raise http_errors.too_large("headers", MAX_HEADERS, peer)
-            chunks = _chunks(client, response, peer)
-            return Reply(peer, response.status_code, _joined(headers), chunks, lambda: client.release(response))
+                await self._release(response)
+                raise http_errors.too_large("headers", MAX_HEADERS, call.peer)
+            chunks = self._chunks(response, call.peer)
+            return Reply(
+                call.peer, response.status_code, _joined(headers), chunks, lambda: self._release(response)
+            )
         raise failure  # here, for the library's error may hold the key and must not become its context
 
     async def aclose(self) -> None:
         """Close all connections."""
         clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.aclose()
+        for client, _ in clients.values():
+            await self._close(client)
 
-    def _client(self, url: str) -> _Client:
-        """Return the client for a server; only one that needs TLS pays for its set-up."""
+    async def _chunks(self, response: httpx.Response, peer: Peer) -> AsyncGenerator[bytes, None]:
+        try:
+            async with aclosing(self._body(response)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except FOREIGN_ERRORS as error:
+            failure = failure_of(error, peer, answering=True)
+        else:
+            return
+        raise failure
+
+    def _client(self, url: str) -> tuple[Client, str | None]:
+        """Return the client for a server, and the proxy it goes through; only one that needs TLS pays for its set-up."""
         parts = urlsplit(url)
         place = parts.scheme, parts.netloc
         if place not in self._clients:
             named = proxy_for(url, self._route.environ, self._route.proxy)
             proxy = proxy_at(named) if named else None
             is_secure = parts.scheme == "https" or (proxy is not None and proxy.scheme == "https")
-            client = self._open(server_at(url), proxy, self._trusted() if is_secure else None)
-            client.proxy = named
-            self._clients[place] = client
+            self._clients[place] = self._open(server_at(url), proxy, self._trusted() if is_secure else None), named
         return self._clients[place]
-
-    def _open(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> _Client:
-        raise NotImplementedError
 
     def _trusted(self) -> ssl.SSLContext:
         if self._tls is None:
@@ -147,226 +137,294 @@ class _HttpxTransport:
             self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
 
+    def _open(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> Client:
+        raise NotImplementedError
 
-class BlockingTransport(_HttpxTransport):
+    async def _exchange(self, client: Client, call: Outgoing, deadlines: Deadlines) -> httpx.Response:
+        raise NotImplementedError
+
+    def _body(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+        raise NotImplementedError
+
+    async def _release(self, response: httpx.Response) -> None:
+        """Give the connection back, or drop it where something of the body is unread."""
+        raise NotImplementedError
+
+    async def _close(self, client: Client) -> None:
+        raise NotImplementedError
+
+
+class BlockingTransport(_HttpxTransport[httpx.Client]):
     """Blocks while it waits; its coroutines never suspend."""
 
-    def _open(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> _Client:
+    def _open(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> httpx.Client:
         from arawn.network.blocking_io import BlockingPool
 
-        return _BlockingClient(BlockingPool(server, proxy, tls))
+        return httpx.Client(transport=_OverBlockingPool(BlockingPool(proxy, tls)), trust_env=False)
+
+    async def _exchange(self, client: httpx.Client, call: Outgoing, deadlines: Deadlines) -> httpx.Response:
+        request = _request(call, _Content(call.body, deadlines), deadlines=deadlines)
+        return client.send(request, stream=True, follow_redirects=False)
+
+    async def _body(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+        for chunk in response.iter_raw():
+            yield chunk
+
+    async def _release(self, response: httpx.Response) -> None:
+        response.close()
+
+    async def _close(self, client: httpx.Client) -> None:
+        client.close()
 
 
-class AsyncTransport(_HttpxTransport):
+class AsyncTransport(_HttpxTransport[httpx.AsyncClient]):
     """Runs on asyncio, which is imported with the first connection; ``with_aiohttp`` where that is installed."""
 
     def __init__(self, route: Route, *, with_aiohttp: bool | None = None) -> None:
         super().__init__(route)
         self._with_aiohttp = find_spec("httpx_aiohttp") is not None if with_aiohttp is None else with_aiohttp
 
-    def _open(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> _Client:
+    def _open(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> httpx.AsyncClient:
         if self._with_aiohttp and "%" not in server.host and not (proxy and proxy.is_socks):
-            from arawn.network.aiohttp_io import AiohttpPool
+            return httpx.AsyncClient(transport=_OverAiohttp(proxy, tls), trust_env=False)
+        return httpx.AsyncClient(transport=_OverHttpcore(proxy, tls), trust_env=False)
 
-            return _AsyncClient(_OverAiohttp(AiohttpPool(_named(proxy), tls)), _content_for_aiohttp)
-        from arawn.network.async_io import AsyncPool
+    async def _exchange(self, client: httpx.AsyncClient, call: Outgoing, deadlines: Deadlines) -> httpx.Response:
+        timeout = _Timeout(deadlines)
+        request = _request(call, _Content(call.body, timeout), deadlines=deadlines, timeout_of_call=timeout)
+        return await client.send(request, stream=True, follow_redirects=False)
 
-        return _AsyncClient(_OverAsyncPool(AsyncPool(server, proxy, tls)), _AsyncContent)
-
-
-# ---- httpx's clients ----
-
-
-class _BlockingClient:
-    proxy: str | None = None
-
-    def __init__(self, pool: BlockingPool) -> None:
-        self._client = httpx.Client(transport=_OverBlockingPool(pool), trust_env=False)
-
-    async def send(self, call: Outgoing, deadlines: Deadlines) -> httpx.Response:
-        request = _request(call, deadlines, stream=_BlockingContent(call.body, deadlines))
-        return self._client.send(request, stream=True, follow_redirects=False)
-
-    async def chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
-        for chunk in response.iter_raw():
-            yield chunk
-
-    async def release(self, response: httpx.Response) -> None:
-        response.close()
-
-    async def aclose(self) -> None:
-        self._client.close()
-
-
-class _AsyncClient:
-    proxy: str | None = None
-
-    def __init__(
-        self, transport: httpx.AsyncBaseTransport, content: Callable[[bytes, Deadlines], httpx.AsyncByteStream]
-    ) -> None:
-        self._client = httpx.AsyncClient(transport=transport, trust_env=False)
-        self._content = content
-
-    async def send(self, call: Outgoing, deadlines: Deadlines) -> httpx.Response:
-        request = _request(call, deadlines, stream=self._content(call.body, deadlines))
-        return await self._client.send(request, stream=True, follow_redirects=False)
-
-    async def chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    async def _body(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
         async with aclosing(response.aiter_raw()) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
                 yield chunk
 
-    async def release(self, response: httpx.Response) -> None:
+    async def _release(self, response: httpx.Response) -> None:
         await response.aclose()
 
-    async def aclose(self) -> None:
-        await self._client.aclose()
+    async def _close(self, client: httpx.AsyncClient) -> None:
+        await client.aclose()
 
 
-def _request(
-    call: Outgoing, deadlines: Deadlines, *, stream: httpx.SyncByteStream | httpx.AsyncByteStream
-) -> httpx.Request:
+# ---- Requests ----
+
+
+class _Progress(Protocol):
+    def connected(self) -> None: ...
+    def sent(self) -> None: ...
+
+
+class _Content(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body going out, part by part; that it is asked for means that the connection stands."""
+
+    def __init__(self, body: bytes, progress: _Progress) -> None:
+        self.body = body
+        self._progress = progress
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._progress.connected()
+        for start in range(0, len(self.body), PART):
+            yield self.body[start : start + PART]
+            self._progress.sent()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self:
+            yield part
+
+
+def _request(call: Outgoing, content: _Content, **extensions: Any) -> httpx.Request:
     """Return a request with our headers and no other. Raises NotSendable for what cannot be a header."""
     headers = {"Host": without_zone(call.url).split("/")[2], **call.headers, "Accept-Encoding": "identity"}
     if call.method == "POST":
         headers["Content-Length"] = str(len(call.body))
-    extensions = {"deadlines": deadlines, "timeout": {}}
     try:
         encoded = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
     except UnicodeError:
         encoded = None
     if encoded is None:
         raise NotSendable
-    address = _address(without_zone(call.url))
-    request = httpx.Request(call.method, address, headers=encoded, stream=stream, extensions=extensions)
-    if isinstance(stream, httpx.ByteStream):
-        request.read()
-    return request
+    address = _address(with_plain_zone(call.url))
+    if "%" in address.host:
+        extensions["sni_hostname"] = address.host.partition("%")[0]
+    extensions["timeout"] = {}  # httpx's own: none
+    return httpx.Request(call.method, address, headers=encoded, stream=content, extensions=extensions)
 
 
-class _BlockingContent(httpx.SyncByteStream):
-    """A body going out; that it is asked for means that the connection stands."""
-
-    def __init__(self, body: bytes, deadlines: Deadlines) -> None:
-        self._body = body
-        self._deadlines = deadlines
-
-    def __iter__(self) -> Iterator[bytes]:
-        self._deadlines.connected()
-        if self._body:
-            yield self._body
-
-
-class _AsyncContent(httpx.AsyncByteStream):
-    """The same on asyncio."""
-
-    def __init__(self, body: bytes, deadlines: Deadlines) -> None:
-        self._body = body
-        self._deadlines = deadlines
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        self._deadlines.connected()
-        if self._body:
-            yield self._body
-
-
-class _ContentInParts(_AsyncContent):
-    """A long body going out over aiohttp, which says of no part when it is out."""
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for start in range(0, len(self._body), _UPLOAD_PART):
-            yield self._body[start : start + _UPLOAD_PART]
-            self._deadlines.sent()
-
-
-def _content_for_aiohttp(body: bytes, deadlines: Deadlines) -> httpx.AsyncByteStream:
-    return httpx.ByteStream(body) if len(body) <= _UPLOAD_PART else _ContentInParts(body, deadlines)
-
-
-# ---- httpx's transports: what httpx is shown of an answer, and where the bytes come from ----
+# ---- httpx's transports: where the bytes come from, and what httpx is shown of an answer ----
 
 
 class _OverBlockingPool(httpx.BaseTransport):
+    """httpcore's pool with our deadlines; httpx's own transport has no way to name them."""
+
     def __init__(self, pool: BlockingPool) -> None:
         self._pool = pool
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        answer = self._pool.send(_described(request))
-        return _response(answer.status, answer.headers, _BlockingBody(self._pool, answer))
+        response = self._pool.send(request, request.extensions["deadlines"])
+        return _response(response.status, response.headers, _BlockingBody(self._pool, response))
 
     def close(self) -> None:
         self._pool.close()
 
 
 class _BlockingBody(httpx.SyncByteStream):
-    def __init__(self, pool: BlockingPool, answer: Answer) -> None:
+    def __init__(self, pool: BlockingPool, response: Any) -> None:
         self._pool = pool
-        self._answer = answer
+        self._response = response
+        self._arrived = connection.Arrived(response, response.headers)
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._pool.chunks(self._answer)
+        return self._pool.chunks(self._response, self._arrived)
 
     def close(self) -> None:
-        self._pool.release(self._answer)
+        if self._arrived.is_last():
+            self._response.extensions["network_stream"].close()
+        self._response.close()
 
 
-class _OverAsyncPool(httpx.AsyncBaseTransport):
-    def __init__(self, pool: AsyncPool) -> None:
-        self._pool = pool
+class _OverHttpcore(httpx.AsyncBaseTransport):
+    """httpx's own transport, within the deadlines of each call."""
+
+    def __init__(self, proxy: Proxy | None, tls: ssl.SSLContext | None) -> None:
+        self._through_socks = proxy is not None and proxy.is_socks
+        named = None
+        if proxy is not None:
+            auth = (proxy.user, proxy.password) if proxy.user else None
+            named = httpx.Proxy(_proxy_url(proxy), ssl_context=tls if proxy.scheme == "https" else None, auth=auth)
+        self._transport = httpx.AsyncHTTPTransport(
+            verify=tls or False,
+            trust_env=False,
+            limits=httpx.Limits(keepalive_expiry=connection.KEPT_FOR),
+            proxy=named,
+        )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        answer = await self._pool.send(_described(request))
-        chunks = self._pool.chunks(answer)
-        return _response(answer.status, answer.headers, _AsyncBody(chunks, lambda: self._pool.release(answer)))
+        opened: list[Any] = []
+
+        async def trace(event: str, info: Mapping[str, Any]) -> None:
+            if event.endswith(".connect_tcp.complete"):
+                opened.append(info["return_value"])
+
+        request.extensions["trace"] = trace
+        try:
+            timeout: _Timeout = request.extensions["timeout_of_call"]
+            response = await timeout.run(self._transport.handle_async_request(request), self._failure_of)
+        except BaseException:
+            for stream in opened:  # httpcore leaves a connection open where it is cancelled in a handshake
+                await stream.aclose()
+            raise
+        arrived = connection.Arrived(response, response.headers.raw)
+        body = _AsyncBody(response, request.extensions["deadlines"], self._failure_of, arrived)
+        return _response(response.status_code, response.headers.raw, body)
 
     async def aclose(self) -> None:
-        await self._pool.close()
+        await self._transport.aclose()
+
+    def _failure_of(self, error: Exception) -> Exception:
+        return connection.failure_of(error, httpx, through_socks=self._through_socks)
 
 
 class _OverAiohttp(httpx.AsyncBaseTransport):
-    def __init__(self, pool: AiohttpPool) -> None:
-        self._pool = pool
+    """httpx-aiohttp's transport, within the deadlines of each call."""
+
+    def __init__(self, proxy: Proxy | None, tls: ssl.SSLContext | None) -> None:
+        from arawn.network import aiohttp_io
+
+        self._failure_of = aiohttp_io.failure_of
+        named = None
+        if proxy is not None:  # aiohttp makes Proxy-Authorization of it; its own way takes no password beyond Latin-1
+            headers = {"Authorization": proxy.authorization} if proxy.user else {}
+            named = httpx.Proxy(_proxy_url(proxy), headers=headers)
+        self._transport = aiohttp_io.Transport(named, tls)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        deadlines = request.extensions["deadlines"]
-        response: httpx.Response = await self._pool.send(request, deadlines)
-        chunks = self._pool.chunks(response, deadlines)
-        return _response(
-            response.status_code, response.headers.raw, _AsyncBody(chunks, lambda: self._pool.release(response))
-        )
+        timeout: _Timeout = request.extensions["timeout_of_call"]
+        request.extensions["connected"] = timeout.connected
+        if isinstance(request.stream, _Content) and len(request.stream.body) <= PART:
+            request.stream = httpx.ByteStream(request.stream.body)  # aiohttp has a task of its own for any other
+            request.read()
+        response = await timeout.run(self._transport.handle_async_request(request), self._failure_of)
+        body = _AsyncBody(response, request.extensions["deadlines"], self._failure_of)
+        return _response(response.status_code, response.headers.raw, body)
 
     async def aclose(self) -> None:
-        await self._pool.close()
+        await self._transport.aclose()
 
 
 class _AsyncBody(httpx.AsyncByteStream):
-    def __init__(self, chunks: AsyncGenerator[bytes, None], release: Callable[[], Awaitable[None]]) -> None:
-        self._chunks = chunks
-        self._release = release
+    def __init__(
+        self,
+        response: httpx.Response,
+        deadlines: Deadlines,
+        failure_of: Callable[[Exception], Exception],
+        arrived: connection.Arrived | None = None,
+    ) -> None:
+        self._response = response
+        self._deadlines = deadlines
+        self._failure_of = failure_of
+        self._arrived = arrived
+        self._is_read = False
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._chunks
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        parts = aiter(cast("AsyncIterable[bytes]", self._response.stream))
+        while (part := await _Timeout(self._deadlines).run(anext(parts, None), self._failure_of)) is not None:
+            self._deadlines.received()
+            yield self._arrived.with_arrived(part) if self._arrived else part
+            if self._arrived and self._arrived.has_ended:
+                return
+        self._is_read = True
 
     async def aclose(self) -> None:
-        await self._chunks.aclose()
-        await self._release()
+        from asyncio import sleep
+
+        if self._arrived and self._arrived.is_last():
+            await self._response.extensions["network_stream"].aclose()
+        await cast("httpx.AsyncByteStream", self._response.stream).aclose()
+        if not self._is_read:  # then the connection closes, which takes the loop a turn
+            await sleep(0)
 
 
-def _named(proxy: Proxy | None) -> httpx.Proxy | None:
-    if proxy is None:
-        return None
+class _Timeout:
+    """asyncio's timeout over one step of a call: it ends with the first deadline, wherever that has moved meanwhile."""
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        import asyncio
+
+        self._deadlines = deadlines
+        self._loop = asyncio.get_running_loop()
+        self._limit = asyncio.timeout(deadlines.remaining())
+        self._is_running = False
+
+    async def run(self, step: Awaitable[T], failure_of: Callable[[Exception], Exception]) -> T:
+        """Do the step. Raises DeadlineExpired, and other errors as ``failure_of`` has them, without their context."""
+        try:
+            async with self._limit:
+                self._is_running = True
+                return await step
+        except Exception as error:  # noqa: BLE001 -- one that is no connection's comes out as it went in
+            failure = self._deadlines.expired() if self._limit.expired() else failure_of(error)
+        finally:
+            self._is_running = False
+        raise failure
+
+    def connected(self) -> None:
+        """The connection stands."""
+        self._deadlines.connected()
+        self._move()
+
+    def sent(self) -> None:
+        """A part of the request went out."""
+        self._deadlines.sent()
+        self._move()
+
+    def _move(self) -> None:
+        if self._is_running and not self._limit.expired():  # a long body may still go out while its answer is read
+            self._limit.reschedule(self._loop.time() + self._deadlines.left())
+
+
+def _proxy_url(proxy: Proxy) -> str:
     host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
-    headers = {"Authorization": proxy.authorization} if proxy.user else {}  # aiohttp makes Proxy-Authorization of it
-    return httpx.Proxy(f"{proxy.scheme}://{host}:{proxy.port}", headers=headers)
-
-
-def _described(request: httpx.Request) -> Request:
-    """Return a request as a pool takes it."""
-    from arawn.network.connection import Request
-
-    content: Any = request.stream
-    method, url = request.method.encode("ascii"), request.url
-    return Request(method, url.raw_path, request.headers.raw, content, request.extensions["deadlines"])
+    return f"{proxy.scheme}://{host}:{proxy.port}"
 
 
 def _response(
@@ -378,19 +436,7 @@ def _response(
     return httpx.Response(status, stream=body, extensions={"headers": headers})
 
 
-# ---- Bytes, headers and errors as ours ----
-
-
-async def _chunks(client: _Client, response: httpx.Response, peer: Peer) -> AsyncGenerator[bytes, None]:
-    try:
-        async with aclosing(client.chunks(response)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-    except FOREIGN_ERRORS as error:
-        failure = failure_of(error, peer, answering=True)
-    else:
-        return
-    raise failure
+# ---- Headers and errors as ours ----
 
 
 def failure_of(error: Exception, peer: Peer, proxy: str | None = None, *, answering: bool = False) -> BackendError:
@@ -404,7 +450,7 @@ def failure_of(error: Exception, peer: Peer, proxy: str | None = None, *, answer
             return http_errors.not_http(error, peer)
         case ClosedEarly() | ConnectionLost():
             return http_errors.closed_early(error, peer)
-        case NotSendable() | httpx.LocalProtocolError():
+        case NotSendable():
             return ProtocolError("The request cannot be written as HTTP", backend=peer.backend)
         case httpx.InvalidURL() | httpx.UnsupportedProtocol():
             return http_errors.unreached(UnicodeError(), peer, proxy)
