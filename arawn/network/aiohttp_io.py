@@ -178,6 +178,10 @@ class _Handler(ResponseHandler):
             return False
         return self.should_close or is_readable(self.transport.get_extra_info("socket").fileno())
 
+    def close(self) -> None:
+        """Close the connection at once: what is still to be sent, nobody waits for."""
+        self.abort()
+
     def set_response_params(self, **options: Any) -> None:
         """Await an answer."""
         self._awaits_head, self._body_size = True, 0

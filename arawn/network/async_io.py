@@ -14,7 +14,6 @@ from collections import deque
 from contextlib import asynccontextmanager
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
-from weakref import WeakSet
 
 import httpcore
 
@@ -22,6 +21,8 @@ from arawn.network import connection
 from arawn.network.connection import (
     PART,
     Answer,
+    Lane,
+    Lanes,
     bare_host,
     failure_of,
     is_readable,
@@ -52,21 +53,16 @@ class AsyncPool:
     def __init__(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> None:
         self._server = server
         self._proxy = proxy
-        self._backend = _Backend()
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls,
-            proxy=proxy_for_pool(proxy, tls),
-            max_connections=None,
-            keepalive_expiry=connection.KEPT_FOR,
-            network_backend=self._backend,
-        )
+        self._tls = tls
+        self._lanes = Lanes(self._lane)
 
     async def send(self, request: Request) -> Answer:
         """Send a request and return its answer, which must be closed. Raises CONNECTION_ERRORS, OSError and others."""
+        lane = self._lanes.take()
         try:
-            return Answer(await self._pool.handle_async_request(request_to(self._server, request)))
+            return Answer(await lane.pool.handle_async_request(request_to(self._server, request)), lane)
         except BaseException as error:
-            self._backend.close_opened(request.deadlines)
+            self._lanes.drop(lane)
             if not isinstance(error, Exception):
                 raise
             failure = failure_of(error, self._proxy)
@@ -94,32 +90,43 @@ class AsyncPool:
             return
         answer.is_released = True
         if answer.is_last:
-            answer.network_stream.abort()
-        await answer.stream.aclose()
+            answer.lane.close()
+        try:
+            await answer.stream.aclose()
+        finally:
+            self._lanes.give_back(answer.lane)
 
     async def close(self) -> None:
-        """Close all connections."""
-        await self._pool.aclose()
+        """Close all connections; the loop needs a turn for it."""
+        self._lanes.close()
+        await asyncio.sleep(0)
+
+    def _lane(self) -> Lane:
+        backend = _Backend()
+        pool = httpcore.AsyncConnectionPool(
+            ssl_context=self._tls,
+            proxy=proxy_for_pool(self._proxy, self._tls),
+            max_connections=1,
+            keepalive_expiry=connection.KEPT_FOR,
+            network_backend=backend,
+        )
+        return Lane(pool, backend)
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
     """Connects to the address of a host that answers first."""
 
-    def __init__(self) -> None:
-        self._opened: WeakSet[_Stream] = WeakSet()
+    opened: _Stream | None = None
 
-    def close_opened(self, deadlines: Deadlines) -> None:
-        """Close what a failed call opened: the pool forgets a connection whose proxy refused."""
-        for stream in [stream for stream in self._opened if stream.is_of(deadlines)]:
-            stream.abort()
-
-    async def connect_tcp(self, host: str, port: int, timeout: Any = None, **_: Any) -> httpcore.AsyncNetworkStream:
+    async def connect_tcp(  # type: ignore[override] -- options that nobody gives
+        self, host: str, port: int, timeout: Any = None, **_: Any
+    ) -> httpcore.AsyncNetworkStream:
         deadlines: Deadlines = timeout
         async with _within(deadlines):
             found = await asyncio.get_running_loop().getaddrinfo(bare_host(host), port, type=socket.SOCK_STREAM)
             stream = await _first_of(_alternating((family, protocol, at) for family, _, protocol, _, at in found))
         stream.opened_for(deadlines)
-        self._opened.add(stream)
+        self.opened = stream
         return stream
 
 
@@ -137,15 +144,10 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._is_full = False
         self._is_paused = True
         self._waiting: asyncio.Future[None] | None = None
-        self._was_read = False
 
     def opened_for(self, deadlines: Deadlines) -> None:
         """Take the deadlines of the call that opened it, for steps that name none: a handshake with a proxy."""
         self._deadlines = deadlines
-
-    def is_of(self, deadlines: Deadlines) -> bool:
-        """Say whether a call opened it."""
-        return self._deadlines is deadlines
 
     # ---- What the event loop calls ----
 
@@ -191,7 +193,6 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
         """Wait for bytes; none mean the end."""
         deadlines: Deadlines = timeout or self._deadlines
-        self._was_read = timeout is not None
         deadlines.remaining()  # who drips bytes without an end runs out of time with some at hand
         while not self._received and not self._has_ended:
             if self._is_paused:
@@ -205,11 +206,8 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: Any = None) -> None:
-        """Send all, part by part. A kept connection with bytes or its end to be read is given up before."""
+        """Send all, part by part."""
         deadlines: Deadlines = timeout or self._deadlines
-        if self._was_read and (self.get_extra_info("is_readable") or self._has_unread_bytes()):
-            raise httpcore.ConnectionNotAvailable
-        self._was_read = False
         for start in range(0, len(buffer), PART):
             deadlines.remaining()
             if self._transport.is_closing():
@@ -239,7 +237,6 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         assert secured is not None
         self._transport = secured
         self._is_paused = False
-        self._was_read = False
         return self
 
     async def aclose(self) -> None:
@@ -252,12 +249,11 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._transport.abort()
 
     def get_extra_info(self, info: str) -> Any:
-        """Tell the pool, of all its idle connections, which were closed; ``write`` asks the system for the one it takes."""
-        if info == "is_readable":
-            return bool(self._received) or self._has_ended or self._transport.is_closing()
-        return self._transport.get_extra_info(info)
-
-    def _has_unread_bytes(self) -> bool:
+        """Say, before a kept connection is used again, whether it has bytes that nobody asked for, or its end."""
+        if info != "is_readable":
+            return self._transport.get_extra_info(info)
+        if self._received or self._has_ended or self._transport.is_closing():
+            return True
         return is_readable(self._transport.get_extra_info("socket").fileno())
 
     def _taken(self, max_bytes: int) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakSet
 
 import httpcore
 
@@ -17,6 +16,8 @@ from arawn.network import connection
 from arawn.network.connection import (
     PART,
     Answer,
+    Lane,
+    Lanes,
     bare_host,
     failure_of,
     is_readable,
@@ -43,21 +44,16 @@ class BlockingPool:
     def __init__(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> None:
         self._server = server
         self._proxy = proxy
-        self._backend = _Backend()
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=tls,
-            proxy=proxy_for_pool(proxy, tls),
-            max_connections=None,
-            keepalive_expiry=connection.KEPT_FOR,
-            network_backend=self._backend,
-        )
+        self._tls = tls
+        self._lanes = Lanes(self._lane)
 
     def send(self, request: Request) -> Answer:
         """Send a request and return its answer, which must be closed. Raises CONNECTION_ERRORS, OSError and others."""
+        lane = self._lanes.take()
         try:
-            return Answer(self._pool.handle_request(request_to(self._server, request)))
+            return Answer(lane.pool.handle_request(request_to(self._server, request)), lane)
         except BaseException as error:
-            self._backend.close_opened(request.deadlines)
+            self._lanes.drop(lane)
             if not isinstance(error, Exception):
                 raise
             failure = failure_of(error, self._proxy)
@@ -84,26 +80,34 @@ class BlockingPool:
             return
         answer.is_released = True
         if answer.is_last:
-            answer.network_stream.close()
+            answer.lane.close()
         answer.stream.close()
+        self._lanes.give_back(answer.lane)
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.close()
+        self._lanes.close()
+
+    def _lane(self) -> Lane:
+        backend = _Backend()
+        pool = httpcore.ConnectionPool(
+            ssl_context=self._tls,
+            proxy=proxy_for_pool(self._proxy, self._tls),
+            max_connections=1,
+            keepalive_expiry=connection.KEPT_FOR,
+            network_backend=backend,
+        )
+        return Lane(pool, backend)
 
 
 class _Backend(httpcore.NetworkBackend):
     """Connects within the time that is left, shared among the addresses of the host."""
 
-    def __init__(self) -> None:
-        self._opened: WeakSet[_Stream] = WeakSet()
+    opened: _TcpStream | None = None
 
-    def close_opened(self, deadlines: Deadlines) -> None:
-        """Close what a failed call opened: the pool forgets a connection whose proxy refused."""
-        for stream in [stream for stream in self._opened if stream.is_of(deadlines)]:
-            stream.close()
-
-    def connect_tcp(self, host: str, port: int, timeout: Any = None, **_: Any) -> httpcore.NetworkStream:
+    def connect_tcp(  # type: ignore[override] -- options that nobody gives
+        self, host: str, port: int, timeout: Any = None, **_: Any
+    ) -> httpcore.NetworkStream:
         deadlines: Deadlines = timeout
         addresses = _looked_up(bare_host(host), port, deadlines)
         failure: OSError = OSError("the name has no address")
@@ -115,9 +119,8 @@ class _Backend(httpcore.NetworkBackend):
                 failure = error
                 continue
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stream = _TcpStream(opened, deadlines)
-            self._opened.add(stream)
-            return stream
+            self.opened = _TcpStream(opened, deadlines)
+            return self.opened
         if isinstance(failure, TimeoutError):
             raise deadlines.expired()
         raise failure
@@ -159,21 +162,12 @@ class _Stream(httpcore.NetworkStream):
 
     def __init__(self, deadlines: Deadlines) -> None:
         self._deadlines = deadlines  # of the call that opened it, for steps that name none: a handshake with a proxy
-        self._was_read = False
-
-    def is_of(self, deadlines: Deadlines) -> bool:
-        """Say whether a call opened it."""
-        return self._deadlines is deadlines
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
-        self._was_read = timeout is not None
         return self.receive(min(max_bytes, PART), timeout or self._deadlines)
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:
-        """Send all, part by part. A kept connection with bytes or its end to be read is given up before."""
-        if self._was_read and self.get_extra_info("is_readable"):
-            raise httpcore.ConnectionNotAvailable
-        self._was_read = False
+        """Send all, part by part."""
         for start in range(0, len(buffer), PART):
             self.transmit(buffer[start : start + PART], timeout or self._deadlines)
 
@@ -229,6 +223,10 @@ class _TcpStream(_Stream):
         deadlines.sent()
 
     def close(self) -> None:
+        self._socket.close()
+
+    def abort(self) -> None:
+        """Close the connection, and so all TLS above it."""
         self._socket.close()
 
     def get_extra_info(self, info: str) -> Any:

@@ -1,4 +1,7 @@
-"""What both kinds of connection share: requests for httpcore's pool, its answers as bytes, and its errors as ours.
+"""What both kinds of connection share: a pool, requests for httpcore, its answers as bytes, and its errors as ours.
+
+httpcore's pool asks all its connections of everything, and assigns one connection to every request that waits: 64 calls
+at a time cost four times what one costs. So each of its pools here has one connection, and is taken by one request.
 
 httpcore hands on a body chunk by chunk, each through several generators, however many came in one read; and it has no
 public word for bytes after the end of an answer. Both are known to the h11 state of the connection, which ``_state_of``
@@ -8,7 +11,8 @@ finds: the one private place of httpcore that is looked into. A test fails when 
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING, Any, NamedTuple
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import httpcore
 
@@ -17,7 +21,7 @@ from arawn.network.routes import PORTS
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterable, Iterable, Sequence
+    from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 
     from arawn.network.deadlines import Deadlines
     from arawn.network.routes import Proxy, Server
@@ -84,14 +88,77 @@ def is_readable(descriptor: int) -> bool:
     return bool(watch.poll(0))
 
 
-class Answer:
-    """An answer of the pool, to be read by ``BlockingPool`` or ``AsyncPool``."""
+class Lane:
+    """One pool of httpcore for one connection; ``backend`` knows the stream that was opened."""
 
-    def __init__(self, response: httpcore.Response) -> None:
+    def __init__(self, pool: Any, backend: Backend) -> None:
+        self.pool = pool
+        self.backend = backend
+
+    def close(self) -> None:
+        """Close its connection at once: httpcore forgets one whose proxy refused."""
+        if self.backend.opened is not None:
+            self.backend.opened.abort()
+
+
+class Backend(Protocol):
+    """A network backend of httpcore that keeps the stream it opened last."""
+
+    opened: Stream | None
+
+
+class Stream(Protocol):
+    """A network stream of httpcore that can be closed at once."""
+
+    def abort(self) -> None:
+        """Close it."""
+        ...
+
+
+class Lanes:
+    """Lanes kept for the next request; the one used last is the first to be used again. ``make`` makes another."""
+
+    def __init__(self, make: Callable[[], Lane]) -> None:
+        self._make = make
+        self._idle: list[tuple[float, Lane]] = []
+        self._busy: set[Lane] = set()
+
+    def take(self) -> Lane:
+        """Return a lane for one request; ``give_back`` or ``drop`` must follow."""
+        oldest = time.monotonic() - KEPT_FOR
+        while self._idle and self._idle[0][0] < oldest:
+            self._idle.pop(0)[1].close()
+        lane = self._idle.pop()[1] if self._idle else self._make()
+        self._busy.add(lane)
+        return lane
+
+    def give_back(self, lane: Lane) -> None:
+        """Keep a lane for the next request, if its connection is."""
+        if lane in self._busy and lane.pool.connections:
+            self._idle.append((time.monotonic(), lane))
+        self._busy.discard(lane)
+
+    def drop(self, lane: Lane) -> None:
+        """Close a lane whose request failed."""
+        self._busy.discard(lane)
+        lane.close()
+
+    def close(self) -> None:
+        """Close all, those at work as well."""
+        for lane in [*(lane for _, lane in self._idle), *self._busy]:
+            lane.close()
+        self._idle.clear()
+        self._busy.clear()
+
+
+class Answer:
+    """An answer over a lane, to be read by ``BlockingPool`` or ``AsyncPool``."""
+
+    def __init__(self, response: httpcore.Response, lane: Lane) -> None:
+        self.lane = lane
         self.status = response.status
         self.headers = response.headers
         self.stream: Any = response.stream
-        self.network_stream: Any = response.extensions["network_stream"]
         self._state = _state_of(response)
         self._is_ambiguous = _says_two_lengths(response.headers)
         self.has_ended = False
