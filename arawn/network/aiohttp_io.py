@@ -239,6 +239,8 @@ def failure_of(error: Exception) -> Exception:
             return ConnectionLost(OSError(*cause.args))
         case aiohttp.ClientResponseError():
             return NotHttp(cause.message)
+        case aiohttp.ClientPayloadError() if "TransferEncoding" in str(cause):
+            return NotHttp("the connection ended, or went wrong, in an incomplete chunked read")
         case aiohttp.ClientPayloadError() | aiohttp.ClientConnectionError():
             return ConnectionLost(ConnectionError(str(cause)))
         case aiohttp.InvalidURL() | UnicodeError():

@@ -23,6 +23,7 @@ from arawn.network.connection import (
     Answer,
     Lane,
     Lanes,
+    Unsent,
     bare_host,
     failure_of,
     is_readable,
@@ -144,6 +145,7 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._is_full = False
         self._is_paused = True
         self._waiting: asyncio.Future[None] | None = None
+        self._unsent = Unsent()
 
     def opened_for(self, deadlines: Deadlines) -> None:
         """Take the deadlines of the call that opened it, for steps that name none: a handshake with a proxy."""
@@ -193,6 +195,7 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: Any = None) -> bytes:
         """Wait for bytes; none mean the end."""
         deadlines: Deadlines = timeout or self._deadlines
+        self._unsent.begin()
         deadlines.remaining()  # who drips bytes without an end runs out of time with some at hand
         while not self._received and not self._has_ended:
             if self._is_paused:
@@ -208,11 +211,12 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: Any = None) -> None:
         """Send all, part by part."""
         deadlines: Deadlines = timeout or self._deadlines
-        for start in range(0, len(buffer), PART):
+        data = self._unsent.add(buffer) if timeout is not None else buffer
+        for start in range(0, len(data), PART):
             deadlines.remaining()
             if self._transport.is_closing():
                 raise httpcore.WriteError  # the server may have answered before it stopped to listen
-            self._transport.write(buffer[start : start + PART])
+            self._transport.write(data[start : start + PART])
             while self._is_full:
                 await self._wait(deadlines)
             deadlines.sent()

@@ -18,6 +18,7 @@ from arawn.network.connection import (
     Answer,
     Lane,
     Lanes,
+    Unsent,
     bare_host,
     failure_of,
     is_readable,
@@ -162,14 +163,17 @@ class _Stream(httpcore.NetworkStream):
 
     def __init__(self, deadlines: Deadlines) -> None:
         self._deadlines = deadlines  # of the call that opened it, for steps that name none: a handshake with a proxy
+        self._unsent = Unsent()
 
     def read(self, max_bytes: int, timeout: Any = None) -> bytes:
+        self._unsent.begin()
         return self.receive(min(max_bytes, PART), timeout or self._deadlines)
 
     def write(self, buffer: bytes, timeout: Any = None) -> None:
         """Send all, part by part."""
-        for start in range(0, len(buffer), PART):
-            self.transmit(buffer[start : start + PART], timeout or self._deadlines)
+        data = self._unsent.add(buffer) if timeout is not None else buffer
+        for start in range(0, len(data), PART):
+            self.transmit(data[start : start + PART], timeout or self._deadlines)
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: Any = None

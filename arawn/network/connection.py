@@ -88,6 +88,26 @@ def is_readable(descriptor: int) -> bool:
     return bool(watch.poll(0))
 
 
+class Unsent:
+    """The head of a request, kept until its body follows: httpcore writes one after the other, then nothing."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._is_beginning = True
+
+    def begin(self) -> None:
+        """Say that a next request may begin: something was read."""
+        self._is_beginning = True
+
+    def add(self, data: bytes) -> bytes:
+        """Return what is to be written now."""
+        if self._is_beginning:
+            self._is_beginning, self._head = False, data
+            return b""
+        head, self._head = self._head, b""
+        return head + data if head else data
+
+
 class Lane:
     """One pool of httpcore for one connection; ``backend`` knows the stream that was opened."""
 
