@@ -9,11 +9,11 @@ an answer, and its headers travel beside it.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import sys
 from contextlib import aclosing
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -162,7 +162,9 @@ class AsyncTransport(_HttpxTransport):
 
     def __init__(self, route: Route, *, with_aiohttp: bool | None = None) -> None:
         super().__init__(route)
-        self._with_aiohttp = find_spec("httpx_aiohttp") is not None if with_aiohttp is None else with_aiohttp
+        self._with_aiohttp = (
+            importlib.util.find_spec("httpx_aiohttp") is not None if with_aiohttp is None else with_aiohttp
+        )
 
     def _open(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> _Client:
         if self._with_aiohttp and "%" not in server.host and not (proxy and proxy.is_socks):
