@@ -5,12 +5,12 @@ connection is ours, so that bytes after an answer never become the next one: it 
 aiohttp forgets an answer when garbage stands behind it in the same read.
 """
 
-# ruff: noqa: TID253 -- only who runs on asyncio imports this
+# ruff: noqa: TID253, ASYNC109 -- only who runs on asyncio imports this; aiohttp names the parameters
 
 from __future__ import annotations
 
 import asyncio
-import ssl
+import re
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -24,6 +24,7 @@ from arawn.network.connection import is_readable
 from arawn.network.http_errors import ClosedEarly, ConnectionLost, NotHttp, NotSendable, ProxyRefused
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncGenerator
     from types import TracebackType
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _HEAD_LIMIT = 100 << 10
 """Bytes of an answer's head that are waited for to be whole."""
+_HEADER_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
@@ -43,6 +45,8 @@ class AiohttpPool:
 
     async def send(self, request: Any, deadlines: Deadlines) -> Any:
         """Send a request and return its response, which must be closed. Raises CONNECTION_ERRORS and OSError."""
+        if not all(_HEADER_NAME.fullmatch(name) for name, _ in request.headers.raw):
+            raise NotSendable  # aiohttp looks at values alone
         watch = _Watch(deadlines)
         _current.set(watch)
         try:
@@ -147,7 +151,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, tls: ssl.SSLContext | None) -> None:
         super().__init__(limit=0, keepalive_timeout=connection.KEPT_FOR, ssl=tls or False)
-        self._factory = partial(_Handler, loop=asyncio.get_running_loop())
+        self._factory: Any = partial(_Handler, loop=asyncio.get_running_loop())
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
         """Return a connection, once a call: aiohttp would send a GET a second time when the first came to nothing."""
@@ -176,7 +180,7 @@ class _Handler(ResponseHandler):
         """Say whether a connection that served already has bytes that nobody asked for, or its end."""
         if self._answer is None or self.transport is None:
             return False
-        return self.should_close or is_readable(self.transport.get_extra_info("socket").fileno())
+        return bool(self.should_close) or is_readable(self.transport.get_extra_info("socket").fileno())
 
     def close(self) -> None:
         """Close the connection at once: what is still to be sent, nobody waits for."""
@@ -217,7 +221,7 @@ class _Handler(ResponseHandler):
     def _has_surplus(self, data: bytes) -> bool:
         if self._is_chunked:
             return not data.endswith(b"0\r\n\r\n")
-        return self._body_size != self._answer.total_bytes
+        return bool(self._body_size != self._answer.total_bytes)
 
 
 def failure_of(error: Exception) -> Exception:
@@ -227,25 +231,29 @@ def failure_of(error: Exception) -> Exception:
     """
     cause = error if isinstance(error, aiohttp.ClientError) else error.__cause__ or error
     match cause:
-        case aiohttp.ClientHttpProxyError():
-            return ProxyRefused(f"{cause.status} {cause.message}")
-        case aiohttp.ClientConnectorCertificateError():
-            return cause.certificate_error
         case aiohttp.ClientConnectorError():
-            return cause.os_error
+            return getattr(cause, "certificate_error", None) or cause.os_error
         case aiohttp.ServerDisconnectedError():
             return ClosedEarly()
         case aiohttp.ClientOSError():
             return ConnectionLost(OSError(*cause.args))
+        case aiohttp.InvalidURL() | UnicodeError():
+            return UnicodeError()
+        case ValueError():
+            return NotSendable()
+        case _:
+            return _answered_wrongly(cause) or error
+
+
+def _answered_wrongly(cause: BaseException) -> Exception | None:
+    match cause:
+        case aiohttp.ClientHttpProxyError():
+            return ProxyRefused(f"{cause.status} {cause.message}")
         case aiohttp.ClientResponseError():
             return NotHttp(cause.message)
         case aiohttp.ClientPayloadError() if "TransferEncoding" in str(cause):
             return NotHttp("the connection ended, or went wrong, in an incomplete chunked read")
         case aiohttp.ClientPayloadError() | aiohttp.ClientConnectionError():
             return ConnectionLost(ConnectionError(str(cause)))
-        case aiohttp.InvalidURL() | UnicodeError():
-            return UnicodeError()
-        case ValueError():
-            return NotSendable()
         case _:
-            return error
+            return None

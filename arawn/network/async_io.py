@@ -4,7 +4,7 @@ A layer that serves every kind of event loop takes as long as all else of a call
 ``blocking_io``, what the pool hands on as a timeout are the Deadlines of the call.
 """
 
-# ruff: noqa: TID253 -- only who runs on asyncio imports this
+# ruff: noqa: TID253, ASYNC109 -- only who runs on asyncio imports this; httpcore names the parameters
 
 from __future__ import annotations
 
@@ -76,10 +76,11 @@ class AsyncPool:
             async for part in parts:
                 yield answer.with_arrived(part)
                 if answer.has_ended:
-                    return
-            return
+                    break
         except Exception as error:  # noqa: BLE001 -- see failure_of
             failure = failure_of(error, self._proxy)
+        else:
+            return
         finally:
             await self.release(answer)
             await parts.aclose()
@@ -119,7 +120,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
     opened: _Stream | None = None
 
-    async def connect_tcp(  # type: ignore[override] -- options that nobody gives
+    async def connect_tcp(  # type: ignore[override]  # the rest nobody gives
         self, host: str, port: int, timeout: Any = None, **_: Any
     ) -> httpcore.AsyncNetworkStream:
         deadlines: Deadlines = timeout

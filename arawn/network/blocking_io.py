@@ -1,4 +1,4 @@
-"""Blocking connections for httpcore's pool: each step takes no longer than what is left until the deadlines of the call.
+"""Blocking connections for httpcore's pool: no step takes longer than what is left until the deadlines of the call.
 
 httpcore's timeouts are per read, so that a server that drips would never end. Its documented extension, a network
 backend, is handed whatever the request named as its timeout, unread: here these are the Deadlines of the call.
@@ -67,10 +67,11 @@ class BlockingPool:
             for part in parts:
                 yield answer.with_arrived(part)
                 if answer.has_ended:
-                    return
-            return
+                    break
         except Exception as error:  # noqa: BLE001 -- see failure_of
             failure = failure_of(error, self._proxy)
+        else:
+            return
         finally:
             self.release(answer)
         raise failure
@@ -106,7 +107,7 @@ class _Backend(httpcore.NetworkBackend):
 
     opened: _TcpStream | None = None
 
-    def connect_tcp(  # type: ignore[override] -- options that nobody gives
+    def connect_tcp(  # type: ignore[override]  # the rest nobody gives
         self, host: str, port: int, timeout: Any = None, **_: Any
     ) -> httpcore.NetworkStream:
         deadlines: Deadlines = timeout

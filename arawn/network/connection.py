@@ -124,7 +124,10 @@ class Lane:
 class Backend(Protocol):
     """A network backend of httpcore that keeps the stream it opened last."""
 
-    opened: Stream | None
+    @property
+    def opened(self) -> Stream | None:
+        """The stream, None before the first."""
+        ...
 
 
 class Stream(Protocol):

@@ -25,11 +25,12 @@ from arawn.network.http_errors import CONNECTION_ERRORS, ClosedEarly, Connection
 from arawn.network.proxies import proxy_for
 from arawn.network.routes import proxy_at, server_at, without_zone
 
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] -- its own command line imports click and rich
+_modules: dict[str, Any] = sys.modules
+_modules.setdefault("httpx._main", None)  # its own command line, which would import click, rich and pygments
 import httpx  # noqa: E402 -- after the line above
 
-if sys.modules["httpx._main"] is None:
-    del sys.modules["httpx._main"]
+if _modules["httpx._main"] is None:
+    del _modules["httpx._main"]
 
 if TYPE_CHECKING:
     import ssl
@@ -162,9 +163,8 @@ class AsyncTransport(_HttpxTransport):
 
     def __init__(self, route: Route, *, with_aiohttp: bool | None = None) -> None:
         super().__init__(route)
-        self._with_aiohttp = (
-            importlib.util.find_spec("httpx_aiohttp") is not None if with_aiohttp is None else with_aiohttp
-        )
+        is_installed = importlib.util.find_spec("httpx_aiohttp") is not None
+        self._with_aiohttp = is_installed if with_aiohttp is None else with_aiohttp
 
     def _open(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> _Client:
         if self._with_aiohttp and "%" not in server.host and not (proxy and proxy.is_socks):

@@ -1,4 +1,4 @@
-"""The deadlines of a call: by themselves on a time we set, and in the transport against servers that keep one waiting."""
+"""The deadlines of a call: by themselves on a time we set, and in the transport against servers that let one wait."""
 
 from __future__ import annotations
 

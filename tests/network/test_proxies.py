@@ -66,14 +66,8 @@ def test_r25_the_environment_names_the_proxy(url, environ, proxy):
 @pytest.mark.parametrize(
     "host",
     [
-        "localhost",
-        "LOCALHOST",
-        "localhost.",
-        "ollama.localhost",
-        "127.0.0.1",
-        "127.8.9.10",
-        "[::1]",
-        "[::ffff:127.0.0.1]",
+        *("localhost", "LOCALHOST", "localhost.", "ollama.localhost", "127.0.0.1", "127.8.9.10", "[::1]"),
+        *("[::ffff:127.0.0.1]", "[::ffff:7f08:90a]"),
     ],
 )
 @pytest.mark.parametrize("explicit", [None, "http://explicit:1"])
