@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _STREAMED = ("text/event-stream", "application/x-ndjson", "application/jsonl")
 _WHOLE = ("application/json",)
 _PAGE = "text/html"
+_SSE_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_PEEKED = 16
 _FAILURE_READ = 64 << 10
 _SHOWN = 2048
 
@@ -65,9 +67,16 @@ class HttpBackend:
         kind = reply.content_type
         if kind in _STREAMED or (not kind and call.stream):
             return _Streamed(reply, deadlines, self._adapter.stream_parser()).events()
-        return self._whole(reply)
+        return self._unlabelled(reply, deadlines)
 
-    async def _whole(self, reply: Reply) -> Events:
+    async def _unlabelled(self, reply: Reply, deadlines: Deadlines) -> Events:
+        """Read an answer whose type names no stream: some servers give theirs another, or the one of JSON."""
+        beginning = await reply.peek(_PEEKED)
+        if beginning.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").startswith(_SSE_FIELDS):
+            async with aclosing(_Streamed(reply, deadlines, self._adapter.stream_parser()).events()) as events:
+                async for event in events:
+                    yield event
+            return
         body = await _json_of(reply)
         for event in self._adapter.parse_chat(body):
             yield event

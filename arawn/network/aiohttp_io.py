@@ -7,11 +7,12 @@ garbage stands behind it in the same read, uses a connection again that had some
 waiting.
 """
 
-# ruff: noqa: TID253 -- only who runs on asyncio imports this
+# ruff: noqa: TID253, ASYNC109 -- only who runs on asyncio imports this; aiohttp names the parameters
 
 from __future__ import annotations
 
 import asyncio
+import re
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _HEAD_LIMIT = 100 << 10
 """Bytes of an answer's head that are waited for to be whole."""
+_HEADER_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
@@ -41,6 +43,8 @@ class Transport(AiohttpTransport):
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request; see httpx.AsyncBaseTransport. It has no deadline."""
+        if not all(_HEADER_NAME.fullmatch(name) for name, _ in request.headers.raw):
+            raise NotSendable  # aiohttp looks at values alone
         _connected.set(request.extensions["connected"])
         return await super().handle_async_request(request)
 
@@ -71,7 +75,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, tls: ssl.SSLContext | None) -> None:
         super().__init__(limit=0, keepalive_timeout=connection.KEPT_FOR, ssl=tls or False)
-        self._factory = partial(_Handler, loop=asyncio.get_running_loop())
+        self._factory: Any = partial(_Handler, loop=asyncio.get_running_loop())
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
         """Return a connection."""
@@ -101,7 +105,11 @@ class _Handler(ResponseHandler):
         """Say whether a connection that served already has bytes that nobody asked for, or its end."""
         if self._answer is None or self.transport is None:
             return False
-        return self.should_close or is_readable(self.transport.get_extra_info("socket"))
+        return bool(self.should_close) or is_readable(self.transport.get_extra_info("socket"))
+
+    def close(self) -> None:
+        """Close the connection at once: what is still to be sent, nobody waits for."""
+        self.abort()
 
     def set_response_params(self, **options: Any) -> None:
         """Await an answer."""
@@ -138,7 +146,7 @@ class _Handler(ResponseHandler):
     def _has_surplus(self, data: bytes) -> bool:
         if self._is_chunked:
             return not data.endswith(b"0\r\n\r\n")
-        return self._body_size != self._answer.total_bytes
+        return bool(self._body_size != self._answer.total_bytes)
 
 
 def failure_of(error: Exception) -> Exception:
@@ -148,23 +156,29 @@ def failure_of(error: Exception) -> Exception:
     """
     cause = error if isinstance(error, aiohttp.ClientError) else error.__cause__ or error
     match cause:
-        case aiohttp.ClientHttpProxyError():
-            return ProxyRefused(f"{cause.status} {cause.message}")
-        case aiohttp.ClientConnectorCertificateError():
-            return cause.certificate_error
         case aiohttp.ClientConnectorError():
-            return cause.os_error
+            return getattr(cause, "certificate_error", None) or cause.os_error
         case aiohttp.ServerDisconnectedError():
             return ClosedEarly()
         case aiohttp.ClientOSError():
             return ConnectionLost(OSError(*cause.args))
-        case aiohttp.ClientResponseError():
-            return NotHttp(cause.message)
-        case aiohttp.ClientPayloadError() | aiohttp.ClientConnectionError():
-            return ConnectionLost(ConnectionError(str(cause)))
         case aiohttp.InvalidURL() | UnicodeError():
             return UnicodeError()
         case ValueError():
             return NotSendable()
         case _:
-            return error
+            return _answered_wrongly(cause) or error
+
+
+def _answered_wrongly(cause: BaseException) -> Exception | None:
+    match cause:
+        case aiohttp.ClientHttpProxyError():
+            return ProxyRefused(f"{cause.status} {cause.message}")
+        case aiohttp.ClientResponseError():
+            return NotHttp(cause.message)
+        case aiohttp.ClientPayloadError() if "TransferEncoding" in str(cause):
+            return NotHttp("the connection ended, or went wrong, in an incomplete chunked read")
+        case aiohttp.ClientPayloadError() | aiohttp.ClientConnectionError():
+            return ConnectionLost(ConnectionError(str(cause)))
+        case _:
+            return None

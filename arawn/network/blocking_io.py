@@ -101,7 +101,9 @@ def _bracketed(host: bytes) -> bytes:
 class _Backend(httpcore.NetworkBackend):
     """Connects within the time that is left, shared among the addresses of the host."""
 
-    def connect_tcp(self, host: str, port: int, timeout: Any = None, **_: Any) -> httpcore.NetworkStream:
+    def connect_tcp(  # type: ignore[override]  # the rest nobody gives
+        self, host: str, port: int, timeout: Any = None, **_: Any
+    ) -> httpcore.NetworkStream:
         deadlines: Deadlines = timeout
         addresses = _looked_up(host.strip("[]"), port, deadlines)
         failure: OSError = OSError("the name has no address")

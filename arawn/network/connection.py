@@ -42,7 +42,6 @@ class Arrived:
 
     def __init__(self, response: Any, headers: Sequence[tuple[bytes, bytes]]) -> None:
         names = {name.lower() for name, _ in headers}
-        self._stream: Any = response.extensions["network_stream"]
         self._state = _h11_state(response)
         self._is_chunked = b"transfer-encoding" in names
         self._is_ambiguous = self._is_chunked and b"content-length" in names
@@ -65,27 +64,28 @@ class Arrived:
 
     def is_last(self) -> bool:
         """Say whether the connection can serve no other answer: what is left there would be taken for it."""
-        return self._is_ambiguous or bool(self._state.trailing_data[0]) or self._has_unread_record()
-
-    def _has_unread_record(self) -> bool:
-        """Say whether TLS has bytes, or its end, that came in one read with the answer: no one else would look there."""
-        tls = self._stream.get_extra_info("ssl_object")
-        if tls is None:
-            return False
-        from ssl import SSLError, SSLWantReadError
-
-        try:
-            tls.read(1)
-        except SSLWantReadError:
-            return False
-        except SSLError:
-            pass
-        return True
+        return self._is_ambiguous or bool(self._state.trailing_data[0])
 
 
 def _h11_state(response: Any) -> Any:
     stream = getattr(response.stream, "_httpcore_stream", response.stream)  # what httpx's own transport put around it
     return stream._stream._connection._h11_state  # noqa: SLF001 -- see above
+
+
+def has_unread_record(network_stream: Any) -> bool:
+    """Say whether TLS has bytes, or its end, that came in one read with an answer: the system no longer has them."""
+    tls = network_stream.get_extra_info("ssl_object")
+    if tls is None:
+        return False
+    from ssl import SSLError, SSLWantReadError
+
+    try:
+        tls.read(1)
+    except SSLWantReadError:
+        return False
+    except SSLError:
+        pass
+    return True
 
 
 def failure_of(error: Exception, library: Any, *, through_socks: bool = False) -> Exception:

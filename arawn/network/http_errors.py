@@ -14,7 +14,7 @@ from arawn.network.causes import cause_of
 from arawn.network.proxies import without_password
 
 if TYPE_CHECKING:
-    from arawn.network.deadlines import DeadlineName, DeadlineExpired
+    from arawn.network.deadlines import DeadlineExpired, DeadlineName
     from arawn.network.exchange import Peer
 
 _WORDS_SHOWN = 200

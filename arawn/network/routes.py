@@ -93,8 +93,8 @@ def with_plain_zone(url: str) -> str:
 
 
 def _require_socks() -> None:
-    from importlib.util import find_spec
+    import importlib.util
 
-    if find_spec("socksio") is None:
+    if importlib.util.find_spec("socksio") is None:
         hint = "Install it: pip install 'arawn[socks]'"
         raise ConfigError("A SOCKS proxy needs the extra 'socks'", hints=(hint,))

@@ -9,11 +9,11 @@ an answer, and its headers travel beside it.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import sys
 from contextlib import aclosing
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -26,11 +26,12 @@ from arawn.network.http_errors import CONNECTION_ERRORS, ClosedEarly, Connection
 from arawn.network.proxies import proxy_for
 from arawn.network.routes import proxy_at, server_at, with_plain_zone, without_zone
 
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] -- its own command line imports click and rich
+_modules: dict[str, Any] = sys.modules
+_modules.setdefault("httpx._main", None)  # its own command line, which would import click, rich and pygments
 import httpx  # noqa: E402 -- after the line above
 
-if sys.modules["httpx._main"] is None:
-    del sys.modules["httpx._main"]
+if _modules["httpx._main"] is None:
+    del _modules["httpx._main"]
 
 if TYPE_CHECKING:
     import ssl
@@ -182,7 +183,8 @@ class AsyncTransport(_HttpxTransport[httpx.AsyncClient]):
 
     def __init__(self, route: Route, *, with_aiohttp: bool | None = None) -> None:
         super().__init__(route)
-        self._with_aiohttp = find_spec("httpx_aiohttp") is not None if with_aiohttp is None else with_aiohttp
+        is_installed = importlib.util.find_spec("httpx_aiohttp") is not None
+        self._with_aiohttp = is_installed if with_aiohttp is None else with_aiohttp
 
     def _open(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> httpx.AsyncClient:
         if self._with_aiohttp and "%" not in server.host and not (proxy and proxy.is_socks):
@@ -287,6 +289,7 @@ class _OverHttpcore(httpx.AsyncBaseTransport):
 
     def __init__(self, proxy: Proxy | None, tls: ssl.SSLContext | None) -> None:
         self._through_socks = proxy is not None and proxy.is_socks
+        self._through_http = proxy is not None and not proxy.is_socks
         named = None
         if proxy is not None:
             auth = (proxy.user, proxy.password) if proxy.user else None
@@ -306,6 +309,8 @@ class _OverHttpcore(httpx.AsyncBaseTransport):
                 opened.append(info["return_value"])
 
         request.extensions["trace"] = trace
+        if self._through_http and ":" in request.url.host:
+            request.url = _BracketedUrl(request.url)
         try:
             timeout: _Timeout = request.extensions["timeout_of_call"]
             response = await timeout.run(self._transport.handle_async_request(request), self._failure_of)
@@ -322,6 +327,14 @@ class _OverHttpcore(httpx.AsyncBaseTransport):
 
     def _failure_of(self, error: Exception) -> Exception:
         return connection.failure_of(error, httpx, through_socks=self._through_socks)
+
+
+class _BracketedUrl(httpx.URL):
+    """An address whose IPv6 host keeps its brackets: httpcore tells a proxy the host as it is."""
+
+    @property
+    def raw_host(self) -> bytes:
+        return b"[%b]" % super().raw_host
 
 
 class _OverAiohttp(httpx.AsyncBaseTransport):
@@ -377,8 +390,10 @@ class _AsyncBody(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         from asyncio import sleep
 
-        if self._arrived and self._arrived.is_last():
-            await self._response.extensions["network_stream"].aclose()
+        if self._arrived:
+            stream = self._response.extensions["network_stream"]
+            if self._arrived.is_last() or connection.has_unread_record(stream):
+                await stream.aclose()
         await cast("httpx.AsyncByteStream", self._response.stream).aclose()
         if not self._is_read:  # then the connection closes, which takes the loop a turn
             await sleep(0)

@@ -193,6 +193,26 @@ def test_a_stream_without_a_content_type_is_read_as_what_was_asked_for(engine):
         assert engine.play(asking(server.url))[:-1] == ANSWER
 
 
+OTHER_TYPES = ["application/json", "application/octet-stream", "text/plain; charset=utf-8", "text/html", ""]
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("content_type", OTHER_TYPES)
+@pytest.mark.parametrize("start", [b"", b"\r\n", b": hello\n\n", b"\xef\xbb\xbf", b"retry: 10\nid: 1\n"], ids=repr)
+def test_a_stream_under_another_type_is_known_by_its_first_bytes(engine, content_type, start):
+    with Loopback(streamed(start, *STREAM, content_type=content_type)) as server:
+        assert engine.play(asking(server.url))[:-1] == ANSWER
+
+
+@EVERY_WAY
+def test_its_first_bytes_may_come_one_by_one(engine):
+    body = b"".join(STREAM)
+    script = [head(content_type="application/json", headers=CHUNKED)]
+    script += [step for at in range(20) for step in (chunked(body[at : at + 1], end=False), Pause(0.01))]
+    with Loopback([*script, chunked(body[20:])]) as server:
+        assert engine.play(asking(server.url))[:-1] == ANSWER
+
+
 @EVERY_WAY
 def test_usage_nobody_reported_is_estimated_and_says_so(engine):
     with Loopback(streamed(*STREAM[:3], DONE)) as server:

@@ -1,4 +1,4 @@
-"""The deadlines of a call: by themselves on a time we set, and in the transport against servers that keep one waiting."""
+"""The deadlines of a call: by themselves on a time we set, and in the transport against servers that let one wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support.loopback import CHUNKED, Drip, Loopback, Pause, Stall, answer, chun
 from support.transports import EVERY_WAY, deadlines, fetched, outgoing
 
 from arawn.errors import BackendTimeoutError
-from arawn.network.deadlines import Deadlines, DeadlineExpired, Timeouts
+from arawn.network.deadlines import DeadlineExpired, Deadlines, Timeouts
 from arawn.network.routes import Route
 
 SOON = 0.3

@@ -12,6 +12,7 @@ import trustme
 from support.loopback import Loopback, Tunnel, answer, head
 from support.transports import EVERY_WAY, fetched
 
+from arawn.config.sources import load
 from arawn.errors import ConfigError, ConnectionFailedError
 from arawn.network.proxies import is_loopback, proxy_for, without_password
 from arawn.network.routes import Route
@@ -40,6 +41,18 @@ ALL = {"HTTPS_PROXY": "http://s:1", "HTTP_PROXY": "http://p:2", "ALL_PROXY": "ht
         (FAR, {**ALL, "NO_PROXY": "api.example.com:8443"}, "http://s:1"),
         (FAR, {**ALL, "NO_PROXY": "ample.com"}, "http://s:1"),
         (FAR, {**ALL, "NO_PROXY": "10.0.0.0/8, "}, "http://s:1"),
+        (FAR, {**ALL, "NO_PROXY": "other.org api.example.com"}, None),
+        (FAR, {**ALL, "NO_PROXY": "other.org\tapi.example.com ,"}, None),
+        (FAR, {**ALL, "NO_PROXY": "other.org api.example"}, "http://s:1"),
+        (FAR, {**ALL, "NO_PROXY": "api.example.com."}, None),
+        (FAR, {**ALL, "NO_PROXY": ".example.com."}, None),
+        (FAR, {**ALL, "NO_PROXY": "api.example.com.:443"}, None),
+        ("https://api.example.com./v1", {**ALL, "NO_PROXY": "api.example.com"}, None),
+        (FAR, {"ALL_PROXY": "socks://a:3"}, "socks5://a:3"),
+        (FAR, {"ALL_PROXY": "SOCKS://a:3"}, "socks5://a:3"),
+        (FAR, {"HTTPS_PROXY": "HTTP://p:3"}, "http://p:3"),
+        ("HTTP://api.example.com", ALL, "http://p:2"),
+        ("http://[fe80::1%eth0]:8000", {**ALL, "NO_PROXY": "fe80::1%eth0"}, None),
         ("http://10.1.2.3:8000", {**ALL, "NO_PROXY": "10.0.0.0/8"}, None),
         ("http://10.1.2.3:8000", {**ALL, "NO_PROXY": "10.1.2.3"}, None),
         ("http://[fd00::1]:8000", {**ALL, "NO_PROXY": "fd00::/8"}, None),
@@ -51,7 +64,11 @@ def test_r25_the_environment_names_the_proxy(url, environ, proxy):
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST", "localhost.", "ollama.localhost", "127.0.0.1", "127.8.9.10", "[::1]"]
+    "host",
+    [
+        *("localhost", "LOCALHOST", "localhost.", "ollama.localhost", "127.0.0.1", "127.8.9.10", "[::1]"),
+        *("[::ffff:127.0.0.1]", "[::ffff:7f08:90a]"),
+    ],
 )
 @pytest.mark.parametrize("explicit", [None, "http://explicit:1"])
 def test_r25_a_loopback_host_never_has_a_proxy(host, explicit):
@@ -61,7 +78,8 @@ def test_r25_a_loopback_host_never_has_a_proxy(host, explicit):
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", "notlocalhost", "", "128.0.0.1"]
+    "host",
+    ["localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", "notlocalhost", "", "128.0.0.1", "::ffff:10.0.0.1"],
 )
 def test_r25_what_only_looks_like_loopback_is_not(host):
     assert not is_loopback(host)
@@ -81,6 +99,16 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(bad):
 def test_a_proxy_is_shown_without_its_password():
     assert without_password("http://user:pa%40ss@proxy:3128") == "http://***@proxy:3128"
     assert without_password("socks5://proxy:1080") == "socks5://proxy:1080"
+
+
+def test_an_empty_proxy_in_the_table_of_a_backend_switches_it_off(tmp_path):
+    (tmp_path / "config.toml").write_text(
+        '[backends.near]\nadapter = "openai_chat"\nbase_url = "http://near.example/v1"\nproxy = ""\n'
+    )
+    settings = load(environ={"ARAWN_HOME": str(tmp_path), "HTTP_PROXY": "http://p:2"}, cwd=str(tmp_path))
+    table = settings.backend("near")
+    assert table.proxy == ""
+    assert proxy_for(table.base_url, settings.environ, table.proxy) is None
 
 
 # ---- The way through ----
@@ -197,9 +225,9 @@ def test_r25_a_netrc_is_not_read(engine, tmp_path, monkeypatch):
     assert "authorization" not in server.requests[0].headers
 
 
-@pytest.mark.skipif(importlib.util.find_spec("socksio") is not None, reason="socksio is installed")
 @EVERY_WAY
-def test_a_socks_proxy_without_its_extra_is_one_clear_line(engine):
+def test_a_socks_proxy_without_its_extra_is_one_clear_line(engine, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="needs the extra 'socks'") as caught:
         engine.play(lambda transport: fetched(transport, FAR), Route({"ALL_PROXY": "socks5://127.0.0.1:1"}))
     assert caught.value.hints == ("Install it: pip install 'arawn[socks]'",)
@@ -237,10 +265,8 @@ class Socks:
 
 CONNECTED = b"\5\0\0\1\x7f\0\0\1\0\x50"
 FAR_EXAMPLE = b"\5\1\0\3\x0bfar.example\0\x50"
-needs_socks = pytest.mark.skipif(importlib.util.find_spec("socksio") is None, reason="needs socksio")
 
 
-@needs_socks
 @EVERY_WAY
 def test_a_socks_proxy_resolves_the_name_and_is_told_who_asks(engine):
     with Socks(b"\5\2", b"\1\0", CONNECTED, answer(b"{}")) as proxy:
@@ -257,7 +283,6 @@ REFUSALS = {
 }
 
 
-@needs_socks
 @EVERY_WAY
 @pytest.mark.parametrize(("replies", "hint"), REFUSALS.values(), ids=REFUSALS)
 def test_a_socks_proxy_that_refuses_says_why(engine, replies, hint):
@@ -266,3 +291,26 @@ def test_a_socks_proxy_that_refuses_says_why(engine, replies, hint):
         with pytest.raises(ConnectionFailedError) as caught:
             engine.play(lambda transport: fetched(transport, "http://far.example/v1"), route)
     assert any(hint in each for each in caught.value.hints), caught.value.hints
+
+
+# ---- Addresses in brackets ----
+
+
+@EVERY_WAY
+def test_a_proxy_is_told_an_ipv6_address_in_brackets_and_no_zone(engine):
+    with Loopback([answer(b"{}")]) as proxy:
+        route = Route({"HTTP_PROXY": proxy.url})
+        url = "HTTP://[fe80::1%eth0]:8000/v1"
+        assert engine.play(lambda transport: fetched(transport, url), route) == (200, b"{}")
+    [request] = proxy.requests
+    assert request.headers["host"] == "[fe80::1]:8000"
+    assert "%" not in request.target.replace("%25eth0", "").replace("%eth0", "")
+
+
+@EVERY_WAY
+def test_a_tunnel_to_an_ipv6_address_is_asked_for_in_brackets(engine):
+    with Loopback([answer(status=403)]) as proxy:
+        route = Route({"HTTPS_PROXY": proxy.url})
+        with pytest.raises(ConnectionFailedError):
+            engine.play(lambda transport: fetched(transport, "https://[fd00::1]:8000/v1"), route)
+    assert [it.target for it in proxy.requests] == ["[fd00::1]:8000"]

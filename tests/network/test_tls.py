@@ -12,8 +12,8 @@ from support.loopback import Loopback, answer
 from support.transports import EVERY_WAY, fetched
 
 from arawn.errors import ConfigError, ConnectionFailedError
-from arawn.network.tls import trust
 from arawn.network.routes import Route
+from arawn.network.tls import key_log_problem, trust
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +115,38 @@ def test_plain_http_never_sets_up_tls(engine):
     with Loopback([answer(b"{}")]) as server:
         route = Route({"SSL_CERT_FILE": "/nowhere/ca.pem"})
         assert engine.play(lambda transport: fetched(transport, server.url), route) == (200, b"{}")
+
+
+# ---- SSLKEYLOGFILE ----
+
+
+@EVERY_WAY
+def test_a_file_for_keys_that_cannot_be_written_does_not_stop_a_call(engine, authority, pem, monkeypatch, tmp_path):
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "missing" / "keys"))
+    with speaking_tls(authority) as server:
+        route = Route({"SSLKEYLOGFILE": str(tmp_path / "missing" / "keys")}, ca_bundle=str(pem))
+        assert engine.play(lambda transport: fetched(transport, server.url), route)[0] == 200
+
+
+@EVERY_WAY
+def test_one_that_can_be_written_is_filled(engine, authority, pem, tmp_path):
+    keys = tmp_path / "keys"
+    with speaking_tls(authority) as server:
+        route = Route({"SSLKEYLOGFILE": str(keys)}, ca_bundle=str(pem))
+        engine.play(lambda transport: fetched(transport, server.url), route)
+    assert "TRAFFIC_SECRET" in keys.read_text()
+
+
+def test_what_is_wrong_with_that_file_is_one_sentence(tmp_path):
+    missing = str(tmp_path / "missing" / "keys")
+    said = f"SSLKEYLOGFILE: {missing}: No such file or directory; TLS keys are not logged"
+    assert key_log_problem({"SSLKEYLOGFILE": missing}) == said
+    assert key_log_problem({"SSLKEYLOGFILE": str(tmp_path / "keys")}) == ""
+    assert key_log_problem({}) == ""
+
+
+def test_the_context_is_what_python_calls_its_default(monkeypatch):
+    monkeypatch.delenv("SSLKEYLOGFILE", raising=False)
+    ours, usual = trust({}), ssl.create_default_context()
+    assert (ours.verify_mode, ours.check_hostname) == (usual.verify_mode, usual.check_hostname)
+    assert (ours.verify_flags, ours.options) == (usual.verify_flags, usual.options)

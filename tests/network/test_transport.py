@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import socket
 import ssl
+import traceback
 import tracemalloc
 from contextlib import aclosing
 
 import pytest
-from support.loopback import CHUNKED, Fin, Flood, Loopback, Pause, Rst, answer, chunked, head
+from support.loopback import CHUNKED, Fin, Flood, Loopback, Pause, Rst, Stall, answer, chunked, head
 from support.transports import EVERY_WAY, deadlines, fetched, outgoing
 
 from arawn.errors import (
@@ -354,10 +355,134 @@ def test_r14_no_error_carries_what_the_request_said(engine):
         error = error.__cause__ or error.__context__
 
 
+KEY = "cAnary-0123456789"
+UNSENDABLE = {
+    "a line end": {"Authorization": f"Bearer {KEY}\n"},
+    "a NUL": {"Authorization": f"Bearer {KEY}\0"},
+    "a letter beyond ASCII": {"Authorization": f"Bearer {KEY}\N{LATIN SMALL LETTER E WITH ACUTE}"},
+    "a surrogate": {"Authorization": f"Bearer {KEY}\udc80"},
+    "a bad name": {f"X {KEY}": "1"},
+}
+
+
+def told(error):
+    """All that an exception and those behind it say, with the locals of our own frames."""
+    said, seen = [], set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        said += ["".join(traceback.format_exception(error, chain=False)), repr(error.args), repr(vars(error))]
+        error = error.__cause__ or error.__context__
+    return "\n".join(said)
+
+
 @EVERY_WAY
-def test_r14_a_header_that_cannot_be_written_is_not_repeated_in_the_error(engine):
+@pytest.mark.parametrize("headers", UNSENDABLE.values(), ids=UNSENDABLE)
+def test_r14_a_header_that_cannot_be_written_is_not_repeated_in_the_error(engine, headers, caplog):
+    caplog.set_level("DEBUG")
     with Loopback([answer()]) as server:
-        call = outgoing(server.url, headers={"Authorization": "Bearer canary\n"})
-        with pytest.raises(ProtocolError) as caught:
+        call = outgoing(server.url, headers=headers)
+        with pytest.raises(ProtocolError, match="cannot be written as HTTP") as caught:
             engine.play(lambda transport: transport.send(call, deadlines()))
-    assert "canary" not in f"{caught.value.message} {caught.value.hints}"
+        assert server.requests == []
+    assert KEY not in f"{caught.value.message} {caught.value.hints}{told(caught.value)}{caplog.text}"
+    assert caught.value.__context__ is None
+
+
+ENDS = {
+    "a refused connection": None,
+    "no answer": [Fin()],
+    "a reset": [Rst()],
+    "no HTTP": [b"SSH-2.0-OpenSSH_9.2\r\n\r\n", Fin()],
+    "headers over the cap": [answer(b"{}", headers={"X-Long": "x" * (MAX_HEADERS + 1)})],
+    "silence": [Stall()],
+    "half a body": [head(headers={"Content-Length": "10"}), b"12345", Fin()],
+    "broken chunks": [head(headers=CHUNKED), b"banana\r\n"],
+}
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("script", ENDS.values(), ids=ENDS)
+def test_r14_no_failure_tells_the_key_in_a_traceback_a_context_or_a_log(engine, script, caplog):
+    caplog.set_level("DEBUG")
+
+    async def story(transport):
+        headers = {"Authorization": f"Bearer {KEY}"}
+        call = outgoing(f"{url}/v1?q={KEY}", method="POST", headers=headers, body=KEY.encode())
+        reply = await transport.send(call, deadlines(first_event=0.5))
+        try:
+            await reply.read()
+        finally:
+            await reply.aclose()
+
+    with Loopback(script or []) as server:
+        url = server.url if script else f"http://127.0.0.1:{free_port()}"
+        with pytest.raises(ArawnError) as caught:
+            engine.play(story)
+    assert KEY not in told(caught.value)
+    assert KEY not in caplog.text
+    assert caught.value.__context__ is None
+
+
+@EVERY_WAY
+def test_httpx_logs_nothing_of_a_call_that_went_well(engine, caplog):
+    caplog.set_level("DEBUG")
+    with Loopback([answer(b"{}")]) as server:
+        call = outgoing(f"{server.url}/v1?key={KEY}", headers={"Authorization": f"Bearer {KEY}"})
+
+        async def story(transport):
+            reply = await transport.send(call, deadlines())
+            await reply.read()
+            await reply.aclose()
+
+        engine.play(story)
+    assert KEY not in caplog.text
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("location", ["http://other.example/v1", "/v2", "http://[bad", "//", "\u00e9", ""])
+def test_r24_a_redirect_is_an_answer_like_any_other(engine, status, location):
+    sent = f"HTTP/1.1 {status} Elsewhere\r\nLocation: {location}\r\nContent-Length: 2\r\n\r\n{{}}".encode("latin-1")
+    with Loopback([sent]) as server:
+        assert engine.play(lambda transport: fetched(transport, server.url)) == (status, b"{}")
+        assert len(server.requests) == 1
+
+
+@EVERY_WAY
+def test_no_cookie_is_kept(engine):
+    with Loopback([answer(b"{}", headers={"Set-Cookie": "a=1; Path=/"})]) as server:
+
+        async def story(transport):
+            for _ in range(2):
+                await fetched(transport, server.url)
+
+        engine.play(story)
+    assert [request.headers.get("cookie") for request in server.requests] == [None, None]
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("size", [64 << 10, (64 << 10) + 1, 3 << 20])
+def test_a_long_body_goes_out_whole(engine, size):
+    with Loopback([answer(b"{}")]) as server:
+        call = outgoing(server.url, method="POST", body=b"x" * size)
+
+        async def story(transport):
+            reply = await transport.send(call, deadlines())
+            await reply.aclose()
+
+        engine.play(story)
+    assert server.requests[0].headers["content-length"] == str(size)
+    assert len(server.requests[0].body) == size
+
+
+@EVERY_WAY
+def test_a_get_is_not_sent_a_second_time_when_its_kept_connection_ended(engine):
+    with Loopback([answer(b"{}")], [Fin()], [answer(b"{}")]) as server:
+
+        async def story(transport):
+            await fetched(transport, server.url)
+            with pytest.raises(ConnectionFailedError):
+                await fetched(transport, server.url)
+
+        engine.play(story)
+        assert len(server.requests) == 2

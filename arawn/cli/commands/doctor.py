@@ -59,7 +59,7 @@ def _connection(context: Context, backend: BackendSettings) -> None:
     _say(context, "key", _key(context, backend))
     proxy = proxy_for(backend.base_url, context.settings.environ, backend.proxy)
     _say(context, "proxy", without_password(proxy) if proxy else "none")
-    if backend.base_url.startswith("https:"):
+    if backend.base_url.lower().startswith("https:"):
         _say(context, "certificates", _authorities(context, backend))
 
 

@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 def warm_up(engine: Engine, choice: Choice) -> None:
     """Load it, in a thread of its own."""
-    for name in ("arawn.cli.render.stream", "arawn.network.async_io"):  # the latter comes with the first connection
+    for name in ("arawn.cli.render.stream", "arawn.network.transport"):  # the latter comes with the first connection
         import_module(name)
     engine.backend(choice)
