@@ -72,9 +72,10 @@ async def _events(engine: Engine, choice: Choice) -> int:
 
 
 async def _bytes(engine: Engine, choice: Choice) -> int:
-    from arawn.network.deadlines import Clocks, Patience
+    from arawn.network.deadlines import Deadlines, Timeouts
     from arawn.network.exchange import Outgoing, Peer
-    from arawn.network.transport import BlockingTransport, Route
+    from arawn.network.routes import Route
+    from arawn.network.transport import BlockingTransport
 
     address = engine.settings.backend(choice.backend).base_url
     transport = BlockingTransport(Route({}))
@@ -85,7 +86,7 @@ async def _bytes(engine: Engine, choice: Choice) -> int:
         headers={"Content-Type": "application/json"},
         body=b"{}",
     )
-    reply = await transport.send(call, Clocks(Patience(), time.monotonic))
+    reply = await transport.send(call, Deadlines(Timeouts(), time.monotonic))
     size = 0
     async with aclosing(reply.chunks()) as chunks:
         async for chunk in chunks:

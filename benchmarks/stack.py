@@ -130,7 +130,8 @@ def _bare(engine: Engine, choice: Choice) -> Backend:
     from arawn.adapters.openai.chat import OpenAIChatAdapter
     from arawn.backends.http import HttpBackend
     from arawn.network.endpoint import Endpoint
-    from arawn.network.transport import BlockingTransport, Route
+    from arawn.network.routes import Route
+    from arawn.network.transport import BlockingTransport
 
     endpoint = Endpoint(
         name=choice.backend,

@@ -39,10 +39,12 @@ def home(tmp_path):
 
 HEAVY = {
     *("asyncio", "concurrent", "email", "html", "http", "importlib.metadata", "multiprocessing", "sqlite3", "unittest"),
-    *("fastjsonschema", "httpx", "keyring", "mlx_lm", "platformdirs", "prompt_toolkit", "pydantic", "rich", "tomlkit"),
+    *("aiohttp", "click", "fastjsonschema", "httpx", "keyring", "mlx_lm", "platformdirs", "prompt_toolkit", "pydantic"),
+    *("rich", "tomlkit"),
     *("pygments", "typer", "yaml"),
 }
 NETWORK = {"anyio", "certifi", "h11", "httpcore", "socket", "ssl"}
+OF_HTTPX = {"email", "http", "httpx", "sqlite3"}  # sqlite3 is ours: what a call cost is always written down
 
 
 def imported(run):
@@ -68,7 +70,7 @@ def test_ask_imports_only_what_a_plain_call_needs(home, words):
         home.configure(CONFIG.format(url=server.url))
         found = imported_by(home, "ask", *words, LOCAL_KEY="k")
     assert "arawn.network.transport" in found
-    assert heavy(found - {"sqlite3"}) == []  # what a call cost is always written down
+    assert heavy(found - OF_HTTPX) == []
     others = {f"arawn.adapters.{name}" for name in ("anthropic", "ollama", "openai_responses", "embeddings")}
     assert found & (others | {"arawn.backends.mock", "arawn.config.edit"}) == set()
 
@@ -162,7 +164,7 @@ def test_r54_ask_connects_to_its_backend_and_nowhere_else(watched, home):
 def test_r53_importing_all_of_arawn_writes_nothing_and_opens_nothing(tmp_path):
     script = (
         "import sys, importlib\n"
-        "import platformdirs, tomlkit, h11, rich, keyring\n"
+        "import platformdirs, tomlkit, httpx, rich, keyring\n"
         "def watch(event, arguments):\n"
         "    writes = event == 'open' and isinstance(arguments[1], str) and set(arguments[1]) & set('wax+')\n"
         "    if writes or event.startswith(('socket.', 'subprocess.', 'os.mkdir', 'os.remove', 'os.rename')):\n"
@@ -196,7 +198,7 @@ def test_r53_the_core_is_few_distributions_and_pure_python_where_nothing_can_be_
     pure = ["--only-binary=:all:", "--implementation", "py", "--abi", "none", "--platform", "any"]
     found = resolved(*pure, "--python-version", "3.11", "--target", str(tmp_path))
     assert found is not None
-    assert {"h11", "rich", "tomlkit"} <= {name.lower() for name in found}
+    assert {"httpx", "rich", "tomlkit"} <= {name.lower() for name in found}
     assert {file for file in found.values() if not file.endswith("-none-any.whl")} == set()
     assert len(found) + 1 <= 20
 

@@ -6,7 +6,7 @@ from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
 from arawn.adapters.failures import not_the_protocol
-from arawn.backends.usage_estimate import Tally
+from arawn.backends.usage_estimate import UsageEstimate
 from arawn.errors import BackendTimeoutError, ProtocolError, StreamInterruptedError
 from arawn.events import Finished
 from arawn.values import replace
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from arawn.errors import ArawnError
     from arawn.events import Events, StreamEvent
     from arawn.messages import ChatRequest, Embeddings, ModelCard
-    from arawn.network.deadlines import Clocks
+    from arawn.network.deadlines import Deadlines
     from arawn.network.endpoint import Endpoint
     from arawn.network.exchange import Reply
 
 _STREAMED = ("text/event-stream", "application/x-ndjson", "application/jsonl")
 _WHOLE = ("application/json",)
 _PAGE = "text/html"
+_SSE_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_PEEKED = 16
 _FAILURE_READ = 64 << 10
 _SHOWN = 2048
 
@@ -42,14 +44,14 @@ class HttpBackend:
         call = self._adapter.render_chat(request)
         for notice in call.notices:
             yield notice
-        clocks = self._endpoint.clocks()
-        reply = await self._endpoint.send(call, clocks)
+        deadlines = self._endpoint.deadlines()
+        reply = await self._endpoint.send(call, deadlines)
         try:
             await _accept(reply, self._adapter, self._endpoint, request.model)
-            tally = Tally(request)
-            async with aclosing(self._answer(call, reply, clocks)) as events:
+            estimate = UsageEstimate(request)
+            async with aclosing(self._answer(call, reply, deadlines)) as events:
                 async for event in events:
-                    yield tally.complete(event)
+                    yield estimate.complete(event)
         finally:
             await reply.aclose()
 
@@ -61,13 +63,20 @@ class HttpBackend:
         """Return what would be sent for a request, without its key."""
         return self._endpoint.describe(self._adapter.render_chat(request), keyed=keyed)
 
-    def _answer(self, call: HttpCall, reply: Reply, clocks: Clocks) -> Events:
+    def _answer(self, call: HttpCall, reply: Reply, deadlines: Deadlines) -> Events:
         kind = reply.content_type
         if kind in _STREAMED or (not kind and call.stream):
-            return _Streamed(reply, clocks, self._adapter.stream_parser()).events()
-        return self._whole(reply)
+            return _Streamed(reply, deadlines, self._adapter.stream_parser()).events()
+        return self._unlabelled(reply, deadlines)
 
-    async def _whole(self, reply: Reply) -> Events:
+    async def _unlabelled(self, reply: Reply, deadlines: Deadlines) -> Events:
+        """Read an answer whose type names no stream: some servers give theirs another, or the one of JSON."""
+        beginning = await reply.peek(_PEEKED)
+        if beginning.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").startswith(_SSE_FIELDS):
+            async with aclosing(_Streamed(reply, deadlines, self._adapter.stream_parser()).events()) as events:
+                async for event in events:
+                    yield event
+            return
         body = await _json_of(reply)
         for event in self._adapter.parse_chat(body):
             yield event
@@ -79,7 +88,7 @@ class HttpBackend:
         call = self._adapter.render_models()
         path, _, query = path.partition("?")
         call = replace(call, path=path, query={**call.query, **dict(parse_qsl(query))})
-        reply = await self._endpoint.send(call, self._endpoint.clocks())
+        reply = await self._endpoint.send(call, self._endpoint.deadlines())
         try:
             await _accept(reply, self._adapter, self._endpoint, "")
             if reply.content_type == _PAGE:
@@ -113,7 +122,7 @@ class HttpEmbedder:
 
 
 async def _fetch(endpoint: Endpoint, adapter: Adapter | EmbeddingAdapter, call: HttpCall, model: str = "") -> bytes:
-    reply = await endpoint.send(call, endpoint.clocks())
+    reply = await endpoint.send(call, endpoint.deadlines())
     try:
         await _accept(reply, adapter, endpoint, model)
         return await _json_of(reply)
@@ -150,9 +159,9 @@ def _foreign(reply: Reply, body: bytes) -> ArawnError:
 class _Streamed:
     """One streamed answer on its way from bytes to events."""
 
-    def __init__(self, reply: Reply, clocks: Clocks, parser: StreamParser) -> None:
+    def __init__(self, reply: Reply, deadlines: Deadlines, parser: StreamParser) -> None:
         self._reply = reply
-        self._clocks = clocks
+        self._deadlines = deadlines
         self._parser = parser
         self._before_events = b""  # what came in their place, to show it
         self._begun = False
@@ -185,13 +194,13 @@ class _Streamed:
                 raise
 
     def _note(self, chunk: bytes, last: StreamEvent | None) -> None:
-        """Set the clocks by what a chunk brought; its events have been read by now, however long that took."""
+        """Set the deadlines by what a chunk brought; its events have been read by now, however long that took."""
         if type(last) is Finished:
             self._finished = True
-            self._clocks.finished()
+            self._deadlines.finished()
         elif last is not None:
             self._begun = True
-            self._clocks.event()
+            self._deadlines.event()
         elif not self._begun:
             self._before_events = (self._before_events + chunk)[:_SHOWN]
 

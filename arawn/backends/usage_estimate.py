@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from arawn.messages import ChatRequest, Part
 
 
-class Tally:
+class UsageEstimate:
     """Counts what an answer says while it passes by."""
 
     def __init__(self, request: ChatRequest) -> None:

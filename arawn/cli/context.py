@@ -103,6 +103,11 @@ class Context:
         """Warn of a connection that is not what it seems, on every run that uses it."""
         if backend.insecure_tls:
             self.output.warning(f"insecure_tls: nobody checks that {backend.name} is who it says it is")
+        if "SSLKEYLOGFILE" in self.environ and backend.base_url.lower().startswith("https:"):
+            from arawn.network.tls import key_log_problem
+
+            if problem := key_log_problem(self.environ):
+                self.output.warning(problem)
 
 
 def names_backend(engine: Engine, name: str) -> bool:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _AT = r"(?s)(.*) \(at (?:line (\d+), column (\d+)|end of document)\)"
 _REFERENCE = r"\$(?:env:[A-Za-z_][A-Za-z0-9_]*|keyring:\S+|file:.+)"
 _REFERENCES = ("$env:", "$keyring:", "$file:")
-_URL = r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]\\]+)(?::\d{1,5})?(?:/[^\s?#\\]*)?"
-_PROXY = r"(?:https?|socks5h?)://[^\s/]+/?"
+_URL = r"(?i:https?)://(?:\[[0-9A-Fa-f:.]+(?:%[^\s/?#@\[\]\\]+)?\]|[^\s/?#@:\[\]\\]+)(?::\d{1,5})?(?:/[^\s?#\\]*)?"
+_PROXY = r"(?:(?i:https?|socks|socks5h?)://[^\s/]+/?)?"  # an empty one means none
 _LARGEST_NUMBER = 2**63 - 1
 _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 

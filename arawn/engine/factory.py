@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from arawn.backends.mock import MockBackend
     from arawn.config.settings import BackendSettings, Settings
     from arawn.engine.stack import Stack
-    from arawn.network.deadlines import Patience
+    from arawn.network.deadlines import Timeouts
     from arawn.network.endpoint import Endpoint
-    from arawn.network.transport import Route, Transport
+    from arawn.network.routes import Route
+    from arawn.network.transport import Transport
     from arawn.secrets.bindings import Bindings
     from arawn.secrets.references import Secret
 
@@ -140,7 +141,7 @@ class BackendFactory:
             auth_header=table.auth_header,
             auth_prefix=table.auth_prefix,
             allow_http=table.allow_http,
-            patience=self._patience(table),
+            timeouts=self._timeouts(table),
             observe=self._stack.header_observer(table.name),
         )
 
@@ -167,11 +168,11 @@ class BackendFactory:
             self._secrets.append(secret)
         return secret
 
-    def _patience(self, table: BackendSettings) -> Patience:
-        from arawn.network.deadlines import Patience
+    def _timeouts(self, table: BackendSettings) -> Timeouts:
+        from arawn.network.deadlines import Timeouts
 
         silence = self._settings.llm.timeout or table.timeout
-        return Patience(
+        return Timeouts(
             connect=table.connect_timeout,
             first_event=max(silence, table.first_event_timeout or 0),
             idle=silence,
@@ -196,7 +197,7 @@ def bindings_of(settings: Settings) -> Bindings:
 
 def route_of(table: BackendSettings, environ: Mapping[str, str]) -> Route:
     """Return what decides the way to a backend: proxy and certificates."""
-    from arawn.network.transport import Route
+    from arawn.network.routes import Route
 
     return Route(environ, table.proxy, table.ca_bundle, table.insecure_tls)
 

@@ -1,7 +1,7 @@
-"""The clocks of one call: how long to wait for a connection, for the first event, for the next one, for everything.
+"""The deadlines of one call: how long to wait for a connection, for the first event, for the next one, for everything.
 
-Only events reset the wait for an event. Bytes without one (comments, pings) start a clock of their own: a server that
-has shown it pings, and then sends nothing at all, is gone.
+Only events reset the wait for an event. Bytes without one (comments, pings) start a deadline of their own: a server
+that has shown it pings, and then sends nothing at all, is gone.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from arawn.values import Value
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ClockName: TypeAlias = Literal["connect", "first event", "idle", "ping", "total"]
+DeadlineName: TypeAlias = Literal["connect", "first event", "idle", "ping", "total"]
 
 _NEVER = float("inf")
-_LINGER = 0.25
+_DRAIN_SECONDS = 0.25
+"""How long the end of the body is waited for after the last event, so that the connection can be kept."""
 
 
-class Patience(Value, kw_only=True):
-    """How many seconds each clock runs; a ``total`` of None is no limit."""
+class Timeouts(Value, kw_only=True):
+    """Seconds until each deadline; a ``total`` of None is no limit."""
 
     connect: float = 10.0
     first_event: float = 60.0
@@ -29,70 +30,74 @@ class Patience(Value, kw_only=True):
     total: float | None = None
 
 
-class Expired(Exception):  # noqa: N818 -- it never leaves the transport, which makes an error of it
-    """A clock ran out."""
+class DeadlineExpired(Exception):  # noqa: N818 -- it never leaves the transport, which makes an error of it
+    """A deadline passed: ``clock`` is its name, ``seconds`` how long it was."""
 
-    def __init__(self, clock: ClockName, seconds: float) -> None:
+    def __init__(self, clock: DeadlineName, seconds: float) -> None:
         super().__init__(f"{clock}: {seconds:g} s")
         self.clock = clock
         self.seconds = seconds
 
 
-class Clocks:
-    """The clocks of one call, started now. ``monotonic`` tells the time in seconds."""
+class Deadlines:
+    """The deadlines of one call, started now. ``monotonic`` tells the time in seconds."""
 
-    __slots__ = ("_at", "_monotonic", "_patience", "_ping_at", "_total_at", "_waiting_for")
+    __slots__ = ("_at", "_monotonic", "_ping_at", "_timeouts", "_total_at", "_waiting_for")
 
-    def __init__(self, patience: Patience, monotonic: Callable[[], float]) -> None:
+    def __init__(self, timeouts: Timeouts, monotonic: Callable[[], float]) -> None:
         now = monotonic()
-        self._patience = patience
+        self._timeouts = timeouts
         self._monotonic = monotonic
-        self._waiting_for: ClockName = "connect"
-        self._at = now + patience.connect
+        self._waiting_for: DeadlineName = "connect"
+        self._at = now + timeouts.connect
         self._ping_at = _NEVER
-        self._total_at = _NEVER if patience.total is None else now + patience.total
+        self._total_at = _NEVER if timeouts.total is None else now + timeouts.total
 
     def connected(self) -> None:
         """The way to the server is open: wait for the first event."""
         self._waiting_for = "first event"
-        self._at = self._monotonic() + self._patience.first_event
+        self._at = self._monotonic() + self._timeouts.first_event
 
     def sent(self) -> None:
         """A part of the request went out; a long one does not eat the time of its answer."""
         if self._waiting_for == "first event":
             self.connected()
 
-    def heard(self) -> None:
+    def received(self) -> None:
         """Bytes came in, of whatever meaning."""
-        self._ping_at = self._monotonic() + self._patience.ping
+        self._ping_at = self._monotonic() + self._timeouts.ping
 
     def event(self) -> None:
         """Something meaningful was read, and whoever wanted it has had it: wait for the next."""
         self._waiting_for = "idle"
-        self._at = self._monotonic() + self._patience.idle
+        self._at = self._monotonic() + self._timeouts.idle
         self._ping_at = _NEVER
 
     def finished(self) -> None:
         """The answer is complete: wait no longer than a moment for the connection to become free."""
-        self._at = self._monotonic() + min(_LINGER, self._patience.idle)
+        self._at = self._monotonic() + min(_DRAIN_SECONDS, self._timeouts.idle)
 
     def remaining(self) -> float:
-        """Return the seconds until the first clock runs out. Raises Expired when one has."""
-        seconds = min(self._at, self._ping_at, self._total_at) - self._monotonic()
+        """Return the seconds until the first deadline. Raises DeadlineExpired when one has passed."""
+        seconds = self.left()
         if seconds <= 0:
             raise self.expired()
         return seconds
 
-    def expired(self) -> Expired:
-        """Name the clock that runs out first."""
+    def left(self) -> float:
+        """Return the seconds until the first deadline; none or less when it has passed."""
+        return min(self._at, self._ping_at, self._total_at) - self._monotonic()
+
+    def expired(self) -> DeadlineExpired:
+        """Return the error for the deadline that comes first."""
         first = min(self._at, self._ping_at, self._total_at)
-        if first == self._total_at and self._patience.total is not None:
-            return Expired("total", self._patience.total)
+        if first == self._total_at and self._timeouts.total is not None:
+            return DeadlineExpired("total", self._timeouts.total)
         if first == self._ping_at:
-            return Expired("ping", self._patience.ping)
+            return DeadlineExpired("ping", self._timeouts.ping)
         seconds = {
-            "connect": self._patience.connect,
-            "first event": self._patience.first_event,
-            "idle": self._patience.idle,
+            "connect": self._timeouts.connect,
+            "first event": self._timeouts.first_event,
+            "idle": self._timeouts.idle,
         }
-        return Expired(self._waiting_for, seconds[self._waiting_for])
+        return DeadlineExpired(self._waiting_for, seconds[self._waiting_for])

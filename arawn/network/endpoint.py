@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from arawn import __version__
 from arawn.errors import ConfigError, SecretError
-from arawn.network.deadlines import Clocks, Patience
+from arawn.network.deadlines import Deadlines, Timeouts
 from arawn.network.exchange import Outgoing, Peer
 from arawn.network.proxies import is_loopback
 from arawn.values import Value
@@ -43,16 +43,16 @@ class Endpoint(Value, kw_only=True):
     auth_header: str = "Authorization"
     auth_prefix: str = "Bearer "
     allow_http: bool = False
-    patience: Patience = Patience()
+    timeouts: Timeouts = Timeouts()
     monotonic: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     observe: Callable[[Mapping[str, str]], None] | None = None
 
-    def clocks(self) -> Clocks:
-        """Start the clocks of one call."""
-        return Clocks(self.patience, self.monotonic)
+    def deadlines(self) -> Deadlines:
+        """Start the deadlines of one call."""
+        return Deadlines(self.timeouts, self.monotonic)
 
-    async def send(self, call: HttpCall, clocks: Clocks) -> Reply:
+    async def send(self, call: HttpCall, deadlines: Deadlines) -> Reply:
         """Send a call and return its reply, which must be closed.
 
         Raises ConfigError for an address or a header that cannot be used, SecretError where the key would travel in
@@ -65,7 +65,7 @@ class Endpoint(Value, kw_only=True):
         headers = self._headers(call, None if secret is None else secret.reveal())
         peer = Peer(self.name, self.label, self.base_url)
         outgoing = Outgoing(peer=peer, method=call.method, url=self._url(call), headers=headers, body=call.body)
-        reply = await self.transport.send(outgoing, clocks)
+        reply = await self.transport.send(outgoing, deadlines)
         if self.observe is not None:
             try:
                 self.observe(reply.headers)

@@ -41,7 +41,7 @@ class Reply:
     body that stops before its end, BackendTimeoutError, and ProtocolError for what no one should have to read.
     """
 
-    __slots__ = ("_chunks", "_close", "headers", "peer", "status")
+    __slots__ = ("_body", "_chunks", "_close", "headers", "peer", "status")
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Reply:
         self.peer = peer
         self.status = status
         self.headers = dict(headers)
-        self._chunks = chunks
+        self._body = self._chunks = chunks
         self._close: Callable[[], Awaitable[None]] | None = close
 
     @property
@@ -67,7 +67,23 @@ class Reply:
         encoding = self.headers.get("content-encoding", "")
         if encoding.lower() not in ("", "identity"):
             raise compressed(encoding, self.peer)
-        return self._chunks
+        return self._body
+
+    async def peek(self, size: int) -> bytes:
+        """Return the first bytes of the body, ``size`` or more if there are as many; ``chunks`` yields them again."""
+        parts: list[bytes] = []
+        failure: ArawnError | None = None
+        chunks = self.chunks()
+        try:
+            while sum(map(len, parts)) < size:
+                parts.append(await anext(chunks))
+        except StopAsyncIteration:
+            pass
+        except ArawnError as error:  # raised again where the body is read
+            failure = error
+        beginning = b"".join(parts)
+        self._body = _from(beginning, chunks, failure)
+        return beginning
 
     async def read(self, cap: int = MAX_BODY) -> bytes:
         """Return the whole body. Raises ProtocolError when it is larger than ``cap`` bytes."""
@@ -95,7 +111,20 @@ class Reply:
 
     async def aclose(self) -> None:
         """Give the connection back, or drop it where something of the body is unread."""
+        await self._body.aclose()
         await self._chunks.aclose()
         close, self._close = self._close, None
         if close is not None:  # a second time, the connection may be at work for somebody else
             await close()
+
+
+async def _from(
+    beginning: bytes, chunks: AsyncGenerator[bytes, None], failure: ArawnError | None
+) -> AsyncGenerator[bytes, None]:
+    if beginning:
+        yield beginning
+    if failure is not None:
+        raise failure
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            yield chunk

@@ -1,4 +1,8 @@
-"""The errors for what goes wrong on the way to a backend and back, in words a user can act on."""
+"""What goes wrong on the way to a backend and back, and the errors a user gets for it, in words to act on.
+
+The exceptions here are what a connection raises, whichever library is below it. They carry no header and no body of
+the request: a library's own exception may hold the key, so it is never raised on, chained or kept as a context.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,35 @@ from arawn.network.causes import cause_of
 from arawn.network.proxies import without_password
 
 if TYPE_CHECKING:
-    from arawn.network.deadlines import ClockName, Expired
+    from arawn.network.deadlines import DeadlineExpired, DeadlineName
     from arawn.network.exchange import Peer
 
 _WORDS_SHOWN = 200
-_EXPIRED: dict[ClockName, tuple[str, str]] = {
+
+
+class ConnectionLost(Exception):  # noqa: N818 -- the transport makes errors of these
+    """A connection that stood does so no longer. Its argument is why: an OSError."""
+
+
+class ClosedEarly(Exception):  # noqa: N818
+    """The connection ended before an answer began."""
+
+
+class NotHttp(Exception):  # noqa: N818
+    """What came is not HTTP, or it ended too early. Its argument says what is wrong."""
+
+
+class ProxyRefused(Exception):  # noqa: N818
+    """A proxy does not let us through. Its argument is why, an HTTP status first where there is one."""
+
+
+class NotSendable(Exception):  # noqa: N818
+    """A request cannot be written as HTTP. It does not say why: that may repeat a header's value."""
+
+
+CONNECTION_ERRORS = (ConnectionLost, ClosedEarly, NotHttp, ProxyRefused, NotSendable)
+
+_TIMED_OUT: dict[DeadlineName, tuple[str, str]] = {
     "connect": ("did not accept a connection within {seconds:g} s", "connect_timeout"),
     "first event": ("sent no answer within {seconds:g} s", "timeout, or first_event_timeout,"),
     "idle": ("sent nothing new for {seconds:g} s", "timeout"),
@@ -23,9 +51,9 @@ _EXPIRED: dict[ClockName, tuple[str, str]] = {
 }
 
 
-def timed_out(expired: Expired, peer: Peer) -> BackendTimeoutError:
-    """A clock ran out."""
-    what, key = _EXPIRED[expired.clock]
+def timed_out(expired: DeadlineExpired, peer: Peer) -> BackendTimeoutError:
+    """A deadline passed."""
+    what, key = _TIMED_OUT[expired.clock]
     hint = f"If it needs longer, raise {key} of this backend." if key else "The connection is dead: try again."
     return BackendTimeoutError(
         f"{peer.label} at {peer.base_url} {what.format(seconds=expired.seconds)} (clock: {expired.clock})",
@@ -46,7 +74,7 @@ def unreached(error: Exception, peer: Peer, proxy: str | None) -> ConnectionFail
     return failure
 
 
-def hung_up(error: Exception, peer: Peer) -> ConnectionFailedError:
+def closed_early(error: Exception, peer: Peer) -> ConnectionFailedError:
     """The connection ended after the request and before an answer."""
     failure = ConnectionFailedError(
         f"{peer.label} at {peer.base_url} closed the connection without an answer",

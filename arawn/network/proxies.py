@@ -44,9 +44,11 @@ def is_loopback(host: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return ip_address(name.strip("[]")).is_loopback
+        address = ip_address(name.strip("[]"))
     except ValueError:
         return False
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    return (mapped or address).is_loopback
 
 
 def without_password(proxy: str) -> str:
@@ -65,7 +67,11 @@ def _variable(environ: Mapping[str, str], name: str) -> tuple[str, str]:
 def _checked(proxy: str, named_by: str) -> str | None:
     if not proxy:
         return None
-    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    scheme, separator, place = proxy.partition("://")
+    if not separator:
+        scheme, place = "http", proxy
+    scheme = "socks5" if scheme.lower() == "socks" else scheme.lower()  # desktops set ALL_PROXY=socks://...
+    proxy = f"{scheme}://{place}"
     try:
         parts = urlsplit(proxy)
         usable = parts.scheme in _SCHEMES and parts.hostname and parts.port != 0
@@ -82,7 +88,7 @@ def _checked(proxy: str, named_by: str) -> str | None:
 def _is_exempt(target: SplitResult, no_proxy: str) -> bool:
     host = (target.hostname or "").rstrip(".")
     port = target.port or _PORTS.get(target.scheme)
-    return any(_covers(entry.strip().lower(), host, port) for entry in no_proxy.split(",") if entry.strip())
+    return any(_covers(entry, host, port) for entry in no_proxy.lower().replace(",", " ").split())
 
 
 def _covers(entry: str, host: str, port: int | None) -> bool:
@@ -92,7 +98,7 @@ def _covers(entry: str, host: str, port: int | None) -> bool:
     if "/" in entry or entry.count(":") > 1:
         return _network_covers(entry, host)
     name, _, wanted = entry.partition(":")
-    name = name.removeprefix("*").removeprefix(".")
+    name = name.removeprefix("*").removeprefix(".").rstrip(".")
     return (not wanted or wanted == str(port)) and (host == name or host.endswith(f".{name}"))
 
 

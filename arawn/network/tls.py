@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from arawn.errors import ConfigError
@@ -19,7 +21,10 @@ def trust(environ: Mapping[str, str], ca_bundle: str | None = None, *, insecure:
     """
     named = {"SSL_CERT_FILE": environ.get("SSL_CERT_FILE", ""), "SSL_CERT_DIR": environ.get("SSL_CERT_DIR", "")}
     named["ca_bundle"] = os.path.expanduser(ca_bundle or "")
-    context = ssl.create_default_context()
+    context = _client_context()
+    with suppress(OSError):  # key_log_problem says so
+        if environ.get("SSLKEYLOGFILE"):
+            context.keylog_filename = environ["SSLKEYLOGFILE"]
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -31,6 +36,27 @@ def trust(environ: Mapping[str, str], ca_bundle: str | None = None, *, insecure:
         import certifi
 
         context.load_verify_locations(certifi.where())
+    return context
+
+
+def key_log_problem(environ: Mapping[str, str]) -> str:
+    """Return why the keys of TLS connections cannot be logged where SSLKEYLOGFILE wants them; empty when they can."""
+    path = environ.get("SSLKEYLOGFILE", "")
+    if not path:
+        return ""
+    try:
+        with open(path, "a", encoding="ascii"):
+            return ""
+    except OSError as error:
+        return f"SSLKEYLOGFILE: {path}: {error.strerror}; TLS keys are not logged"
+
+
+def _client_context() -> ssl.SSLContext:
+    """Return what ``ssl.create_default_context`` does, which fails where SSLKEYLOGFILE cannot be written."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if sys.version_info >= (3, 13):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    context.load_default_certs()
     return context
 
 

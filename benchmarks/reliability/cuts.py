@@ -18,7 +18,8 @@ from arawn.errors import ArawnError, ConnectionFailedError, StreamInterruptedErr
 from arawn.events import Finished, ResponseBuilder
 from arawn.messages import ChatRequest, Message, Role, Text
 from arawn.network.endpoint import Endpoint
-from arawn.network.transport import BlockingTransport, Route
+from arawn.network.routes import Route
+from arawn.network.transport import BlockingTransport
 from benchmarks.reliability import recorded
 from benchmarks.reliability.score import Score
 from tests.support.loopback import CHUNKED, Fin, Loopback, Rst, chunked, head

@@ -9,7 +9,7 @@ from contextlib import aclosing
 import pytest
 from support.http_backend import ANSWER, ASK, DONE, STREAM, WHOLE, asking, endpoint, streamed
 from support.loopback import CHUNKED, Fin, Flood, Loopback, Pause, Rst, Stall, answer, chunked, head
-from support.transports import BOTH_ENGINES
+from support.transports import EVERY_WAY
 
 from arawn import __version__
 from arawn.adapters.base import HttpCall, Quirks
@@ -27,7 +27,7 @@ from arawn.errors import (
 )
 from arawn.events import Finished, Notice, Started, TextDelta
 from arawn.messages import ChatRequest, Usage
-from arawn.network.deadlines import Patience
+from arawn.network.deadlines import Timeouts
 from arawn.secrets.references import Secret
 
 AUTH = [("Authorization", "Bearer "), ("x-api-key", ""), ("api-key", ""), ("X-Auth-Token", "Token ")]
@@ -36,7 +36,7 @@ AUTH = [("Authorization", "Bearer "), ("x-api-key", ""), ("api-key", ""), ("X-Au
 # ---- What is sent ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_sends_the_call_with_its_key_and_its_name(engine):
     with Loopback(streamed(*STREAM)) as server:
         engine.play(asking(server.url, quirks=Quirks(headers={"X-Title": "arawn"}, query={"api-version": "2 b"})))
@@ -50,7 +50,7 @@ def test_it_sends_the_call_with_its_key_and_its_name(engine):
     assert json.loads(request.body)["messages"] == [{"role": "user", "content": "Hello there"}]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(("header", "prefix"), AUTH)
 def test_the_key_goes_where_the_service_wants_it(engine, header, prefix):
     with Loopback(streamed(*STREAM)) as server:
@@ -58,14 +58,14 @@ def test_the_key_goes_where_the_service_wants_it(engine, header, prefix):
     assert server.requests[0].headers[header.lower()] == f"{prefix}sk-canary"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_without_a_key_no_header_is_sent(engine):
     with Loopback(streamed(*STREAM)) as server:
         engine.play(asking(server.url, key=None))
     assert "authorization" not in server.requests[0].headers
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_the_key_is_asked_for_with_each_request_and_not_before(engine):
     asked = []
 
@@ -88,7 +88,7 @@ def test_the_key_is_asked_for_with_each_request_and_not_before(engine):
     assert [request.headers["authorization"] for request in server.requests] == ["Bearer sk-1", "Bearer sk-2"]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("base", ["/v1", "/v1/", "/v1//"])
 def test_a_slash_at_the_end_of_base_url_does_not_matter(engine, base):
     with Loopback(streamed(*STREAM)) as server:
@@ -96,7 +96,7 @@ def test_a_slash_at_the_end_of_base_url_does_not_matter(engine, base):
     assert server.requests[0].target == "/v1/chat/completions"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(
     "base_url",
     [
@@ -115,7 +115,7 @@ def test_a_base_url_that_cannot_be_used_is_a_wrong_configuration(engine, base_ur
         engine.play(asking("", base_url=base_url))
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_header_that_would_break_the_request_is_refused_and_its_value_not_shown(engine):
     with Loopback(streamed(*STREAM)) as server, pytest.raises(ConfigError, match="'Authorization'") as caught:
         engine.play(asking(server.url, key="canary\r\nX-Evil: 1"))
@@ -123,14 +123,14 @@ def test_a_header_that_would_break_the_request_is_refused_and_its_value_not_show
     assert not server.requests
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r25_a_key_does_not_travel_unencrypted(engine):
     with pytest.raises(SecretError, match=r"would travel unencrypted to far\.example") as caught:
         engine.play(asking("http://far.example"))
     assert "allow_http" in caught.value.hints[0]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("fields", [{"key": None}, {"allow_http": True}], ids=["no key", "allowed"])
 def test_r25_plain_http_is_possible_without_a_key_or_when_allowed(engine, fields, monkeypatch):
     def unknown(*_, **__):
@@ -152,7 +152,7 @@ def test_the_request_can_be_shown_without_its_key():
 # ---- Answers ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_stream_becomes_its_events(engine):
     with Loopback(streamed(*STREAM)) as server:
         events = engine.play(asking(server.url))
@@ -160,7 +160,7 @@ def test_a_stream_becomes_its_events(engine):
     assert events[-1].usage == Usage(7, 2)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("size", [1, 7, 4096])
 def test_the_events_are_the_same_however_the_bytes_were_cut(engine, size):
     body = b"".join(STREAM)
@@ -168,7 +168,7 @@ def test_the_events_are_the_same_however_the_bytes_were_cut(engine, size):
         assert engine.play(asking(server.url))[:-1] == ANSWER
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", ""])
 def test_a_server_that_does_not_stream_is_read_all_the_same(engine, content_type):
     request = ASK if content_type else ChatRequest("m-1", ASK.messages, stream=False)
@@ -178,7 +178,7 @@ def test_a_server_that_does_not_stream_is_read_all_the_same(engine, content_type
     assert isinstance(events[-1], Finished)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_newline_delimited_json_is_a_stream_too(engine):
     lines = [{"model": "m-1", "message": {"content": "Hi"}}, {"model": "m-1", "done": True, "done_reason": "stop"}]
     body = [json.dumps({"done": False, **line}).encode() + b"\n" for line in lines]
@@ -187,20 +187,40 @@ def test_newline_delimited_json_is_a_stream_too(engine):
     assert TextDelta("Hi") in events
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_stream_without_a_content_type_is_read_as_what_was_asked_for(engine):
     with Loopback(streamed(*STREAM, content_type="")) as server:
         assert engine.play(asking(server.url))[:-1] == ANSWER
 
 
-@BOTH_ENGINES
+OTHER_TYPES = ["application/json", "application/octet-stream", "text/plain; charset=utf-8", "text/html", ""]
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("content_type", OTHER_TYPES)
+@pytest.mark.parametrize("start", [b"", b"\r\n", b": hello\n\n", b"\xef\xbb\xbf", b"retry: 10\nid: 1\n"], ids=repr)
+def test_a_stream_under_another_type_is_known_by_its_first_bytes(engine, content_type, start):
+    with Loopback(streamed(start, *STREAM, content_type=content_type)) as server:
+        assert engine.play(asking(server.url))[:-1] == ANSWER
+
+
+@EVERY_WAY
+def test_its_first_bytes_may_come_one_by_one(engine):
+    body = b"".join(STREAM)
+    script = [head(content_type="application/json", headers=CHUNKED)]
+    script += [step for at in range(20) for step in (chunked(body[at : at + 1], end=False), Pause(0.01))]
+    with Loopback([*script, chunked(body[20:])]) as server:
+        assert engine.play(asking(server.url))[:-1] == ANSWER
+
+
+@EVERY_WAY
 def test_usage_that_is_not_reported_is_estimated_and_marked(engine):
     with Loopback(streamed(*STREAM[:3], DONE)) as server:
         events = engine.play(asking(server.url))
     assert events[-1].usage == Usage(3, 2, estimated=True)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_notices_of_what_could_not_be_sent_come_before_the_answer(engine):
     request = ChatRequest("m-1", ASK.messages, temperature=0.5)
     with Loopback(streamed(*STREAM)) as server:
@@ -209,13 +229,13 @@ def test_notices_of_what_could_not_be_sent_come_before_the_answer(engine):
     assert events[0].kind == "dropped"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_an_answer_is_complete_though_the_server_holds_the_connection_open(engine):
     with Loopback([head(headers=CHUNKED), chunked(*STREAM, end=False), Stall()]) as server:
         assert isinstance(engine.play(asking(server.url))[-1], Finished)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(
     "after", [Rst(), Flood(chunked(b": more\n\n", end=False)), b"banana"], ids=["RST", "more", "junk"]
 )
@@ -224,7 +244,7 @@ def test_what_comes_after_the_end_of_the_answer_does_not_matter(engine, after):
         assert isinstance(engine.play(asking(server.url))[-1], Finished)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_the_connection_is_used_again_after_a_stream(engine):
     with Loopback(streamed(*STREAM)) as server:
 
@@ -236,7 +256,7 @@ def test_the_connection_is_used_again_after_a_stream(engine):
         assert (len(server.requests), server.connections) == (3, 1)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_reader_who_leaves_early_closes_the_connection(engine):
     with Loopback(
         [head(headers=CHUNKED), chunked(STREAM[0], end=False), Flood(chunked(STREAM[1], end=False))]
@@ -254,7 +274,7 @@ def test_a_reader_who_leaves_early_closes_the_connection(engine):
 # ---- Failures ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_refused_key_is_an_authentication_error(engine):
     with (
         Loopback([answer(b'{"error": {"message": "bad key"}}', 401)]) as server,
@@ -264,7 +284,7 @@ def test_a_refused_key_is_an_authentication_error(engine):
     assert caught.value.message == 'Authentication failed for backend "local"'
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(
     "body",
     [
@@ -280,7 +300,7 @@ def test_a_failure_is_known_by_its_status_whatever_its_body(engine, body):
     assert caught.value.retry_after == 7.0
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_date_to_retry_at_counts_from_now_when_the_server_names_no_now(engine):
     headers = {"Retry-After": "Thu, 01 Jan 1970 00:01:30 GMT"}
     with Loopback([answer(b"{}", 429, headers=headers)]) as server, pytest.raises(RateLimitError) as caught:
@@ -288,18 +308,18 @@ def test_a_date_to_retry_at_counts_from_now_when_the_server_names_no_now(engine)
     assert caught.value.retry_after == 30.0
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_events_that_come_in_time_keep_a_call_alive(engine):
     slow = [step for part in STREAM for step in (Pause(0.6), chunked(part, end=False))]
     with Loopback([head(headers=CHUNKED), *slow, b"0\r\n\r\n"]) as server:
-        events = engine.play(asking(server.url, patience=Patience(first_event=2.5, idle=2.5)))
+        events = engine.play(asking(server.url, timeouts=Timeouts(first_event=2.5, idle=2.5)))
     assert isinstance(events[-1], Finished)
 
 
 # ---- Models and vectors ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_lists_the_models(engine):
     with Loopback([answer(b'{"data": [{"id": "m-1"}, {"id": "m-2"}]}')]) as server:
 
@@ -328,7 +348,7 @@ def vectors(*them):
     return answer(json.dumps({"data": data, "model": "e-1", "usage": {"prompt_tokens": 3}}).encode())
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_makes_vectors_of_texts(engine):
     with Loopback([vectors([1.0, 0.0], [0.0, 1.0])]) as server:
         embeddings = engine.play(embedding(server.url, ["one", "two"]))
@@ -336,14 +356,14 @@ def test_it_makes_vectors_of_texts(engine):
     assert json.loads(server.requests[0].body)["input"] == ["one", "two"]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("sent", [[[1.0, 0.0]], [[1.0, 0.0]] * 3], ids=["too few", "too many"])
 def test_a_text_without_its_vector_is_a_protocol_error(engine, sent):
     with Loopback([vectors(*sent)]) as server, pytest.raises(ProtocolError):
         engine.play(embedding(server.url, ["one", "two"]))
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_vectors_in_another_protocol_are_a_protocol_error(engine):
     with (
         Loopback([answer(b"<title>Sign in</title>", content_type="text/html")]) as server,

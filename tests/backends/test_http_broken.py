@@ -7,12 +7,12 @@ import tracemalloc
 import pytest
 from support.http_backend import ANSWER, STREAM, WHOLE, asking, streamed
 from support.loopback import CHUNKED, Drip, Fin, Flood, Loopback, Rst, answer, chunked, head
-from support.transports import BOTH_ENGINES
+from support.transports import EVERY_WAY
 
 from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.errors import BackendTimeoutError, ConnectionFailedError, ProtocolError, StreamInterruptedError
 from arawn.events import Finished, TextDelta
-from arawn.network.deadlines import Patience
+from arawn.network.deadlines import Timeouts
 
 AUTH = [("Authorization", "Bearer "), ("x-api-key", ""), ("api-key", ""), ("X-Auth-Token", "Token ")]
 
@@ -29,7 +29,7 @@ ENDS = {
 }
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_r27_a_stream_cut_at_any_byte_before_its_stop_reason_is_incomplete(engine, end):
     cuts = range(COMPLETE_AT)
@@ -50,14 +50,14 @@ def test_r27_a_stream_cut_at_any_byte_before_its_stop_reason_is_incomplete(engin
     assert len(server.requests) == len(cuts)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_r27_after_its_stop_reason_an_answer_is_complete_however_the_connection_ends(engine, end):
     with Loopback(end(BODY[:COMPLETE_AT])) as server:
         assert isinstance(engine.play(asking(server.url))[-1], Finished)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r27_a_cut_says_what_became_of_the_connection(engine):
     with Loopback(ENDS["FIN"](BODY[:200])) as server:
         story = asking(server.url)
@@ -68,7 +68,7 @@ def test_r27_a_cut_says_what_became_of_the_connection(engine):
     assert "incomplete chunked read" in caught.value.hints[0]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r27_an_unstreamed_answer_cut_short_is_incomplete(engine):
     sent = head(content_type="application/json", headers={"Content-Length": str(len(WHOLE))}) + WHOLE[:-5]
     with Loopback([sent, Fin()]) as server, pytest.raises(StreamInterruptedError):
@@ -84,7 +84,7 @@ class Credulous(OpenAIChatAdapter):
         return parser
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_r27_an_answer_without_its_finish_is_incomplete_whatever_its_parser_thinks(engine, end):
     with Loopback(end(BODY[:200])) as server, pytest.raises(StreamInterruptedError):
@@ -94,7 +94,7 @@ def test_r27_an_answer_without_its_finish_is_incomplete_whatever_its_parser_thin
 # ---- R24: redirects ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(("header", "prefix"), AUTH)
 def test_r24_a_redirect_is_not_followed_and_nothing_reaches_the_other_port(engine, status, header, prefix):
@@ -129,7 +129,7 @@ STRANGE = {
 }
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(("sent", "kind", "shown"), STRANGE.values(), ids=STRANGE)
 def test_r29_a_success_in_another_protocol_shows_status_type_and_what_came(engine, sent, kind, shown):
     with Loopback([sent]) as server, pytest.raises(ProtocolError) as caught:
@@ -141,7 +141,7 @@ def test_r29_a_success_in_another_protocol_shows_status_type_and_what_came(engin
     assert len(caught.value.message) < 400
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("payload", [b"{not json", b"[" * 100_000, b'{"choices": [NaN]}', b"\xff\xfe", b"[1]"])
 def test_r31_a_bad_event_is_a_typed_protocol_error_that_names_backend_and_event(engine, payload):
     with Loopback(streamed(STREAM[0], b"data: " + payload + b"\n\n")) as server, pytest.raises(ProtocolError) as caught:
@@ -150,7 +150,7 @@ def test_r31_a_bad_event_is_a_typed_protocol_error_that_names_backend_and_event(
     assert "2" in caught.value.message
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("endless", [b"data: " + b"x" * 65536, b"x" * 65536], ids=["line", "junk"])
 def test_r33_an_endless_line_is_an_error_that_takes_little_memory(engine, endless):
     with Loopback([head(headers=CHUNKED), Flood(chunked(endless, end=False))]) as server:
@@ -164,22 +164,22 @@ def test_r33_an_endless_line_is_an_error_that_takes_little_memory(engine, endles
     assert peak < 16 << 20
 
 
-# ---- R32: clocks ----
+# ---- R32: deadlines ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r32_comments_alone_do_not_keep_a_call_alive(engine):
     script = [head(headers=CHUNKED), Drip(chunked(b": ping\n\n", end=False), 0.001)]
     with Loopback(script) as server, pytest.raises(BackendTimeoutError) as caught:
-        engine.play(asking(server.url, patience=Patience(first_event=0.3)))
+        engine.play(asking(server.url, timeouts=Timeouts(first_event=0.3)))
     assert caught.value.clock == "first event"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r32_after_an_event_comments_alone_do_not_keep_a_call_alive(engine):
     script = [head(headers=CHUNKED), chunked(STREAM[0], end=False), Drip(chunked(b": ping\n\n", end=False), 0.001)]
     with Loopback(script) as server:
-        story = asking(server.url, patience=Patience(idle=0.3))
+        story = asking(server.url, timeouts=Timeouts(idle=0.3))
         with pytest.raises(BackendTimeoutError) as caught:
             engine.play(story)
     assert caught.value.clock == "idle"

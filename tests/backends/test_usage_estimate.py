@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arawn.backends.usage_estimate import Tally
+from arawn.backends.usage_estimate import UsageEstimate
 from arawn.events import Finished, ReasoningDelta, RefusalDelta, Started, TextDelta, ToolCallDelta, ToolCallStarted
 from arawn.messages import (
     ChatRequest,
@@ -28,12 +28,12 @@ def test_everything_that_was_asked_counts():
         ToolCall("id", "find", "x" * 6),
         ToolResult("id", (Text("x" * 10),)),
     )
-    tally = Tally(ChatRequest("m", (Message(Role.USER, parts[:2]), Message(Role.ASSISTANT, parts[2:]))))
-    assert tally.complete(FINISHED).usage == Usage(10, 0, estimated=True)
+    estimate = UsageEstimate(ChatRequest("m", (Message(Role.USER, parts[:2]), Message(Role.ASSISTANT, parts[2:]))))
+    assert estimate.complete(FINISHED).usage == Usage(10, 0, estimated=True)
 
 
 def test_everything_that_was_said_counts():
-    tally = Tally(ChatRequest("m", ()))
+    estimate = UsageEstimate(ChatRequest("m", ()))
     said = [
         Started("b", "m"),
         TextDelta("x" * 4),
@@ -42,12 +42,12 @@ def test_everything_that_was_said_counts():
         ToolCallStarted(0, "id", "find"),
         ToolCallDelta(0, "x" * 4),
     ]
-    assert [tally.complete(event) for event in said] == said
-    assert tally.complete(FINISHED).usage == Usage(0, 4, estimated=True)
+    assert [estimate.complete(event) for event in said] == said
+    assert estimate.complete(FINISHED).usage == Usage(0, 4, estimated=True)
 
 
 def test_what_the_server_reported_stays():
     reported = Finished(FinishReason.STOP, "stop", Usage(1, 2))
-    tally = Tally(ChatRequest("m", ()))
-    tally.complete(TextDelta("x" * 100))
-    assert tally.complete(reported) is reported
+    estimate = UsageEstimate(ChatRequest("m", ()))
+    estimate.complete(TextDelta("x" * 100))
+    assert estimate.complete(reported) is reported

@@ -80,7 +80,8 @@ from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.engine.blocking import run
 from arawn.network.endpoint import Endpoint
 from arawn.backends.http import HttpBackend
-from arawn.network.transport import BlockingTransport, Route
+from arawn.network.routes import Route
+from arawn.network.transport import BlockingTransport
 
 def serve(listener):
     connection, _ = listener.accept()
@@ -96,7 +97,7 @@ endpoint = Endpoint(
     transport=BlockingTransport(Route({})), credential=lambda: None,
 )
 print([card.id for card in run(HttpBackend(endpoint, OpenAIChatAdapter("local", Quirks())).models())])
-heavy = {"asyncio", "rich", "keyring", "tomlkit", "platformdirs", "sqlite3", "datetime", "email"}
+heavy = {"asyncio", "rich", "click", "pygments", "keyring", "tomlkit", "platformdirs", "sqlite3", "pydantic"}
 print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

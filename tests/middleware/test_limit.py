@@ -8,7 +8,7 @@ import pytest
 from support.http_backend import ASK, endpoint
 from support.limited_backend import END, HI, LimitFixture, ScriptedBackend, collect_events, notices
 from support.loopback import Loopback, answer
-from support.transports import BOTH_ENGINES
+from support.transports import EVERY_WAY
 
 from arawn.adapters.base import Quirks
 from arawn.adapters.openai.chat import OpenAIChatAdapter
@@ -158,7 +158,7 @@ def test_who_asks_for_no_pause_or_for_too_long_a_one_gets_none(bench, error):
     assert bench.slept == []
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_what_a_server_tells_in_its_headers_is_kept(bench, engine):
     def told(left):
         names = {"x-ratelimit-limit-requests": "50", "x-ratelimit-remaining-requests": str(left)}

@@ -7,7 +7,7 @@ from contextlib import aclosing
 import pytest
 from support.http_backend import ASK, DONE, delta, endpoint, streamed
 from support.loopback import CHUNKED, Fin, Loopback, Rst, Stall, answer, chunked, head
-from support.transports import BOTH_ENGINES
+from support.transports import EVERY_WAY
 from support.waiting import wait_until
 
 from arawn.adapters.base import Quirks
@@ -30,7 +30,7 @@ from arawn.errors import (
 from arawn.events import Finished, Notice, Started, TextDelta
 from arawn.messages import ChatRequest
 from arawn.middleware.retry import Retry, RetryEmbedder, RetryPolicy
-from arawn.network.deadlines import Patience
+from arawn.network.deadlines import Timeouts
 
 GOOD = streamed(delta("Hi"), delta("!"), delta(finish_reason="stop"), DONE)
 SILENT = [head(headers=CHUNKED), chunked(delta(answer_id="a0"), end=False)]  # an answer begun, and no word of it
@@ -41,12 +41,12 @@ BUSY = [answer(b"{}", 503)]
 class Asked:
     """One conversation with a server through Retry: what came out, and how long was waited."""
 
-    def __init__(self, url, *, request=ASK, patience=None, quirks=None, **options):
+    def __init__(self, url, *, request=ASK, timeouts=None, quirks=None, **options):
         self.waits = []
         self.events = []
         self._url = url
         self._request = request
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or Timeouts()
         self._quirks = quirks or Quirks()
         self._options = {"random": lambda: 1.0, **options}
 
@@ -57,7 +57,7 @@ class Asked:
         return RetryPolicy(sleep=self.sleep, **self._options)
 
     async def __call__(self, transport):
-        there = endpoint(transport, self._url, key=None, patience=self._patience)
+        there = endpoint(transport, self._url, key=None, timeouts=self._timeouts)
         inner = HttpBackend(there, OpenAIChatAdapter("local", self._quirks))
         async with aclosing(Retry(inner, self._policy()).stream(self._request)) as events:
             async for event in events:
@@ -72,7 +72,7 @@ class Asked:
         return "".join(event.text for event in self.events if isinstance(event, TextDelta))
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_an_answer_that_comes_at_once_passes_unchanged(engine):
     with Loopback(GOOD) as server:
         asked = Asked(server.url)
@@ -81,7 +81,7 @@ def test_an_answer_that_comes_at_once_passes_unchanged(engine):
     assert asked.waits == []
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
 def test_r34_a_passing_failure_is_asked_again(engine, status):
     with Loopback([answer(b"{}", status)], GOOD) as server:
@@ -91,7 +91,7 @@ def test_r34_a_passing_failure_is_asked_again(engine, status):
     assert (len(server.requests), len(asked.waits)) == (2, 1)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -112,7 +112,7 @@ def test_r34_a_refusal_is_not_asked_again(engine, status, kind):
     assert asked.events == []
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("ending", [Fin(), Rst()], ids=["FIN", "RST"])
 def test_r34_a_connection_that_ends_without_an_answer_is_asked_again(engine, ending):
     with Loopback([ending], GOOD) as server:
@@ -122,7 +122,7 @@ def test_r34_a_connection_that_ends_without_an_answer_is_asked_again(engine, end
     assert len(server.requests) == 2
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("ending", [[Fin()], [Rst()], [b"0\r\n\r\n"]], ids=["FIN", "RST", "clean"])
 def test_r34_a_stream_that_ends_before_its_first_word_is_asked_again_and_begins_once(engine, ending):
     with Loopback([*SILENT, *ending], GOOD) as server:
@@ -132,7 +132,7 @@ def test_r34_a_stream_that_ends_before_its_first_word_is_asked_again_and_begins_
     assert [event.id for event in asked.events if isinstance(event, Started)] == ["a1"]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("ending", [[Fin()], [Rst()], [b"0\r\n\r\n"]], ids=["FIN", "RST", "clean"])
 def test_r34_after_the_first_word_nothing_is_asked_again(engine, ending):
     with Loopback([*SPOKEN, *ending], GOOD) as server:
@@ -144,7 +144,7 @@ def test_r34_after_the_first_word_nothing_is_asked_again(engine, ending):
     assert asked.waits == []
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r34_an_overload_told_in_the_stream_is_asked_again_before_the_first_word_only(engine):
     overloaded = b'data: {"error": {"code": 503, "type": "overloaded_error", "message": "busy"}}\n\n'
     with Loopback([*SILENT, chunked(overloaded)], [*SPOKEN, chunked(overloaded)]) as server:
@@ -155,7 +155,7 @@ def test_r34_an_overload_told_in_the_stream_is_asked_again_before_the_first_word
     assert asked.text == "Hi"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r34_a_quota_that_calls_itself_a_rate_limit_is_not_asked_again(engine):
     body = b'{"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}'
     with Loopback([answer(body, 429, headers={"x-should-retry": "true"})]) as server, pytest.raises(QuotaExceededError):
@@ -163,28 +163,28 @@ def test_r34_a_quota_that_calls_itself_a_rate_limit_is_not_asked_again(engine):
     assert len(server.requests) == 1
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(("ambiguous", "attempts"), [(False, 1), (True, 2)])
 def test_r34_an_answer_that_did_not_come_in_time_may_have_been_paid_already(engine, ambiguous, attempts):
     with Loopback([Stall()]) as server:
-        asked = Asked(server.url, patience=Patience(first_event=0.2), retry_ambiguous=ambiguous, max_retries=1)
+        asked = Asked(server.url, timeouts=Timeouts(first_event=0.2), retry_ambiguous=ambiguous, max_retries=1)
         with pytest.raises(BackendTimeoutError):
             engine.play(asked)
         wait_until(lambda: len(server.requests) == attempts)  # it may read after the client has left
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r34_a_connect_timeout_is_asked_again(engine):
     with Loopback([]) as server:
         url = f"https://127.0.0.1:{server.port}"
-        asked = Asked(url, patience=Patience(connect=1.5), max_retries=1)
+        asked = Asked(url, timeouts=Timeouts(connect=1.5), max_retries=1)
         with pytest.raises(BackendTimeoutError) as caught:
             engine.play(asked)
         wait_until(lambda: server.connections == 2)  # it may accept after the client has left
     assert caught.value.clock == "connect"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_redirect_and_a_wrong_protocol_are_not_asked_again(engine):
     for sent, kind in (
         (answer(status=307, headers={"Location": "https://other.example"}), ConnectionFailedError),
@@ -195,7 +195,7 @@ def test_a_redirect_and_a_wrong_protocol_are_not_asked_again(engine):
         assert len(server.requests) == 1
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(
     ("status", "word", "attempts"), [(400, "true", 2), (503, "false", 1), (503, "true", 2), (400, "false", 1)]
 )
@@ -212,7 +212,7 @@ def test_the_servers_own_word_on_trying_again_is_obeyed(engine, status, word, at
 # ---- R35: how often, how long ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r35_it_asks_four_times_in_all_and_waits_twice_as_long_each_time(engine):
     with Loopback(BUSY) as server:
         asked = Asked(server.url)
@@ -223,7 +223,7 @@ def test_r35_it_asks_four_times_in_all_and_waits_twice_as_long_each_time(engine)
     assert caught.value.hints[-1] == "Tried 4 times."
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r35_no_wait_is_longer_than_the_cap(engine):
     with Loopback(BUSY) as server:
         asked = Asked(server.url, max_retries=7)
@@ -232,7 +232,7 @@ def test_r35_no_wait_is_longer_than_the_cap(engine):
     assert asked.waits == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r35_the_wait_is_drawn_from_its_whole_length(engine):
     dice = iter([0.0, 0.5, 0.25])
     with Loopback(BUSY) as server:
@@ -242,7 +242,7 @@ def test_r35_the_wait_is_drawn_from_its_whole_length(engine):
     assert asked.waits == [0.0, 1.0, 1.0]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(
     ("headers", "wait"),
     [
@@ -260,7 +260,7 @@ def test_it_waits_as_long_as_the_server_asked(engine, headers, wait):
     assert asked.waits == [wait]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r35_a_server_that_asks_for_more_than_a_minute_is_not_asked_again(engine):
     with (
         Loopback([answer(b"{}", 429, headers={"Retry-After": "3725"})]) as server,
@@ -271,7 +271,7 @@ def test_r35_a_server_that_asks_for_more_than_a_minute_is_not_asked_again(engine
     assert caught.value.hints[-1] == "The server asks to wait 1 h 2 min 5 s."
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r35_no_attempt_begins_after_the_total_time(engine):
     time = [100.0]
     with Loopback(BUSY) as server:
@@ -288,7 +288,7 @@ def test_r35_no_attempt_begins_after_the_total_time(engine):
     assert len(server.requests) == 3
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_each_attempt_is_announced_before_its_wait(engine):
     with Loopback([answer(b'{"error": {"message": "try later"}}', 500)], [Fin()], GOOD) as server:
         asked = Asked(server.url)
@@ -298,7 +298,7 @@ def test_each_attempt_is_announced_before_its_wait(engine):
     assert second.startswith(f"attempt 3 of 4 in 2.0 s: Local at {server.url}/v1 closed the connection")
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_without_retries_there_is_one_attempt_and_no_count(engine):
     with Loopback(BUSY) as server, pytest.raises(OverloadedError) as caught:
         engine.play(Asked(server.url, max_retries=0))
@@ -306,7 +306,7 @@ def test_without_retries_there_is_one_attempt_and_no_count(engine):
     assert not any("Tried" in hint for hint in caught.value.hints)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_what_could_not_be_sent_is_told_once_however_often_it_is_asked(engine):
     request = ChatRequest("m-1", ASK.messages, temperature=1.0)
     with Loopback(BUSY, BUSY, GOOD) as server:

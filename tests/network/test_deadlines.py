@@ -1,4 +1,4 @@
-"""The clocks of a call: by themselves on a time we set, and in the transport against servers that keep one waiting."""
+"""The deadlines of a call: by themselves on a time we set, and in the transport against servers that let one wait."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import aclosing
 
 import pytest
 from support.loopback import CHUNKED, Drip, Loopback, Pause, Stall, answer, chunked, head
-from support.transports import BOTH_ENGINES, clocks, fetched, outgoing
+from support.transports import EVERY_WAY, deadlines, fetched, outgoing
 
 from arawn.errors import BackendTimeoutError
-from arawn.network.deadlines import Clocks, Expired, Patience
-from arawn.network.transport import Route
+from arawn.network.deadlines import DeadlineExpired, Deadlines, Timeouts
+from arawn.network.routes import Route
 
 SOON = 0.3
 MUCH_LATER = 20.0  # a test that waits for the wrong clock fails by this, not by a narrow margin
@@ -33,12 +33,12 @@ def now():
     return Time()
 
 
-def ticking(now, **patience):
-    return Clocks(Patience(**patience), now)
+def ticking(now, **timeouts):
+    return Deadlines(Timeouts(**timeouts), now)
 
 
 def test_the_defaults_are_those_of_the_documentation():
-    assert Patience() == Patience(connect=10.0, first_event=60.0, idle=60.0, ping=300.0, total=None)
+    assert Timeouts() == Timeouts(connect=10.0, first_event=60.0, idle=60.0, ping=300.0, total=None)
 
 
 def test_a_clock_says_how_long_there_is_left(now):
@@ -50,7 +50,7 @@ def test_a_clock_says_how_long_there_is_left(now):
 def test_the_clock_that_ran_out_is_named_with_its_seconds(now):
     it = ticking(now, connect=10.0)
     now.now += 10
-    with pytest.raises(Expired) as caught:
+    with pytest.raises(DeadlineExpired) as caught:
         it.remaining()
     assert (caught.value.clock, caught.value.seconds) == ("connect", 10.0)
 
@@ -91,7 +91,7 @@ def test_r32_bytes_without_an_event_do_not_reset_it(now):
     it = ticking(now, first_event=60.0)
     it.connected()
     now.now += 50
-    it.heard()
+    it.received()
     assert it.remaining() == 10.0
 
 
@@ -99,7 +99,7 @@ def test_r32_after_pings_a_long_silence_is_a_dead_connection_even_if_the_user_is
     it = ticking(now, first_event=3600.0, ping=300.0)
     it.connected()
     now.now += 1000
-    it.heard()
+    it.received()
     now.now += 299
     assert it.remaining() == 1.0
     assert (it.expired().clock, it.expired().seconds) == ("ping", 300.0)
@@ -114,14 +114,14 @@ def test_a_server_that_never_pinged_may_be_silent_as_long_as_the_user_is_patient
 
 def test_an_event_ends_the_wait_for_pings(now):
     it = ticking(now, idle=3600.0, ping=300.0)
-    it.heard()
+    it.received()
     it.event()
     assert it.remaining() == 3600.0
 
 
 def test_nothing_resets_the_total(now):
     it = ticking(now, total=100.0, connect=30.0, first_event=60.0, idle=60.0)
-    for step in (it.connected, it.sent, it.heard, it.event):
+    for step in (it.connected, it.sent, it.received, it.event):
         now.now += 20
         step()
     assert it.remaining() == 20.0
@@ -137,15 +137,15 @@ def test_after_the_end_of_the_answer_there_is_only_a_moment_left(now):
 # ---- In the transport ----
 
 
-def timed_out(engine, url, **patience):
+def timed_out(engine, url, **timeouts):
     began = time.monotonic()
     with pytest.raises(BackendTimeoutError) as caught:
-        engine.play(lambda transport: fetched(transport, url, **patience))
+        engine.play(lambda transport: fetched(transport, url, **timeouts))
     assert time.monotonic() - began < MUCH_LATER / 2
     return caught.value
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r32_a_server_that_says_nothing_is_given_up(engine):
     with Loopback([Stall()]) as server:
         error = timed_out(engine, server.url, connect=MUCH_LATER, first_event=SOON)
@@ -155,7 +155,7 @@ def test_r32_a_server_that_says_nothing_is_given_up(engine):
     assert not error.transient
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(
     "script",
     [
@@ -170,12 +170,12 @@ def test_r32_a_drip_does_not_stretch_the_clock(engine, script):
         assert timed_out(engine, server.url, first_event=SOON, idle=MUCH_LATER).clock == "first event"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r32_a_stall_after_an_event_is_the_idle_clock(engine):
     with Loopback([head(headers=CHUNKED), chunked(b"data: 1\n\n", end=False), Stall()]) as server:
 
         async def story(transport):
-            ticking = clocks(first_event=MUCH_LATER, idle=SOON)
+            ticking = deadlines(first_event=MUCH_LATER, idle=SOON)
             reply = await transport.send(outgoing(server.url), ticking)
             try:
                 async with aclosing(reply.chunks()) as chunks:
@@ -189,18 +189,18 @@ def test_r32_a_stall_after_an_event_is_the_idle_clock(engine):
     assert caught.value.clock == "idle"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r32_a_server_that_pinged_and_fell_silent_is_dead(engine):
     with Loopback([head(headers=CHUNKED), chunked(b": ping\n\n", end=False), Stall()]) as server:
         assert timed_out(engine, server.url, first_event=MUCH_LATER, ping=SOON).clock == "ping"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r32_the_total_ends_a_lively_stream_too(engine):
     with Loopback([head(headers=CHUNKED), Drip(chunked(b"data: 1\n\n", end=False), 0.002)]) as server:
 
         async def story(transport):
-            ticking = clocks(total=SOON)
+            ticking = deadlines(total=SOON)
             reply = await transport.send(outgoing(server.url), ticking)
             try:
                 async with aclosing(reply.chunks()) as chunks:
@@ -215,7 +215,7 @@ def test_r32_the_total_ends_a_lively_stream_too(engine):
     assert "total_timeout" in caught.value.hints[0]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r32_a_connection_nobody_accepts_is_the_connect_clock(engine):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         waiting = []
@@ -232,14 +232,14 @@ def test_r32_a_connection_nobody_accepts_is_the_connect_clock(engine):
     assert "connect_timeout" in error.hints[0]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r32_a_tls_handshake_nobody_answers_is_the_connect_clock(engine):
     with Loopback([Stall()]) as server:
         url = f"https://127.0.0.1:{server.port}/"
         assert timed_out(engine, url, connect=SOON, first_event=MUCH_LATER).clock == "connect"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r32_a_proxy_that_does_not_open_its_tunnel_is_the_connect_clock(engine):
     with Loopback([Stall()]) as proxy, pytest.raises(BackendTimeoutError) as caught:
         engine.play(
@@ -249,7 +249,7 @@ def test_r32_a_proxy_that_does_not_open_its_tunnel_is_the_connect_clock(engine):
     assert caught.value.clock == "connect"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r32_a_resolver_that_does_not_answer_is_the_connect_clock(engine, monkeypatch):
     def slow(*_, **__):
         time.sleep(1.0)
@@ -259,23 +259,23 @@ def test_r32_a_resolver_that_does_not_answer_is_the_connect_clock(engine, monkey
     assert timed_out(engine, "http://far.example/", connect=SOON, first_event=MUCH_LATER).clock == "connect"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r32_a_server_that_takes_no_more_of_the_request_is_given_up(engine):
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         call = outgoing(f"http://127.0.0.1:{deaf.getsockname()[1]}/", method="POST", body=bytes(64 << 20))
         with pytest.raises(BackendTimeoutError) as caught:
-            engine.play(lambda transport: transport.send(call, clocks(first_event=SOON)))
+            engine.play(lambda transport: transport.send(call, deadlines(first_event=SOON)))
     assert caught.value.clock == "first event"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_the_time_a_reader_takes_over_an_event_is_not_the_servers(engine):
     with Loopback(
         [head(headers=CHUNKED), chunked(b"data: 1\n\n", end=False), Pause(0.6), chunked(b"data: 2\n\n")]
     ) as server:
 
         async def story(transport):
-            ticking = clocks(first_event=MUCH_LATER, idle=2.0)
+            ticking = deadlines(first_event=MUCH_LATER, idle=2.0)
             reply = await transport.send(outgoing(server.url), ticking)
             found = []
             async with aclosing(reply.chunks()) as chunks:
@@ -290,7 +290,7 @@ def test_the_time_a_reader_takes_over_an_event_is_not_the_servers(engine):
         assert engine.play(story) == [b"data: 1\n\n", b"data: 2\n\n"]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_patient_call_gets_its_slow_answer(engine):
     with Loopback([Pause(0.2), answer(b"{}")]) as server:
         assert engine.play(lambda transport: fetched(transport, server.url)) == (200, b"{}")

@@ -7,14 +7,14 @@ from contextlib import aclosing
 import pytest
 from support.http_backend import ASK, DONE, delta, endpoint, event, streamed
 from support.loopback import Loopback, answer
-from support.transports import BOTH_ENGINES
+from support.transports import EVERY_WAY
 
 from arawn.adapters.base import Quirks
 from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.backends.http import HttpBackend
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_headers_are_told_before_the_body_is_read_and_of_every_reply(engine):
     seen = []
     deltas = [delta("Hi"), delta(finish_reason="stop"), DONE]
@@ -35,7 +35,7 @@ def test_headers_are_told_before_the_body_is_read_and_of_every_reply(engine):
     assert seen[-1]["x-some"] == "1"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_an_observer_that_fails_leaves_no_connection_open(engine):
     def observe(headers):
         raise ZeroDivisionError

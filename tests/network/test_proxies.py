@@ -10,11 +10,12 @@ import threading
 import pytest
 import trustme
 from support.loopback import Loopback, Tunnel, answer, head
-from support.transports import BOTH_ENGINES, fetched
+from support.transports import EVERY_WAY, fetched
 
+from arawn.config.sources import load
 from arawn.errors import ConfigError, ConnectionFailedError
 from arawn.network.proxies import is_loopback, proxy_for, without_password
-from arawn.network.transport import Route
+from arawn.network.routes import Route
 
 FAR = "https://api.example.com/v1"
 ALL = {"HTTPS_PROXY": "http://s:1", "HTTP_PROXY": "http://p:2", "ALL_PROXY": "http://a:3"}
@@ -40,6 +41,18 @@ ALL = {"HTTPS_PROXY": "http://s:1", "HTTP_PROXY": "http://p:2", "ALL_PROXY": "ht
         (FAR, {**ALL, "NO_PROXY": "api.example.com:8443"}, "http://s:1"),
         (FAR, {**ALL, "NO_PROXY": "ample.com"}, "http://s:1"),
         (FAR, {**ALL, "NO_PROXY": "10.0.0.0/8, "}, "http://s:1"),
+        (FAR, {**ALL, "NO_PROXY": "other.org api.example.com"}, None),
+        (FAR, {**ALL, "NO_PROXY": "other.org\tapi.example.com ,"}, None),
+        (FAR, {**ALL, "NO_PROXY": "other.org api.example"}, "http://s:1"),
+        (FAR, {**ALL, "NO_PROXY": "api.example.com."}, None),
+        (FAR, {**ALL, "NO_PROXY": ".example.com."}, None),
+        (FAR, {**ALL, "NO_PROXY": "api.example.com.:443"}, None),
+        ("https://api.example.com./v1", {**ALL, "NO_PROXY": "api.example.com"}, None),
+        (FAR, {"ALL_PROXY": "socks://a:3"}, "socks5://a:3"),
+        (FAR, {"ALL_PROXY": "SOCKS://a:3"}, "socks5://a:3"),
+        (FAR, {"HTTPS_PROXY": "HTTP://p:3"}, "http://p:3"),
+        ("HTTP://api.example.com", ALL, "http://p:2"),
+        ("http://[fe80::1%eth0]:8000", {**ALL, "NO_PROXY": "fe80::1%eth0"}, None),
         ("http://10.1.2.3:8000", {**ALL, "NO_PROXY": "10.0.0.0/8"}, None),
         ("http://10.1.2.3:8000", {**ALL, "NO_PROXY": "10.1.2.3"}, None),
         ("http://[fd00::1]:8000", {**ALL, "NO_PROXY": "fd00::/8"}, None),
@@ -51,7 +64,11 @@ def test_r25_the_environment_names_the_proxy(url, environ, proxy):
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST", "localhost.", "ollama.localhost", "127.0.0.1", "127.8.9.10", "[::1]"]
+    "host",
+    [
+        *("localhost", "LOCALHOST", "localhost.", "ollama.localhost", "127.0.0.1", "127.8.9.10", "[::1]"),
+        *("[::ffff:127.0.0.1]", "[::ffff:7f08:90a]"),
+    ],
 )
 @pytest.mark.parametrize("explicit", [None, "http://explicit:1"])
 def test_r25_a_loopback_host_never_has_a_proxy(host, explicit):
@@ -61,7 +78,8 @@ def test_r25_a_loopback_host_never_has_a_proxy(host, explicit):
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", "notlocalhost", "", "128.0.0.1"]
+    "host",
+    ["localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", "notlocalhost", "", "128.0.0.1", "::ffff:10.0.0.1"],
 )
 def test_r25_what_only_looks_like_loopback_is_not(host):
     assert not is_loopback(host)
@@ -83,10 +101,20 @@ def test_a_proxy_is_shown_without_its_password():
     assert without_password("socks5://proxy:1080") == "socks5://proxy:1080"
 
 
+def test_an_empty_proxy_in_the_table_of_a_backend_switches_it_off(tmp_path):
+    (tmp_path / "config.toml").write_text(
+        '[backends.near]\nadapter = "openai_chat"\nbase_url = "http://near.example/v1"\nproxy = ""\n'
+    )
+    settings = load(environ={"ARAWN_HOME": str(tmp_path), "HTTP_PROXY": "http://p:2"}, cwd=str(tmp_path))
+    table = settings.backend("near")
+    assert table.proxy == ""
+    assert proxy_for(table.base_url, settings.environ, table.proxy) is None
+
+
 # ---- The way through ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_http_goes_through_the_proxy_with_the_whole_address(engine):
     with Loopback([answer(b"{}")]) as proxy:
         route = Route({"HTTP_PROXY": f"http://us%40er:pa%3Ass@127.0.0.1:{proxy.port}"})
@@ -97,7 +125,7 @@ def test_http_goes_through_the_proxy_with_the_whole_address(engine):
     assert request.headers["proxy-authorization"] == "Basic dXNAZXI6cGE6c3M="
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_https_goes_through_a_tunnel_and_the_proxy_sees_no_header_of_ours(engine, tmp_path):
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -127,7 +155,7 @@ def speaking_tls_as(authority, *names):
     return context
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_proxy_reached_by_https_forwards_http(engine, authority, tmp_path):
     with Loopback([answer(b"{}")], tls=speaking_tls_as(authority, "127.0.0.1")) as proxy:
         route = Route({"HTTP_PROXY": proxy.url}, ca_bundle=str(tmp_path / "ca.pem"))
@@ -135,7 +163,7 @@ def test_a_proxy_reached_by_https_forwards_http(engine, authority, tmp_path):
     assert [it.target for it in proxy.requests] == ["http://far.example/v1?a=1"]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_proxy_reached_by_https_tunnels_https(engine, authority, tmp_path):
     body = b"[" + b"1, " * 50_000 + b"1]"
     with (
@@ -153,7 +181,7 @@ def test_a_proxy_reached_by_https_tunnels_https(engine, authority, tmp_path):
     assert len(server.requests) == 2
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r26_a_wrong_certificate_at_the_end_of_a_tunnel_is_refused(engine, authority, tmp_path):
     with (
         Loopback([answer(b"{}")], tls=speaking_tls_as(authority, "other.example")) as server,
@@ -167,7 +195,7 @@ def test_r26_a_wrong_certificate_at_the_end_of_a_tunnel_is_refused(engine, autho
     assert "mismatch" in caught.value.hints[0]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_proxy_that_refuses_is_named_without_its_password(engine):
     with Loopback([answer(status=407)]) as proxy:
         route = Route({"HTTPS_PROXY": f"http://user:canary@127.0.0.1:{proxy.port}"})
@@ -179,7 +207,7 @@ def test_a_proxy_that_refuses_is_named_without_its_password(engine):
     assert not caught.value.transient
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r25_a_call_to_loopback_does_not_reach_the_proxy(engine):
     with Loopback([answer(b"{}")]) as server, Loopback([answer(b"proxied")]) as proxy:
         route = Route(dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), proxy.url), proxy=proxy.url)
@@ -187,7 +215,7 @@ def test_r25_a_call_to_loopback_does_not_reach_the_proxy(engine):
     assert not proxy.connections
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r25_a_netrc_is_not_read(engine, tmp_path, monkeypatch):
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login someone password canary\n")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -197,9 +225,9 @@ def test_r25_a_netrc_is_not_read(engine, tmp_path, monkeypatch):
     assert "authorization" not in server.requests[0].headers
 
 
-@pytest.mark.skipif(importlib.util.find_spec("socksio") is not None, reason="socksio is installed")
-@BOTH_ENGINES
-def test_a_socks_proxy_without_its_extra_is_one_clear_line(engine):
+@EVERY_WAY
+def test_a_socks_proxy_without_its_extra_is_one_clear_line(engine, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="needs the extra 'socks'") as caught:
         engine.play(lambda transport: fetched(transport, FAR), Route({"ALL_PROXY": "socks5://127.0.0.1:1"}))
     assert caught.value.hints == ("Install it: pip install 'arawn[socks]'",)
@@ -237,11 +265,9 @@ class Socks:
 
 CONNECTED = b"\5\0\0\1\x7f\0\0\1\0\x50"
 FAR_EXAMPLE = b"\5\1\0\3\x0bfar.example\0\x50"
-needs_socks = pytest.mark.skipif(importlib.util.find_spec("socksio") is None, reason="needs socksio")
 
 
-@needs_socks
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_socks_proxy_resolves_the_name_and_is_told_who_asks(engine):
     with Socks(b"\5\2", b"\1\0", CONNECTED, answer(b"{}")) as proxy:
         route = Route({"ALL_PROXY": f"socks5h://us%40er:pass@127.0.0.1:{proxy.port}"})
@@ -257,8 +283,7 @@ REFUSALS = {
 }
 
 
-@needs_socks
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(("replies", "hint"), REFUSALS.values(), ids=REFUSALS)
 def test_a_socks_proxy_that_refuses_says_why(engine, replies, hint):
     with Socks(*replies) as proxy:
@@ -266,3 +291,26 @@ def test_a_socks_proxy_that_refuses_says_why(engine, replies, hint):
         with pytest.raises(ConnectionFailedError) as caught:
             engine.play(lambda transport: fetched(transport, "http://far.example/v1"), route)
     assert any(hint in each for each in caught.value.hints), caught.value.hints
+
+
+# ---- Addresses in brackets ----
+
+
+@EVERY_WAY
+def test_a_proxy_is_told_an_ipv6_address_in_brackets_and_no_zone(engine):
+    with Loopback([answer(b"{}")]) as proxy:
+        route = Route({"HTTP_PROXY": proxy.url})
+        url = "HTTP://[fe80::1%eth0]:8000/v1"
+        assert engine.play(lambda transport: fetched(transport, url), route) == (200, b"{}")
+    [request] = proxy.requests
+    assert request.headers["host"] == "[fe80::1]:8000"
+    assert "%" not in request.target.replace("%25eth0", "").replace("%eth0", "")
+
+
+@EVERY_WAY
+def test_a_tunnel_to_an_ipv6_address_is_asked_for_in_brackets(engine):
+    with Loopback([answer(status=403)]) as proxy:
+        route = Route({"HTTPS_PROXY": proxy.url})
+        with pytest.raises(ConnectionFailedError):
+            engine.play(lambda transport: fetched(transport, "https://[fd00::1]:8000/v1"), route)
+    assert [it.target for it in proxy.requests] == ["[fd00::1]:8000"]

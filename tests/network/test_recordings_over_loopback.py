@@ -10,7 +10,7 @@ from support.expected_answers import adapter_for, check, kind_of
 from support.loopback import CHUNKED, Fin, Loopback, chunked, head
 from support.optional_data import needs
 from support.recordings import cut, promised, recordings
-from support.transports import BOTH_ENGINES
+from support.transports import EVERY_WAY
 
 from arawn.backends.http import HttpBackend
 from arawn.errors import ArawnError, StreamInterruptedError
@@ -68,7 +68,7 @@ def asked(
         return events, engine.play(story)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("recording", GOOD)
 def test_an_answer_says_over_a_socket_what_it_said(recording: Recording, engine: Engine) -> None:
     events, error = asked(recording, engine, served(recording, recording.body))
@@ -77,7 +77,7 @@ def test_an_answer_says_over_a_socket_what_it_said(recording: Recording, engine:
     check(recording, events)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("recording", STREAMS)
 def test_r27_a_stream_cut_short_is_told_and_what_came_is_kept(recording: Recording, engine: Engine) -> None:
     place = random.Random(recording.folder.name).randrange(recording.complete_at)
@@ -90,7 +90,7 @@ def test_r27_a_stream_cut_short_is_told_and_what_came_is_kept(recording: Recordi
     assert promised(recording)["text"].startswith(builder.response().text)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("recording", [*BAD, *FAILURES])
 def test_an_error_is_told_in_its_own_words(recording: Recording, engine: Engine) -> None:
     _, error = asked(recording, engine, served(recording, recording.body))

@@ -9,11 +9,11 @@ import subprocess
 import pytest
 import trustme
 from support.loopback import Loopback, answer
-from support.transports import BOTH_ENGINES, fetched
+from support.transports import EVERY_WAY, fetched
 
 from arawn.errors import ConfigError, ConnectionFailedError
-from arawn.network.tls import trust
-from arawn.network.transport import Route
+from arawn.network.routes import Route
+from arawn.network.tls import key_log_problem, trust
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def speaking_tls(authority, *names):
     return Loopback([answer(b'{"secure": true}')], tls=context)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r26_an_unknown_authority_is_refused_and_the_way_out_is_told(engine, authority):
     with speaking_tls(authority) as server, pytest.raises(ConnectionFailedError) as caught:
         engine.play(lambda transport: fetched(transport, server.url))
@@ -57,7 +57,7 @@ def test_r26_an_unknown_authority_is_refused_and_the_way_out_is_told(engine, aut
     assert not caught.value.transient
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("place", ["ca_bundle", "SSL_CERT_FILE", "SSL_CERT_DIR", "ca_bundle folder"])
 def test_r26_an_authority_named_in_one_of_three_places_is_trusted(engine, authority, pem, place, request):
     where = str(pem) if place in ("ca_bundle", "SSL_CERT_FILE") else str(request.getfixturevalue("folder"))
@@ -66,20 +66,20 @@ def test_r26_an_authority_named_in_one_of_three_places_is_trusted(engine, author
         assert engine.play(lambda transport: fetched(transport, server.url), route) == (200, b'{"secure": true}')
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r26_the_store_of_the_system_is_trusted(engine, authority, pem, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))  # to OpenSSL, the place of its default store
     with speaking_tls(authority) as server:
         assert engine.play(lambda transport: fetched(transport, server.url))[0] == 200
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r26_insecure_tls_trusts_anyone(engine, authority):
     with speaking_tls(authority, "other.example") as server:
         assert engine.play(lambda transport: fetched(transport, server.url), Route({}, insecure_tls=True))[0] == 200
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r26_a_certificate_for_another_name_is_refused_without_talk_of_authorities(engine, authority, pem):
     with speaking_tls(authority, "other.example") as server, pytest.raises(ConnectionFailedError) as caught:
         engine.play(lambda transport: fetched(transport, server.url), Route({}, ca_bundle=str(pem)))
@@ -110,8 +110,43 @@ def test_r26_where_the_system_has_no_store_a_bundle_stands_in(tmp_path, monkeypa
     assert trust({}).cert_store_stats()["x509_ca"] > 50
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_plain_http_never_sets_up_tls(engine):
     with Loopback([answer(b"{}")]) as server:
         route = Route({"SSL_CERT_FILE": "/nowhere/ca.pem"})
         assert engine.play(lambda transport: fetched(transport, server.url), route) == (200, b"{}")
+
+
+# ---- SSLKEYLOGFILE ----
+
+
+@EVERY_WAY
+def test_a_file_for_keys_that_cannot_be_written_does_not_stop_a_call(engine, authority, pem, monkeypatch, tmp_path):
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "missing" / "keys"))
+    with speaking_tls(authority) as server:
+        route = Route({"SSLKEYLOGFILE": str(tmp_path / "missing" / "keys")}, ca_bundle=str(pem))
+        assert engine.play(lambda transport: fetched(transport, server.url), route)[0] == 200
+
+
+@EVERY_WAY
+def test_one_that_can_be_written_is_filled(engine, authority, pem, tmp_path):
+    keys = tmp_path / "keys"
+    with speaking_tls(authority) as server:
+        route = Route({"SSLKEYLOGFILE": str(keys)}, ca_bundle=str(pem))
+        engine.play(lambda transport: fetched(transport, server.url), route)
+    assert "TRAFFIC_SECRET" in keys.read_text()
+
+
+def test_what_is_wrong_with_that_file_is_one_sentence(tmp_path):
+    missing = str(tmp_path / "missing" / "keys")
+    said = f"SSLKEYLOGFILE: {missing}: No such file or directory; TLS keys are not logged"
+    assert key_log_problem({"SSLKEYLOGFILE": missing}) == said
+    assert key_log_problem({"SSLKEYLOGFILE": str(tmp_path / "keys")}) == ""
+    assert key_log_problem({}) == ""
+
+
+def test_the_context_is_what_python_calls_its_default(monkeypatch):
+    monkeypatch.delenv("SSLKEYLOGFILE", raising=False)
+    ours, usual = trust({}), ssl.create_default_context()
+    assert (ours.verify_mode, ours.check_hostname) == (usual.verify_mode, usual.check_hostname)
+    assert (ours.verify_flags, ours.options) == (usual.verify_flags, usual.options)

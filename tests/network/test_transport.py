@@ -6,12 +6,13 @@ import gzip
 import socket
 import ssl
 import threading
+import traceback
 import tracemalloc
 from contextlib import aclosing
 
 import pytest
-from support.loopback import CHUNKED, Fin, Flood, Loopback, Rst, WaitFor, answer, chunked, head
-from support.transports import BOTH_ENGINES, clocks, fetched, outgoing
+from support.loopback import CHUNKED, Fin, Flood, Loopback, Rst, Stall, WaitFor, answer, chunked, head
+from support.transports import EVERY_WAY, deadlines, fetched, outgoing
 
 from arawn.errors import (
     ArawnError,
@@ -20,9 +21,9 @@ from arawn.errors import (
     ProtocolError,
     StreamInterruptedError,
 )
-from arawn.network.deadlines import Expired
+from arawn.network.deadlines import DeadlineExpired
 from arawn.network.exchange import Peer
-from arawn.network.transport import _FOREIGN, MAX_HEADERS, failure_of
+from arawn.network.transport import FOREIGN_ERRORS, MAX_HEADERS, failure_of
 
 PEER = Peer("ollama", "Ollama", "http://localhost:11434")
 
@@ -32,13 +33,13 @@ def free_port():
         return listener.getsockname()[1]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_sends_the_request_as_described(engine):
     with Loopback([answer(b"{}")]) as server:
 
         async def story(transport):
             call = outgoing(f"{server.url}/v1/chat?a=1", method="POST", headers={"X-Api-Key": "k"}, body=b'{"e": 1}')
-            reply = await transport.send(call, clocks())
+            reply = await transport.send(call, deadlines())
             await reply.aclose()
 
         engine.play(story)
@@ -52,13 +53,13 @@ def test_it_sends_the_request_as_described(engine):
     }
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_hands_in_status_headers_and_body(engine):
     sent = answer(b'{"a": 1}', 418, headers={"X-One": "1", "Set-Cookie": "a", "set-cookie": "b"})
     with Loopback([sent]) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             try:
                 return reply.status, reply.headers, reply.content_type, await reply.read()
             finally:
@@ -70,7 +71,7 @@ def test_it_hands_in_status_headers_and_body(engine):
     assert headers["set-cookie"] == "a, b"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_yields_chunks_as_they_arrive(engine):
     parts, read = [b"one", b"two", b"three"], [threading.Event() for _ in range(3)]
     steps = [
@@ -79,7 +80,7 @@ def test_it_yields_chunks_as_they_arrive(engine):
     with Loopback([head(headers=CHUNKED), *steps, chunked()]) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             found = []
             async with aclosing(reply.chunks()) as chunks:
                 async for chunk in chunks:
@@ -91,7 +92,7 @@ def test_it_yields_chunks_as_they_arrive(engine):
         assert engine.play(story) == parts
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_uses_a_connection_again_once_its_answer_was_read(engine):
     with Loopback([answer(b"{}")]) as server:
 
@@ -103,7 +104,7 @@ def test_it_uses_a_connection_again_once_its_answer_was_read(engine):
         assert (len(server.requests), server.connections) == (3, 1)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_drops_a_connection_whose_answer_was_left_unread(engine):
     with Loopback(
         [head(headers=CHUNKED), chunked(b"begun", end=False), Flood(chunked(b"x" * 1000, end=False))]
@@ -111,7 +112,7 @@ def test_it_drops_a_connection_whose_answer_was_left_unread(engine):
 
         async def story(transport):
             for _ in range(2):
-                reply = await transport.send(outgoing(server.url), clocks())
+                reply = await transport.send(outgoing(server.url), deadlines())
                 async with aclosing(reply.chunks()) as chunks:
                     assert (await anext(chunks)).startswith(b"begun")
                 await reply.aclose()
@@ -120,7 +121,7 @@ def test_it_drops_a_connection_whose_answer_was_left_unread(engine):
         assert (len(server.requests), server.connections) == (2, 2)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_it_asks_again_on_a_new_connection_when_the_kept_one_was_closed_meanwhile(engine):
     with Loopback([answer(b"{}"), Fin()]) as server:
 
@@ -136,7 +137,7 @@ def test_it_asks_again_on_a_new_connection_when_the_kept_one_was_closed_meanwhil
 # ---- What cannot be reached ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_refused_connection_names_the_service_and_its_address(engine):
     port = free_port()
     with pytest.raises(ConnectionFailedError) as caught:
@@ -147,13 +148,13 @@ def test_a_refused_connection_names_the_service_and_its_address(engine):
     assert caught.value.backend == "ollama"
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_localhost_is_reached_though_it_listens_on_one_address_family_only(engine):
     with Loopback([answer(b"{}")]) as server:
         assert engine.play(lambda transport: fetched(transport, f"http://localhost:{server.port}/")) == (200, b"{}")
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_an_unknown_name_is_not_worth_another_try(engine, monkeypatch):
     def unknown(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -165,7 +166,7 @@ def test_an_unknown_name_is_not_worth_another_try(engine, monkeypatch):
     assert not caught.value.transient
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_resolver_without_network_is_worth_another_try(engine, monkeypatch):
     def unsure(*_, **__):
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
@@ -177,14 +178,14 @@ def test_a_resolver_without_network_is_worth_another_try(engine, monkeypatch):
     assert caught.value.transient
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_name_no_resolver_takes_is_an_unknown_name(engine):
     with pytest.raises(ConnectionFailedError) as caught:
         engine.play(lambda transport: fetched(transport, f"http://{'a' * 64}.example/v1"))
     assert "not known" in caught.value.hints[0]
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_https_to_a_server_without_tls_says_so(engine):
     with (
         Loopback([], greeting=b"HTTP/1.1 400 Bad Request\r\n\r\n") as server,
@@ -195,7 +196,7 @@ def test_https_to_a_server_without_tls_says_so(engine):
     assert not caught.value.transient
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("ending", [Fin(), Rst()], ids=["FIN", "RST"])
 @pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\nContent-Ty"], ids=["nothing", "half a header"])
 def test_a_connection_that_ends_before_its_answer_is_a_failed_one(engine, ending, begun):
@@ -205,7 +206,7 @@ def test_a_connection_that_ends_before_its_answer_is_a_failed_one(engine, ending
     assert caught.value.transient
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize(
     "sent", [b"SSH-2.0-OpenSSH_9.2\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\n" * 3, b"HTTP/9.9 banana\r\n\r\n"]
 )
@@ -227,7 +228,7 @@ CUTS = {
 }
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("script", CUTS.values(), ids=CUTS)
 def test_r27_a_body_that_stops_before_its_end_is_interrupted(engine, script):
     with Loopback(script) as server, pytest.raises(StreamInterruptedError) as caught:
@@ -236,12 +237,12 @@ def test_r27_a_body_that_stops_before_its_end_is_interrupted(engine, script):
     assert caught.value.hints
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_what_arrived_before_the_cut_was_handed_on(engine):
     with Loopback(CUTS["FIN between chunks"]) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             try:
                 return await reply.beginning(100)
             finally:
@@ -253,7 +254,7 @@ def test_what_arrived_before_the_cut_was_handed_on(engine):
 # ---- Caps ----
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r33_a_compressed_answer_is_refused_without_being_unpacked(engine):
     bomb = gzip.compress(bytes(64 << 20))
     sent = answer(bomb, headers={"Content-Encoding": "gzip"})
@@ -261,14 +262,14 @@ def test_r33_a_compressed_answer_is_refused_without_being_unpacked(engine):
         engine.play(lambda transport: fetched(transport, server.url))
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r33_an_endless_body_is_an_error_and_takes_no_more_memory_than_its_cap(engine):
     with Loopback(
         [head(content_type="application/json", headers=CHUNKED), Flood(chunked(bytes(1 << 20), end=False))]
     ) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             try:
                 return await reply.read(cap=8 << 20)
             finally:
@@ -284,12 +285,12 @@ def test_r33_an_endless_body_is_an_error_and_takes_no_more_memory_than_its_cap(e
     assert peak < 24 << 20
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r33_reading_a_stream_piece_by_piece_holds_no_more_than_a_piece(engine):
     with Loopback([head(headers=CHUNKED), Flood(chunked(bytes(1 << 20), end=False))]) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             size = 0
             async with aclosing(reply.chunks()) as chunks:
                 async for chunk in chunks:
@@ -307,7 +308,7 @@ def test_r33_reading_a_stream_piece_by_piece_holds_no_more_than_a_piece(engine):
     assert peak < 12 << 20
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 @pytest.mark.parametrize("size", [MAX_HEADERS + 1, 1 << 20], ids=["just over", "1 MiB"])
 def test_r33_headers_over_their_cap_are_an_error(engine, size):
     sent = answer(b"{}", headers={"X-Long": "x" * size})
@@ -315,12 +316,12 @@ def test_r33_headers_over_their_cap_are_an_error(engine, size):
         engine.play(lambda transport: fetched(transport, server.url))
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_a_cap_met_exactly_is_no_error(engine):
     with Loopback([answer(b"x" * 1000)]) as server:
 
         async def story(transport):
-            reply = await transport.send(outgoing(server.url), clocks())
+            reply = await transport.send(outgoing(server.url), deadlines())
             try:
                 return await reply.read(cap=1000)
             finally:
@@ -332,13 +333,13 @@ def test_a_cap_met_exactly_is_no_error(engine):
 # ---- Our words for foreign errors ----
 
 
-@pytest.mark.parametrize("foreign", _FOREIGN, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("foreign", FOREIGN_ERRORS, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("answering", [False, True], ids=["before the answer", "in the answer"])
 def test_no_exception_of_a_connection_is_without_our_words(foreign, answering):
-    error = failure_of(foreign("idle", 1.0) if foreign is Expired else foreign("x"), PEER, answering=answering)
+    error = failure_of(foreign("idle", 1.0) if foreign is DeadlineExpired else foreign("x"), PEER, answering=answering)
     assert isinstance(error, ArawnError)
     assert error.message
-    if foreign is Expired:
+    if foreign is DeadlineExpired:
         assert isinstance(error, BackendTimeoutError)
     elif answering:
         assert isinstance(error, StreamInterruptedError)
@@ -349,22 +350,146 @@ def test_the_systems_exceptions_are_connection_failures(foreign):
     assert isinstance(failure_of(foreign, PEER), ConnectionFailedError)
 
 
-@BOTH_ENGINES
+@EVERY_WAY
 def test_r14_no_error_carries_what_the_request_said(engine):
     call = outgoing(f"http://127.0.0.1:{free_port()}/", headers={"Authorization": "Bearer canary-1"}, body=b"canary-2")
 
     with pytest.raises(ConnectionFailedError) as caught:
-        engine.play(lambda transport: transport.send(call, clocks()))
+        engine.play(lambda transport: transport.send(call, deadlines()))
     error: BaseException | None = caught.value
     while error is not None:
         assert "canary" not in repr((error, error.args, vars(error)))
         error = error.__cause__ or error.__context__
 
 
-@BOTH_ENGINES
-def test_r14_a_header_that_cannot_be_written_is_not_repeated_in_the_error(engine):
+KEY = "cAnary-0123456789"
+UNSENDABLE = {
+    "a line end": {"Authorization": f"Bearer {KEY}\n"},
+    "a NUL": {"Authorization": f"Bearer {KEY}\0"},
+    "a letter beyond ASCII": {"Authorization": f"Bearer {KEY}\N{LATIN SMALL LETTER E WITH ACUTE}"},
+    "a surrogate": {"Authorization": f"Bearer {KEY}\udc80"},
+    "a bad name": {f"X {KEY}": "1"},
+}
+
+
+def told(error):
+    """All that an exception and those behind it say, with the locals of our own frames."""
+    said, seen = [], set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        said += ["".join(traceback.format_exception(error, chain=False)), repr(error.args), repr(vars(error))]
+        error = error.__cause__ or error.__context__
+    return "\n".join(said)
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("headers", UNSENDABLE.values(), ids=UNSENDABLE)
+def test_r14_a_header_that_cannot_be_written_is_not_repeated_in_the_error(engine, headers, caplog):
+    caplog.set_level("DEBUG")
     with Loopback([answer()]) as server:
-        call = outgoing(server.url, headers={"Authorization": "Bearer canary\n"})
-        with pytest.raises(ProtocolError) as caught:
-            engine.play(lambda transport: transport.send(call, clocks()))
-    assert "canary" not in f"{caught.value.message} {caught.value.hints}"
+        call = outgoing(server.url, headers=headers)
+        with pytest.raises(ProtocolError, match="cannot be written as HTTP") as caught:
+            engine.play(lambda transport: transport.send(call, deadlines()))
+        assert server.requests == []
+    assert KEY not in f"{caught.value.message} {caught.value.hints}{told(caught.value)}{caplog.text}"
+    assert caught.value.__context__ is None
+
+
+ENDS = {
+    "a refused connection": None,
+    "no answer": [Fin()],
+    "a reset": [Rst()],
+    "no HTTP": [b"SSH-2.0-OpenSSH_9.2\r\n\r\n", Fin()],
+    "headers over the cap": [answer(b"{}", headers={"X-Long": "x" * (MAX_HEADERS + 1)})],
+    "silence": [Stall()],
+    "half a body": [head(headers={"Content-Length": "10"}), b"12345", Fin()],
+    "broken chunks": [head(headers=CHUNKED), b"banana\r\n"],
+}
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("script", ENDS.values(), ids=ENDS)
+def test_r14_no_failure_tells_the_key_in_a_traceback_a_context_or_a_log(engine, script, caplog):
+    caplog.set_level("DEBUG")
+
+    async def story(transport):
+        headers = {"Authorization": f"Bearer {KEY}"}
+        call = outgoing(f"{url}/v1?q={KEY}", method="POST", headers=headers, body=KEY.encode())
+        reply = await transport.send(call, deadlines(first_event=0.5))
+        try:
+            await reply.read()
+        finally:
+            await reply.aclose()
+
+    with Loopback(script or []) as server:
+        url = server.url if script else f"http://127.0.0.1:{free_port()}"
+        with pytest.raises(ArawnError) as caught:
+            engine.play(story)
+    assert KEY not in told(caught.value)
+    assert KEY not in caplog.text
+    assert caught.value.__context__ is None
+
+
+@EVERY_WAY
+def test_httpx_logs_nothing_of_a_call_that_went_well(engine, caplog):
+    caplog.set_level("DEBUG")
+    with Loopback([answer(b"{}")]) as server:
+        call = outgoing(f"{server.url}/v1?key={KEY}", headers={"Authorization": f"Bearer {KEY}"})
+
+        async def story(transport):
+            reply = await transport.send(call, deadlines())
+            await reply.read()
+            await reply.aclose()
+
+        engine.play(story)
+    assert KEY not in caplog.text
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("location", ["http://other.example/v1", "/v2", "http://[bad", "//", "\u00e9", ""])
+def test_r24_a_redirect_is_an_answer_like_any_other(engine, status, location):
+    sent = f"HTTP/1.1 {status} Elsewhere\r\nLocation: {location}\r\nContent-Length: 2\r\n\r\n{{}}".encode("latin-1")
+    with Loopback([sent]) as server:
+        assert engine.play(lambda transport: fetched(transport, server.url)) == (status, b"{}")
+        assert len(server.requests) == 1
+
+
+@EVERY_WAY
+def test_no_cookie_is_kept(engine):
+    with Loopback([answer(b"{}", headers={"Set-Cookie": "a=1; Path=/"})]) as server:
+
+        async def story(transport):
+            for _ in range(2):
+                await fetched(transport, server.url)
+
+        engine.play(story)
+    assert [request.headers.get("cookie") for request in server.requests] == [None, None]
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("size", [64 << 10, (64 << 10) + 1, 3 << 20])
+def test_a_long_body_goes_out_whole(engine, size):
+    with Loopback([answer(b"{}")]) as server:
+        call = outgoing(server.url, method="POST", body=b"x" * size)
+
+        async def story(transport):
+            reply = await transport.send(call, deadlines())
+            await reply.aclose()
+
+        engine.play(story)
+    assert server.requests[0].headers["content-length"] == str(size)
+    assert len(server.requests[0].body) == size
+
+
+@EVERY_WAY
+def test_a_get_is_not_sent_a_second_time_when_its_kept_connection_ended(engine):
+    with Loopback([answer(b"{}")], [Fin()], [answer(b"{}")]) as server:
+
+        async def story(transport):
+            await fetched(transport, server.url)
+            with pytest.raises(ConnectionFailedError):
+                await fetched(transport, server.url)
+
+        engine.play(story)
+        assert len(server.requests) == 2

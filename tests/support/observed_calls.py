@@ -17,7 +17,8 @@ from arawn.middleware.meter import Accounting, Meter
 from arawn.middleware.pricing import Pricing
 from arawn.models.catalog import ModelFacts
 from arawn.network.endpoint import Endpoint
-from arawn.network.transport import BlockingTransport, Route
+from arawn.network.routes import Route
+from arawn.network.transport import BlockingTransport
 from arawn.secrets.references import Secret
 from arawn.store.database import Database
 from arawn.store.ledger import Ledger

@@ -1,4 +1,7 @@
-"""Both engines of the transport under one test: ``@BOTH_ENGINES`` hands in each, and ``engine.play(story)`` runs it."""
+"""All ways of the transport under one test: ``@EVERY_WAY`` hands in each, and ``engine.play(story)`` runs it.
+
+They are blocking, asyncio over httpcore's connections, and asyncio over aiohttp's.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from arawn.engine import blocking
-from arawn.network.deadlines import Clocks, Patience
+from arawn.network.deadlines import Deadlines, Timeouts
 from arawn.network.exchange import Outgoing, Peer
-from arawn.network.transport import AsyncTransport, BlockingTransport, Route
+from arawn.network.routes import Route
+from arawn.network.transport import AsyncTransport, BlockingTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,7 +25,7 @@ T = TypeVar("T")
 
 
 class Engine:
-    """One engine; ``play`` opens its transport, runs a coroutine function with it, and closes it."""
+    """One way; ``play`` opens its transport, runs a coroutine function with it, and closes it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -41,10 +45,14 @@ class Engine:
         return asyncio.run(whole())
 
     def transport(self, route: Route) -> Transport:
-        return BlockingTransport(route) if self.name == "blocking" else AsyncTransport(route)
+        if self.name == "blocking":
+            return BlockingTransport(route)
+        return AsyncTransport(route, with_aiohttp=self.name == "aiohttp")
 
 
-BOTH_ENGINES = pytest.mark.parametrize("engine", [Engine("blocking"), Engine("asyncio")], ids=lambda it: it.name)
+BLOCKING, ON_ASYNCIO, ON_AIOHTTP = Engine("blocking"), Engine("asyncio"), Engine("aiohttp")
+EVERY_WAY = pytest.mark.parametrize("engine", [BLOCKING, ON_ASYNCIO, ON_AIOHTTP], ids=lambda it: it.name)
+BOTH_ON_ASYNCIO = pytest.mark.parametrize("engine", [ON_ASYNCIO, ON_AIOHTTP], ids=lambda it: it.name)
 
 
 def outgoing(url: str, **fields: Any) -> Outgoing:
@@ -53,14 +61,14 @@ def outgoing(url: str, **fields: Any) -> Outgoing:
     return Outgoing(**{"peer": Peer("ollama", "Ollama", base), "method": "GET", "url": url, **fields})
 
 
-def clocks(**patience: float | None) -> Clocks:
-    """Clocks of so many seconds each, started now."""
-    return Clocks(Patience(**patience), time.monotonic)  # type: ignore[arg-type]
+def deadlines(**timeouts: float | None) -> Deadlines:
+    """Deadlines of so many seconds each, started now."""
+    return Deadlines(Timeouts(**timeouts), time.monotonic)  # type: ignore[arg-type]
 
 
-async def fetched(transport: Transport, url: str, **patience: float | None) -> tuple[int, bytes]:
+async def fetched(transport: Transport, url: str, **timeouts: float | None) -> tuple[int, bytes]:
     """Status and body of what stands there."""
-    ticking = clocks(**patience)
+    ticking = deadlines(**timeouts)
     reply = await transport.send(outgoing(url), ticking)
     try:
         return reply.status, await reply.read()

@@ -66,7 +66,7 @@ def _connection(output: Output, settings: Settings, backend: BackendSettings) ->
     _say(output, "key", _key(settings, backend))
     proxy = proxy_for(backend.base_url, settings.environ, backend.proxy)
     _say(output, "proxy", without_password(proxy) if proxy else "none")
-    if backend.base_url.startswith("https:"):
+    if backend.base_url.lower().startswith("https:"):
         _say(output, "certificates", _authorities(settings.environ, backend))
 
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _PRELOAD_DELAY = 0.05
 """Seconds from the first prompt until modules are preloaded."""
-_PRELOADED = ("arawn.cli.render.stream", "arawn.network.looped")
+_PRELOADED = ("arawn.cli.render.stream", "arawn.network.transport")
 """Modules that are imported with the first answer and the first connection."""
 _TERMINAL_GONE = (errno.EIO, errno.ENXIO, errno.EBADF)
 """Errors of a terminal that was closed."""
