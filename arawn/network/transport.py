@@ -166,6 +166,10 @@ class AsyncTransport(_HttpxTransport):
         is_installed = importlib.util.find_spec("httpx_aiohttp") is not None
         self._with_aiohttp = is_installed if with_aiohttp is None else with_aiohttp
 
+    def preload(self) -> None:
+        """Import what the first connection needs."""
+        importlib.import_module(f"arawn.network.{'aiohttp_io' if self._with_aiohttp else 'async_io'}")
+
     def _open(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> _Client:
         if self._with_aiohttp and "%" not in server.host and not (proxy and proxy.is_socks):
             from arawn.network.aiohttp_io import AiohttpPool

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 def warm_up(engine: Engine, choice: Choice) -> None:
     """Load it, in a thread of its own."""
-    for name in ("arawn.cli.render.stream", "arawn.network.async_io"):  # the latter comes with the first connection
-        import_module(name)
+    from arawn.network.routes import Route
+    from arawn.network.transport import AsyncTransport
+
+    import_module("arawn.cli.render.stream")
+    AsyncTransport(Route({})).preload()
     engine.backend(choice)
