@@ -9,7 +9,9 @@ A layer that serves every kind of event loop takes as long as all else of a call
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import socket
+import sys
 from collections import deque
 from contextlib import asynccontextmanager
 from itertools import chain, zip_longest
@@ -32,6 +34,11 @@ from arawn.network.connection import (
     request_to,
 )
 from arawn.network.http_errors import ConnectionLost
+
+if importlib.util.find_spec("sniffio") is None:
+    # httpcore looks for it up to five times a call, each time in all folders, a quarter of a call's time
+    _modules: dict[str, Any] = sys.modules
+    _modules.setdefault("sniffio", None)
 
 if TYPE_CHECKING:
     import ssl
