@@ -15,7 +15,7 @@ from support.transports import EVERY_WAY, fetched
 from arawn.config.sources import load
 from arawn.errors import ConfigError, ConnectionFailedError
 from arawn.network.proxies import is_loopback, proxy_for, without_password
-from arawn.network.routes import Route
+from arawn.network.routes import Route, server_at, without_zone
 
 FAR = "https://api.example.com/v1"
 ALL = {"HTTPS_PROXY": "http://s:1", "HTTP_PROXY": "http://p:2", "ALL_PROXY": "http://a:3"}
@@ -109,6 +109,39 @@ def test_an_empty_proxy_in_the_table_of_a_backend_switches_it_off(tmp_path):
     table = settings.backend("near")
     assert table.proxy == ""
     assert proxy_for(table.base_url, settings.environ, table.proxy) is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["HTTP://near.example/v1", "Https://near.example", "http://[fe80::1%eth0]:80/v1", "http://[fe80::1%25eth0]/v1"],
+)
+def test_a_table_may_name_an_address_in_upper_case_or_with_a_zone(tmp_path, url):
+    (tmp_path / "config.toml").write_text(f'[backends.near]\nadapter = "openai_chat"\nbase_url = "{url}"\n')
+    settings = load(environ={"ARAWN_HOME": str(tmp_path)}, cwd=str(tmp_path))
+    assert settings.backend("near").base_url == url
+
+
+@pytest.mark.parametrize("value", ["http", "ftp://p:1", " ", "http://"])
+def test_a_table_names_no_other_proxy(tmp_path, value):
+    table = f'[backends.near]\nadapter = "openai_chat"\nbase_url = "http://near.example"\nproxy = "{value}"\n'
+    (tmp_path / "config.toml").write_text(table)
+    with pytest.raises(ConfigError, match="expected a proxy address"):
+        load(environ={"ARAWN_HOME": str(tmp_path)}, cwd=str(tmp_path)).backend("near")
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://[fe80::1%eth0]:80/v1", "fe80::1%eth0"),
+        ("http://[fe80::1%25eth0]/v1", "fe80::1%eth0"),
+        ("HTTP://[FD00::1]/a%20b", "fd00::1"),
+        ("http://near.example/%7Bmodel%7D", "near.example"),
+    ],
+)
+def test_a_zone_is_for_this_computer_alone(url, host):
+    assert server_at(url).host == host
+    assert "eth0" not in without_zone(url)
+    assert without_zone(url).rpartition("/")[2] == url.rpartition("/")[2]
 
 
 # ---- The way through ----
