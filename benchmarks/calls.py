@@ -157,8 +157,8 @@ def _without_store(engine: Engine, choice: Choice, transport: Callable[[BackendS
     from arawn.adapters.base import Quirks
     from arawn.adapters.openai.chat import OpenAIChatAdapter
     from arawn.backends.http import HttpBackend
-    from arawn.middleware.conceal import Conceal
-    from arawn.middleware.retry import Retry
+    from arawn.middleware.errors import RedactSecrets
+    from arawn.middleware.retry import Retry, RetryPolicy
     from arawn.network.endpoint import Endpoint
     from arawn.secrets.references import Secret
 
@@ -171,7 +171,7 @@ def _without_store(engine: Engine, choice: Choice, transport: Callable[[BackendS
         credential=lambda: secret,
     )
     bare = HttpBackend(endpoint, OpenAIChatAdapter(table.name, Quirks()))
-    return Retry(Conceal(bare, [secret]), sleep=asyncio.sleep, random=random)
+    return Retry(RedactSecrets(bare, [secret]), RetryPolicy(sleep=asyncio.sleep, random=random))
 
 
 async def _timed(ask: Callable[[int], Awaitable[str]], calls: int, jobs: int) -> float:
