@@ -15,7 +15,12 @@ _arawn_completion() {
     COMPREPLY=( $( env COMP_WORDS="${words[*]}" COMP_CWORD=$((${#words[@]} - 1)) \
                    _ARAWN_COMPLETE=complete_bash "$1" ) )
     if [[ $current == -*=* ]]; then
+        word=${current%%=*}=
         current=${current#*=}
+        if [[ $COMP_WORDBREAKS != *=* ]]; then
+            [[ $current == ["']* ]] || COMPREPLY=( "${COMPREPLY[@]/#/$word}" )
+            return 0
+        fi
     fi
     word=$current
     if [[ $COMP_WORDBREAKS == *:* ]]; then

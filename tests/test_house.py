@@ -41,10 +41,19 @@ HEAVY = {
     *("asyncio", "concurrent", "email", "html", "http", "importlib.metadata", "multiprocessing", "sqlite3", "unittest"),
     *("aiohttp", "click", "fastjsonschema", "httpx", "keyring", "mlx_lm", "platformdirs", "prompt_toolkit", "pydantic"),
     *("rich", "tomlkit"),
-    *("pygments", "typer", "yaml"),
+    *("pygments", "yaml"),
 }
 NETWORK = {"anyio", "certifi", "h11", "httpcore", "socket", "ssl"}
 OF_HTTPX = {"email", "http", "httpx", "sqlite3"}  # sqlite3 is ours: what a call cost is always written down
+TABS = {
+    "backends": "arawn -b ",
+    "keys": "arawn config get ",
+    "models": "arawn -m ",
+    "secrets": "arawn secrets delete ",
+    "sessions": "arawn sessions show ",
+    "commands": "arawn co",
+    "options": "arawn ask --js",
+}
 
 
 def imported(run):
@@ -71,7 +80,7 @@ def test_ask_imports_only_what_a_plain_call_needs(home, words):
         found = imported_by(home, "ask", *words, LOCAL_KEY="k")
     assert "arawn.network.transport" in found
     assert heavy(found - OF_HTTPX) == []
-    others = {f"arawn.adapters.{name}" for name in ("anthropic", "ollama", "openai_responses", "embeddings")}
+    others = {f"arawn.adapters.{name}" for name in ("anthropic", "ollama", "openai.responses", "embeddings")}
     assert found & (others | {"arawn.backends.mock", "arawn.config.edit"}) == set()
 
 
@@ -89,9 +98,11 @@ def test_a_command_that_asks_no_backend_imports_nothing_of_the_network(home):
     assert sorted(imported_by(home, "config", "show") & NETWORK) == []
 
 
-@pytest.mark.parametrize("kind", ["backends", "keys", "models", "secrets"])
-def test_completion_imports_neither_the_network_nor_the_parser(home, kind):
-    assert heavy(imported_by(home, "__complete", kind, ""), *NETWORK, "argparse") == []
+@pytest.mark.parametrize("line", TABS.values(), ids=TABS)
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_tab_imports_nothing_of_the_network(home, line, shell):
+    run = home.tab(line, shell=shell, env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert heavy(imported(run), *NETWORK) == []
 
 
 # ---- sockets: no command opens one but to its backend ----
@@ -120,7 +131,8 @@ def watched(home, tmp_path):
 
     def run(*words, **env):
         log.unlink(missing_ok=True)
-        done = home.run(*words, env={"PYTHONPATH": str(folder), "WATCHED": str(log), **env})
+        environ = {"PYTHONPATH": str(folder), "WATCHED": str(log), **env}
+        done = home.tab(words[1], env=environ) if words[0] == "<Tab>" else home.run(*words, env=environ)
         return done, log.read_text().splitlines()
 
     return run
@@ -138,10 +150,7 @@ def watched(home, tmp_path):
         ["config", "path"],
         ["config", "schema"],
         ["completions", "bash"],
-        ["__complete", "backends", ""],
-        ["__complete", "keys", ""],
-        ["__complete", "models", ""],
-        ["__complete", "secrets", ""],
+        *(["<Tab>", line] for line in TABS.values()),
     ],
     ids=" ".join,
 )

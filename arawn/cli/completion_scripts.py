@@ -1,4 +1,4 @@
-"""The completion scripts: Typer's for zsh and PowerShell, and its two others with what they need to be right.
+"""The completion scripts: Typer's for PowerShell, and its others with what they need to be right.
 
 bash breaks words at colons and at signs: the script puts them together again, and takes off what the line already has.
 fish would start arawn twice at each Tab, once to know whether to offer files: here it does so once.
@@ -33,7 +33,12 @@ _arawn_completion() {
     COMPREPLY=( $( env COMP_WORDS="${words[*]}" COMP_CWORD=$((${#words[@]} - 1)) \\
                    _ARAWN_COMPLETE=complete_bash "$1" ) )
     if [[ $current == -*=* ]]; then
+        word=${current%%=*}=
         current=${current#*=}
+        if [[ $COMP_WORDBREAKS != *=* ]]; then
+            [[ $current == [\"\']* ]] || COMPREPLY=( "${COMPREPLY[@]/#/$word}" )
+            return 0
+        fi
     fi
     word=$current
     if [[ $COMP_WORDBREAKS == *:* ]]; then
@@ -48,6 +53,13 @@ _arawn_completion() {
 
 complete -o default -F _arawn_completion arawn
 """
+
+_ZSH_FIRST_TAB = """
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+    _arawn_completion "$@"
+fi
+"""
+"""Completes also at the first Tab, at which zsh loads the file and does no more."""
 
 _FISH = """\
 function __arawn_complete
@@ -103,5 +115,11 @@ def script(shell: Shell) -> str:
             return _BASH
         case "fish":
             return _FISH
-        case _:
-            return typers.get_completion_script(prog_name="arawn", complete_var=COMPLETE_VARIABLE, shell=shell) + "\n"
+        case "zsh":
+            return _from_typer(shell) + _ZSH_FIRST_TAB
+        case "powershell":
+            return _from_typer(shell)
+
+
+def _from_typer(shell: Shell) -> str:
+    return typers.get_completion_script(prog_name="arawn", complete_var=COMPLETE_VARIABLE, shell=shell) + "\n"

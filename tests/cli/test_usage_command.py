@@ -277,10 +277,10 @@ def test_no_color_and_a_locale_without_blocks_are_respected(busy):
     assert not set("█▏▎▍▌▋▊▉") & set("".join(lines))
 
 
-def test_many_sessions_show_the_dearest_and_say_so(home):
+def test_many_sessions_show_the_most_expensive_and_say_so(home):
     write_calls(home.path, *(call(NOW, session=f"{number:08x}", usd=number) for number in range(1, 41)))
     lines, _ = seen(home, "--by", "session")
-    assert "the dearest 31 of 40: --csv has all" in lines
+    assert "the most expensive 31 of 40: --csv has all" in lines
     assert len(run(home, "--by", "session", "--csv").out.splitlines()) == 41
 
 

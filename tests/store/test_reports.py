@@ -121,7 +121,7 @@ def test_calls_are_grouped_by_what_is_asked_for(reports):
         call("2026-11-21", usd=2, model="qwen", role="indexing", session="7f3a0000"),
         call("2026-11-21", usd=4, backend="openai"),
     )
-    assert keys(made.totals("backend")) == ["openai", "groq"], "the dearest first"
+    assert keys(made.totals("backend")) == ["openai", "groq"], "the most expensive first"
     assert keys(made.totals("model")) == ["openai/llama", "groq/qwen", "groq/llama"]
     assert keys(made.totals("day")) == ["2026-11-20", "2026-11-21"]
     assert keys(made.totals("session")) == ["", "7f3a0000"]

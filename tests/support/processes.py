@@ -67,13 +67,15 @@ class Home:
         )
         return Run(done)
 
-    def tab(self, line: str, **options: Any) -> Run:
-        """Press Tab at the end of a command line, as bash does it: what it may go on with, a line each."""
+    def tab(self, line: str, *, shell: str = "bash", **options: Any) -> Run:
+        """Press Tab at the end of a command line, as a shell does it; in bash, what may come next is a line each."""
         words = shlex.split(line) + [""] * line.endswith(" ")
         environ = {
-            "_ARAWN_COMPLETE": "complete_bash",
+            "_ARAWN_COMPLETE": f"complete_{shell}",
             "COMP_WORDS": "\n".join(words),
             "COMP_CWORD": str(len(words) - 1),
+            "_TYPER_COMPLETE_ARGS": line,
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
         }
         return self.run(env=environ | options.pop("env", {}), **options)
 
