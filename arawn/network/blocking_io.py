@@ -41,7 +41,7 @@ class BlockingPool:
         )
 
     def send(self, request: Any, deadlines: Deadlines) -> httpcore.Response:
-        """Send a request of httpx's; the response must be closed. Raises CONNECTION_ERRORS, DeadlineExpired, OSError."""
+        """Send a request of httpx's; its response must be closed. Raises what a connection raises."""
         opened: list[Any] = []
 
         def trace(event: str, info: Any) -> None:
@@ -86,9 +86,7 @@ class BlockingPool:
 def _proxy_for_pool(proxy: Proxy | None, tls: ssl.SSLContext | None) -> httpcore.Proxy | None:
     if proxy is None:
         return None
-    url = httpcore.URL(
-        scheme=proxy.scheme.encode(), host=_bracketed(proxy.host.encode()), port=proxy.port, target=b""
-    )
+    url = httpcore.URL(scheme=proxy.scheme.encode(), host=_bracketed(proxy.host.encode()), port=proxy.port, target=b"")
     auth = (proxy.user.encode(), proxy.password.encode()) if proxy.user else None
     return httpcore.Proxy(url, auth=auth, ssl_context=tls if proxy.scheme == "https" else None)
 
