@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from arawn.errors import ProtocolError
 from arawn.network import connection, http_errors
 from arawn.network.connection import PART
-from arawn.network.deadlines import DeadlineExpired
+from arawn.network.deadlines import DeadlineExpired, StepTimeout
 from arawn.network.exchange import Reply
 from arawn.network.http_errors import CONNECTION_ERRORS, ClosedEarly, ConnectionLost, NotHttp, NotSendable, ProxyRefused
 from arawn.network.proxies import proxy_for
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
         AsyncGenerator,
         AsyncIterable,
         AsyncIterator,
-        Awaitable,
         Callable,
         Iterator,
         Mapping,
@@ -59,7 +58,6 @@ FOREIGN_ERRORS = (httpx.HTTPError, httpx.InvalidURL, *CONNECTION_ERRORS, Deadlin
 for _name in ("httpx", "httpcore"):  # they log addresses with their queries
     logging.getLogger(_name).setLevel(logging.WARNING)
 
-T = TypeVar("T")
 _address = lru_cache(64)(httpx.URL)
 
 
@@ -199,7 +197,7 @@ class AsyncTransport(_HttpxTransport[httpx.AsyncClient]):
         return httpx.AsyncClient(transport=_OverHttpcore(proxy, tls), trust_env=False)
 
     async def _exchange(self, client: httpx.AsyncClient, call: Outgoing, deadlines: Deadlines) -> httpx.Response:
-        timeout = _Timeout(deadlines)
+        timeout = StepTimeout(deadlines)
         request = _request(call, _Content(call.body, timeout), deadlines=deadlines, timeout_of_call=timeout)
         return await client.send(request, stream=True, follow_redirects=False)
 
@@ -218,15 +216,10 @@ class AsyncTransport(_HttpxTransport[httpx.AsyncClient]):
 # ---- Requests ----
 
 
-class _Progress(Protocol):
-    def connected(self) -> None: ...
-    def sent(self) -> None: ...
-
-
 class _Content(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A body going out, part by part; that it is asked for means that the connection stands."""
 
-    def __init__(self, body: bytes, progress: _Progress) -> None:
+    def __init__(self, body: bytes, progress: Deadlines | StepTimeout) -> None:
         self.body = body
         self._progress = progress
 
@@ -308,14 +301,14 @@ class _OverHttpcore(httpx.AsyncBaseTransport):
         named = None
         if proxy is not None:
             auth = (proxy.user, proxy.password) if proxy.user else None
-            named = httpx.Proxy(_proxy_url(proxy), ssl_context=tls if proxy.scheme == "https" else None, auth=auth)
+            named = httpx.Proxy(proxy.url, ssl_context=tls if proxy.scheme == "https" else None, auth=auth)
         limits = httpx.Limits(keepalive_expiry=connection.KEPT_FOR)
         self._transport = httpx.AsyncHTTPTransport(verify=tls or False, trust_env=False, limits=limits, proxy=named)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._through_http and ":" in request.url.host:
             request.url = _BracketedUrl(request.url)
-        timeout: _Timeout = request.extensions["timeout_of_call"]
+        timeout: StepTimeout = request.extensions["timeout_of_call"]
         response = await timeout.run(self._send(request), self._failure_of)
         arrived = connection.Arrived(response, response.headers.raw)
         body = _AsyncBody(response, request.extensions["deadlines"], self._failure_of, arrived)
@@ -372,11 +365,11 @@ class _OverAiohttp(httpx.AsyncBaseTransport):
         named = None
         if proxy is not None:  # aiohttp makes Proxy-Authorization of it; its own way takes no password beyond Latin-1
             headers = {"Authorization": proxy.authorization} if proxy.user else {}
-            named = httpx.Proxy(_proxy_url(proxy), headers=headers)
+            named = httpx.Proxy(proxy.url, headers=headers)
         self._transport = aiohttp_io.Transport(named, tls)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        timeout: _Timeout = request.extensions["timeout_of_call"]
+        timeout: StepTimeout = request.extensions["timeout_of_call"]
         request.extensions["connected"] = timeout.connected
         if isinstance(request.stream, _Content) and len(request.stream.body) <= PART:
             request.stream = httpx.ByteStream(request.stream.body)  # aiohttp has a task of its own for any other
@@ -405,7 +398,7 @@ class _AsyncBody(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts = aiter(cast("AsyncIterable[bytes]", self._response.stream))
-        while (part := await _Timeout(self._deadlines).run(anext(parts, None), self._failure_of)) is not None:
+        while (part := await StepTimeout(self._deadlines).run(anext(parts, None), self._failure_of)) is not None:
             self._deadlines.received()
             yield self._arrived.with_arrived(part) if self._arrived else part
             if self._arrived and self._arrived.has_ended:
@@ -422,49 +415,6 @@ class _AsyncBody(httpx.AsyncByteStream):
         await cast("httpx.AsyncByteStream", self._response.stream).aclose()
         if not self._is_read:  # then the connection closes, which takes the loop a turn
             await sleep(0)
-
-
-class _Timeout:
-    """asyncio's timeout over one step of a call: it ends with the first deadline, wherever that has moved meanwhile."""
-
-    def __init__(self, deadlines: Deadlines) -> None:
-        import asyncio
-
-        self._deadlines = deadlines
-        self._loop = asyncio.get_running_loop()
-        self._limit = asyncio.timeout(deadlines.remaining())
-        self._is_running = False
-
-    async def run(self, step: Awaitable[T], failure_of: Callable[[Exception], Exception]) -> T:
-        """Do the step. Raises DeadlineExpired, and other errors as ``failure_of`` has them, without their context."""
-        try:
-            async with self._limit:
-                self._is_running = True
-                return await step
-        except Exception as error:  # noqa: BLE001 -- one that is no connection's comes out as it went in
-            failure = self._deadlines.expired() if self._limit.expired() else failure_of(error)
-        finally:
-            self._is_running = False
-        raise failure
-
-    def connected(self) -> None:
-        """The connection stands."""
-        self._deadlines.connected()
-        self._move()
-
-    def sent(self) -> None:
-        """A part of the request went out."""
-        self._deadlines.sent()
-        self._move()
-
-    def _move(self) -> None:
-        if self._is_running and not self._limit.expired():  # a long body may still go out while its answer is read
-            self._limit.reschedule(self._loop.time() + self._deadlines.left())
-
-
-def _proxy_url(proxy: Proxy) -> str:
-    host = f"[{proxy.host}]" if ":" in proxy.host else proxy.host
-    return f"{proxy.scheme}://{host}:{proxy.port}"
 
 
 def _response(
