@@ -18,7 +18,7 @@ _arawn_completion() {
         word=${current%%=*}=
         current=${current#*=}
         if [[ $COMP_WORDBREAKS != *=* ]]; then
-            [[ $current == ["']* ]] || COMPREPLY=( "${COMPREPLY[@]/#/$word}" )
+            [[ $current == [\"\']* ]] || COMPREPLY=( "${COMPREPLY[@]/#/$word}" )
             return 0
         fi
     fi

@@ -41,7 +41,7 @@ class BlockingPool:
         )
 
     def send(self, request: Any, deadlines: Deadlines) -> httpcore.Response:
-        """Send a request of httpx's; the response must be closed. Raises CONNECTION_ERRORS, DeadlineExpired, OSError."""
+        """Send a request of httpx's; its response must be closed. Raises what a connection raises."""
         opened: list[Any] = []
 
         def trace(event: str, info: Any) -> None:

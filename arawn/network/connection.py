@@ -1,8 +1,8 @@
 """What both kinds of httpcore's connections share: what has arrived on one, and its errors as ours.
 
 httpcore hands on a body chunk by chunk, each through several generators, however many came in one read; and it has no
-public word for bytes after the end of an answer. Both are known to the h11 state of the connection, which ``_h11_state``
-finds: the one private place of httpcore that is looked into. A test fails when it is gone.
+public word for bytes after the end of an answer. Both are known to the h11 state of the connection, which
+``_h11_state`` finds: the one private place of httpcore that is looked into. A test fails when it is gone.
 """
 
 from __future__ import annotations

@@ -6,13 +6,14 @@ that has shown it pings, and then sends nothing at all, is gone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from arawn.values import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
+T = TypeVar("T")
 DeadlineName: TypeAlias = Literal["connect", "first event", "idle", "ping", "total"]
 
 _NEVER = float("inf")
@@ -101,3 +102,41 @@ class Deadlines:
             "idle": self._timeouts.idle,
         }
         return DeadlineExpired(self._waiting_for, seconds[self._waiting_for])
+
+
+class StepTimeout:
+    """asyncio's timeout over one step of a call: it ends with the first deadline, wherever that has moved meanwhile."""
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        import asyncio
+
+        self._deadlines = deadlines
+        self._loop = asyncio.get_running_loop()
+        self._limit = asyncio.timeout(deadlines.remaining())
+        self._is_running = False
+
+    async def run(self, step: Awaitable[T], failure_of: Callable[[Exception], Exception]) -> T:
+        """Do the step. Raises DeadlineExpired, and other errors as ``failure_of`` has them, without their context."""
+        try:
+            async with self._limit:
+                self._is_running = True
+                return await step
+        except Exception as error:  # noqa: BLE001 -- one that is no connection's comes out as it went in
+            failure = self._deadlines.expired() if self._limit.expired() else failure_of(error)
+        finally:
+            self._is_running = False
+        raise failure
+
+    def connected(self) -> None:
+        """The connection stands."""
+        self._deadlines.connected()
+        self._move()
+
+    def sent(self) -> None:
+        """A part of the request went out."""
+        self._deadlines.sent()
+        self._move()
+
+    def _move(self) -> None:
+        if self._is_running and not self._limit.expired():  # a long body may still go out while its answer is read
+            self._limit.reschedule(self._loop.time() + self._deadlines.left())

@@ -50,6 +50,12 @@ class Proxy(Value):
         return self.scheme.startswith("socks")
 
     @property
+    def url(self) -> str:
+        """Its address, without user and password."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    @property
     def authorization(self) -> str:
         """The value of the header that proves who asks."""
         from binascii import b2a_base64

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from contextlib import aclosing
 
 import pytest
+import trustme
 from support.loopback import CHUNKED, Drip, Loopback, Pause, Stall, answer, chunked, head
 from support.transports import EVERY_WAY, deadlines, fetched, outgoing
 
@@ -237,6 +239,25 @@ def test_r32_a_tls_handshake_nobody_answers_is_the_connect_clock(engine):
     with Loopback([Stall()]) as server:
         url = f"https://127.0.0.1:{server.port}/"
         assert timed_out(engine, url, connect=SOON, first_event=MUCH_LATER).clock == "connect"
+
+
+HANDSHAKE = [head(content_type=""), Pause(0.2), Drip(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc" + bytes(5000), 0.02)]
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_r32_a_tls_handshake_that_drips_through_a_tunnel_is_the_connect_clock(engine, scheme, tmp_path):
+    authority, tls = trustme.CA(), None
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    if scheme == "https":
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(tls)
+    with Loopback(HANDSHAKE, tls=tls) as proxy, pytest.raises(BackendTimeoutError) as caught:
+        engine.play(
+            lambda transport: fetched(transport, "https://far.example/", connect=1.0, first_event=MUCH_LATER),
+            Route({}, proxy=proxy.url, ca_bundle=str(tmp_path / "ca.pem")),
+        )
+    assert caught.value.clock == "connect"
 
 
 @EVERY_WAY

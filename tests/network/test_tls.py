@@ -117,6 +117,20 @@ def test_plain_http_never_sets_up_tls(engine):
         assert engine.play(lambda transport: fetched(transport, server.url), route) == (200, b"{}")
 
 
+@EVERY_WAY
+def test_an_answer_that_came_in_a_record_behind_another_never_becomes_the_next_one(engine, authority, pem):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with Loopback([answer(b'{"a": 1}'), answer(b'{"stale": 1}')], [answer(b'{"b": 2}')], tls=context) as server:
+
+        async def story(transport):
+            return [await fetched(transport, server.url) for _ in range(2)]
+
+        found = engine.play(story, Route({}, ca_bundle=str(pem)))
+    assert found == [(200, b'{"a": 1}'), (200, b'{"b": 2}')]
+    assert server.connections == 2
+
+
 # ---- SSLKEYLOGFILE ----
 
 
