@@ -31,12 +31,12 @@ def rows(place: Place, peers: Peers) -> Iterator[Row]:
     for name in ("ask", "ask --no-save"):
         cpu = costs[name].cpu
         yield Row(
-            f"{name}, 20 tokens, CPU", cpu / floor.cpu, TIMES, 2.5, f"{cpu:.1f} ms / http.client {floor.cpu:.1f} ms"
+            f"{name}, 20 tokens, CPU", cpu / floor.cpu, TIMES, 3.3, f"{cpu:.1f} ms / http.client {floor.cpu:.1f} ms"
         )
     what = "llm --no-log, 20 tokens, CPU beside ask"
     if peers.missing:
-        yield Row(what, None, TIMES, 6, peers.missing, more=True)
+        yield Row(what, None, TIMES, 5, peers.missing, more=True)
     else:
         llm = costs["llm"]
-        yield Row(what, llm.cpu / bare.cpu, TIMES, 6, f"llm {llm.cpu:.0f} ms / {bare.cpu:.1f} ms", more=True)
-    yield Row("ask, 20 tokens, peak memory", costs["ask"].peak, "MiB", 40, f"http.client {floor.peak:.1f} MiB")
+        yield Row(what, llm.cpu / bare.cpu, TIMES, 5, f"llm {llm.cpu:.0f} ms / {bare.cpu:.1f} ms", more=True)
+    yield Row("ask, 20 tokens, peak memory", costs["ask"].peak, "MiB", 36, f"http.client {floor.peak:.1f} MiB")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import compared
+from benchmarks.measure import Command, compared
 from benchmarks.report import TIMES, Row
 
 if TYPE_CHECKING:
@@ -13,20 +13,34 @@ if TYPE_CHECKING:
     from benchmarks.peers import Peers
     from benchmarks.place import Place
 
+_TABS = {"arawn co": "commands", "arawn ask --js": "options", "arawn -b ": "backends", "arawn ask -m ": "models"}
+
 
 def rows(place: Place, _peers: Peers) -> Iterator[Row]:
-    """Yield ``--version`` and the values a Tab asks for, over ``python -c pass``."""
+    """Yield ``--version`` over ``python -c pass``, and what a Tab takes for words and for names."""
     costs = compared(
         {
             "pass": place.python("-c", "pass"),
             "--version": place.arawn("--version"),
-            "__complete backends": place.arawn("__complete", "backends", ""),
-            "__complete models": place.arawn("__complete", "models", ""),
-            "--help": place.arawn("--help"),
+            **{line: _tab(place, line) for line in _TABS},
         },
         place.rounds,
     )
-    bare = costs.pop("pass").cpu
-    for name, cost in costs.items():
-        remark = f"{cost.cpu:.1f} ms / python -c pass {bare:.1f} ms"
-        yield Row(f"arawn {name}", cost.cpu / bare, TIMES, 4, remark)
+    bare = costs["pass"].cpu
+    version = costs["--version"].cpu
+    yield Row("--version, CPU", version / bare, TIMES, 1.5, f"{version:.1f} ms / python -c pass {bare:.1f} ms")
+    for line, what in _TABS.items():
+        yield Row(
+            f"a Tab for {what}, CPU", costs[line].cpu, "ms", 100, f"{costs[line].cpu / bare:.1f} × python -c pass"
+        )
+
+
+def _tab(place: Place, line: str) -> Command:
+    words = line.split(" ")
+    asked = {
+        "_ARAWN_COMPLETE": "complete_bash",
+        "COMP_WORDS": "\n".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    command = place.arawn()
+    return Command(command.words, {**command.environ, **asked})

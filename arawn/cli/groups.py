@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.main import get_command
 
 from arawn.errors import UsageError
+from arawn.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +39,7 @@ Exit codes:
 """
 
 
-class Entry(NamedTuple):
+class Entry(Value):
     """A command in the root's help: its panel there, and what it does in one line."""
 
     panel: str

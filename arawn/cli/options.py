@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_args
 
 import typer
 from typer import Argument, Option
@@ -11,6 +11,7 @@ from arawn import dates
 from arawn.cli.groups import EVERY_COMMAND, Group
 from arawn.errors import UsageError
 from arawn.messages import Effort
+from arawn.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -172,7 +173,7 @@ Limit: TypeAlias = Annotated[
 ]
 
 
-class Wishes(NamedTuple):
+class Wishes(Value):
     """What the options say of a request; what they leave open is None. ``timeout`` is for the whole call."""
 
     max_tokens: int | None

@@ -1,31 +1,33 @@
-"""``arawn ask``: one question; the answer goes to standard output and nothing else does."""
+"""``arawn ask``: one question; the answer goes to standard output and nothing else does.
 
-from __future__ import annotations
+What only an answer needs is imported where it is needed: a Tab and the help make this command too. Annotations are
+no strings here: Typer would evaluate those of 28 options four times.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Option
 
-from arawn.answers.record import Record
-from arawn.cli import options, printers
+from arawn.cli import options
 from arawn.cli.context import Context
 from arawn.cli.groups import EXIT_CODES, Command, examples, is_short
 from arawn.cli.output import Output
-from arawn.cli.request import judge_end, make_request
 from arawn.cli.signals import Interrupted
-from arawn.cli.stdin import read_prompt
-from arawn.engine.assembly import Engine
 from arawn.errors import ArawnError, NotSavedError, StreamInterruptedError, UsageError
-from arawn.session.recording import Recording
+from arawn.values import Value, replace
 
 if TYPE_CHECKING:
+    from arawn.answers.record import Record
     from arawn.answers.schema import AnswerSchema
+    from arawn.cli.printers import Printer
     from arawn.config.roles import Choice
+    from arawn.engine.assembly import Engine
     from arawn.events import Events
     from arawn.messages import ChatRequest, Message
+    from arawn.session.recording import Recording
 
 app = options.new_app()
 
@@ -33,7 +35,7 @@ _MODEL_OPTIONS = ("temperature", "max_tokens", "max-tokens", "timeout")
 """What users of another tool write after ``-o``, each an option here."""
 
 
-class _Asked(NamedTuple):
+class _Asked(Value):
     """What the command line says of the question."""
 
     words: Sequence[str]
@@ -46,15 +48,15 @@ class _Asked(NamedTuple):
     streams: bool
 
 
-class _Call(NamedTuple):
+class _Call(Value):
     """Everything that is known before asking."""
 
-    engine: Engine
-    choice: Choice
-    request: ChatRequest
-    message: Message
-    recording: Recording[Choice]
-    schema: AnswerSchema | None
+    engine: "Engine"
+    choice: "Choice"
+    request: "ChatRequest"
+    message: "Message"
+    recording: "Recording[Choice]"
+    schema: "AnswerSchema | None"
 
 
 @app.command(
@@ -198,8 +200,10 @@ def ask(
     return _ask_once(context, asked, printer, usage=usage, strict=strict)
 
 
-def _printer(context: Context, shapes: Mapping[str, bool], *, schema: bool, laid_out: bool) -> printers.Printer:
+def _printer(context: Context, shapes: Mapping[str, bool], *, schema: bool, laid_out: bool) -> "Printer":
     """Return what writes the answer in the shape that was asked for."""
+    from arawn.cli import printers
+
     output = context.output
     if shapes["--json"]:
         return printers.JsonPrinter(output)
@@ -214,8 +218,10 @@ def _printer(context: Context, shapes: Mapping[str, bool], *, schema: bool, laid
     return Screen(output, context.environ, context.settings.value("chat.theme") or "default").printer()
 
 
-def _ask_once(context: Context, asked: _Asked, printer: printers.Printer, *, usage: bool, strict: bool) -> int:
+def _ask_once(context: Context, asked: _Asked, printer: "Printer", *, usage: bool, strict: bool) -> int:
     """Ask, print, and return the exit code."""
+    from arawn.answers.record import Record
+
     record, output = Record(), context.output
     try:
         _answer(context, asked, record, printer, strict=strict)
@@ -238,25 +244,33 @@ def _ask_once(context: Context, asked: _Asked, printer: printers.Printer, *, usa
     return record.exit_code
 
 
-def _answer(context: Context, asked: _Asked, record: Record, printer: printers.Printer, *, strict: bool) -> None:
+def _answer(context: Context, asked: _Asked, record: "Record", printer: "Printer", *, strict: bool) -> None:
     """Ask, show what comes, and judge it."""
-    engine, choice, request, message, recording, schema = _prepare(context, asked)
+    from arawn.cli.request import judge_end
+
+    call = _prepare(context, asked)
+    engine, choice, recording = call.engine, call.choice, call.recording
     record.begin(choice.backend, choice.model)
     try:
-        engine.run(_show(recording.answer(engine, choice, request, message), record, printer))
+        engine.run(_show(recording.answer(engine, choice, call.request, call.message), record, printer))
     finally:
         engine.close()
         record.settle(engine.stack.last_call)
         record.cost = engine.cost(record.response, choice)
     judge_end(record.response, context.output.warning, strict=strict)
-    if schema is not None:
-        schema.check(record.response.text)
+    if call.schema is not None:
+        call.schema.check(record.response.text)
     if recording.unsaved is not None:
         raise recording.unsaved
 
 
 def _prepare(context: Context, asked: _Asked) -> _Call:
     """Read and choose everything there is to know before asking."""
+    from arawn.cli.request import make_request
+    from arawn.cli.stdin import read_prompt
+    from arawn.engine.assembly import Engine
+    from arawn.session.recording import Recording
+
     message = read_prompt(asked.words, asked.files, context.stdin)
     schema = None
     if asked.schema:
@@ -277,11 +291,11 @@ def _prepare(context: Context, asked: _Asked) -> _Call:
         _refuse_prompt_as_session(asked.session)
     engine = Engine.blocking(settings, total_timeout=wishes.timeout, database=context.database)
     choice = context.choose(engine, last_used=recording.usual)
-    request = make_request(wishes._replace(system=None), schema=schema, stream=asked.streams)
+    request = make_request(replace(wishes, system=None), schema=schema, stream=asked.streams)
     return _Call(engine, choice, request, message, recording, schema)
 
 
-async def _show(answered: Events, record: Record, printer: printers.Printer) -> None:
+async def _show(answered: "Events", record: "Record", printer: "Printer") -> None:
     async with aclosing(answered) as events:
         async for event in events:
             record.event(event)
