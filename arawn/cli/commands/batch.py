@@ -17,7 +17,7 @@ from arawn.batch.answer_file import AnswerFile, Key
 from arawn.batch.feed import Feed
 from arawn.batch.questions import id_of, nearest, read_question
 from arawn.cli import options, signals
-from arawn.cli.context import Context, names_backend
+from arawn.cli.context import Context
 from arawn.cli.groups import Command, examples
 from arawn.cli.report.progress import Progress
 from arawn.cli.request import NewNotices, at_line, make_request
@@ -155,7 +155,7 @@ class Routes:
             return asking.backend, asking.model
         if asking.model is None:
             return backend, model
-        elsewhere = names_backend(self._engine, asking.model) and not (
+        elsewhere = self._engine.names_backend(asking.model) and not (
             backend and self._engine.facts(backend, asking.model)
         )
         return (None if elsewhere else backend), asking.model
