@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from arawn.errors import BackendError
     from arawn.network.blocking_io import BlockingPool
     from arawn.network.deadlines import Deadlines
-    from arawn.network.exchange import Outgoing, Peer
-    from arawn.network.routes import Proxy, Route, Server
+    from arawn.network.exchange import Outgoing
+    from arawn.network.routes import Peer, Proxy, Route, Server
 
 MAX_HEADERS = 64 << 10
 FOREIGN_ERRORS = (httpx.HTTPError, httpx.InvalidURL, *CONNECTION_ERRORS, DeadlineExpired, OSError, UnicodeError)
