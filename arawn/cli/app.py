@@ -16,7 +16,8 @@ from typer.main import get_command
 from arawn import __version__
 from arawn.cli import options, signals
 from arawn.cli.context import Context
-from arawn.cli.groups import EVERY_COMMAND, EXIT_CODES, WIDTH, Root, examples, is_short, nearest, try_help
+from arawn.cli.groups import Root, is_short, nearest, try_help
+from arawn.cli.help import EVERY_COMMAND, EXIT_CODES, WIDTH, examples
 from arawn.cli.output import Output, open_standard_streams
 from arawn.errors import ArawnError, UsageError
 

@@ -8,7 +8,8 @@ import typer
 from typer import Argument, Option
 
 from arawn import dates
-from arawn.cli.groups import EVERY_COMMAND, Group
+from arawn.cli.groups import Group
+from arawn.cli.help import EVERY_COMMAND
 from arawn.errors import UsageError
 from arawn.messages import Effort
 from arawn.values import Value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from support.chat_terminal import ChatTerminal
 from support.processes import ARAWN, ECHO, Home
 
 from arawn.cli.groups import COMMANDS
@@ -189,6 +190,17 @@ def test_n_reads_no_standard_input_so_that_a_loop_keeps_its_lines(home):
     )
 
     assert (done.returncode, done.stdout) == (0, b"about a b\nabout c d\n")
+
+
+@pytest.mark.parametrize("columns", [100, 80, 74])
+def test_on_a_terminal_the_help_stands_in_panels_the_commands_first(home, columns):
+    with ChatTerminal(home, command=[*ARAWN, "--help"], size=(80, columns)) as person:
+        person.wait_for("arawn help exit-codes")
+        lines = person.lines
+    panels = [line.strip("╭─╮ ") for line in lines if line.startswith("╭")]
+    assert panels == ["Talk", "Look", "Money", "Set up", "Options of every command"]
+    assert "a [backends.NAME] table" in "\n".join(lines)
+    assert max(map(len, lines)) <= min(columns, 80)
 
 
 def test_every_help_ends_with_examples_and_fits_into_80_columns(home):

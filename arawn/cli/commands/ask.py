@@ -13,7 +13,8 @@ from typer import Option
 
 from arawn.cli import options
 from arawn.cli.context import Context
-from arawn.cli.groups import EXIT_CODES, Command, examples, is_short
+from arawn.cli.groups import Command, is_short
+from arawn.cli.help import EXIT_CODES, examples
 from arawn.cli.output import Output
 from arawn.cli.signals import Interrupted
 from arawn.errors import ArawnError, NotSavedError, StreamInterruptedError, UsageError

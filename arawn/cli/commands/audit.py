@@ -13,7 +13,8 @@ from typer import Option
 from arawn import dates
 from arawn.cli import options
 from arawn.cli.context import Context
-from arawn.cli.groups import Command, examples
+from arawn.cli.groups import Command
+from arawn.cli.help import examples
 from arawn.cli.report.tables import print_table
 from arawn.store.audit import Action, Audit
 from arawn.store.database import Database

@@ -12,7 +12,8 @@ from typer import Argument, Option
 from arawn.answers.record import error_fields
 from arawn.cli import options
 from arawn.cli.context import Context
-from arawn.cli.groups import Command, examples
+from arawn.cli.groups import Command
+from arawn.cli.help import examples
 from arawn.cli.output import Styled
 from arawn.cli.report.tables import plain, table
 from arawn.cli.signals import Interrupted

@@ -18,7 +18,8 @@ from arawn.batch.feed import Feed
 from arawn.batch.questions import id_of, nearest, read_question
 from arawn.cli import options, signals
 from arawn.cli.context import Context
-from arawn.cli.groups import Command, examples
+from arawn.cli.groups import Command
+from arawn.cli.help import examples
 from arawn.cli.report.progress import Progress
 from arawn.cli.request import NewNotices, at_line, make_request
 from arawn.engine.assembly import Engine

@@ -11,7 +11,8 @@ from typer import Argument, Option
 
 from arawn.cli import options
 from arawn.cli.context import Context
-from arawn.cli.groups import Command, examples
+from arawn.cli.groups import Command
+from arawn.cli.help import examples
 from arawn.cli.report.bars import Bar, chart, shows_blocks
 from arawn.cli.report.budget_status import WARNING_PERCENT, budget_statuses
 from arawn.cli.report.columns import NONE, Column, print_columns, terminal_columns

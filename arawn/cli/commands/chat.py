@@ -10,7 +10,8 @@ from typer import Argument, Option
 
 from arawn.cli import options
 from arawn.cli.context import Context
-from arawn.cli.groups import Command, examples
+from arawn.cli.groups import Command
+from arawn.cli.help import examples
 from arawn.errors import UsageError
 
 if TYPE_CHECKING:

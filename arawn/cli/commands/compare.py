@@ -15,8 +15,9 @@ from typer import Option
 from arawn.answers.record import Record
 from arawn.cli import options, signals
 from arawn.cli.context import Context
-from arawn.cli.groups import Command, examples
+from arawn.cli.groups import Command
 from arawn.cli.guard import printable
+from arawn.cli.help import examples
 from arawn.cli.output import Styled
 from arawn.cli.render.lines import Span, width, wrap
 from arawn.cli.report.tables import plain, print_table, table

@@ -11,7 +11,8 @@ from typer import Argument, Option
 from arawn.cli import options
 from arawn.cli.completion_scripts import script
 from arawn.cli.context import Context
-from arawn.cli.groups import Command, examples
+from arawn.cli.groups import Command
+from arawn.cli.help import examples
 from arawn.errors import UsageError
 from arawn.files import write_output
 

@@ -11,7 +11,8 @@ from typer import Argument, Option
 from arawn.cli import options
 from arawn.cli.commands import config_show
 from arawn.cli.context import Context
-from arawn.cli.groups import Command, examples
+from arawn.cli.groups import Command
+from arawn.cli.help import examples
 from arawn.cli.output import Output
 from arawn.errors import ConfigError, UsageError
 

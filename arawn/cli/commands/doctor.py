@@ -11,7 +11,8 @@ import typer
 from arawn import __version__
 from arawn.cli import options
 from arawn.cli.context import Context
-from arawn.cli.groups import Command, examples
+from arawn.cli.groups import Command
+from arawn.cli.help import examples
 from arawn.cli.output import Output, Styled
 from arawn.engine.assembly import Engine
 from arawn.engine.factory import bindings_of

@@ -11,7 +11,8 @@ from typer import Argument, Option
 from arawn.attachments.files import read_text
 from arawn.cli import options
 from arawn.cli.context import Context
-from arawn.cli.groups import Command, examples
+from arawn.cli.groups import Command
+from arawn.cli.help import examples
 from arawn.engine.assembly import Engine
 from arawn.errors import UsageError
 

@@ -15,7 +15,8 @@ from typer import Argument, Option
 from arawn.answers.record import usage_fields
 from arawn.cli import options
 from arawn.cli.context import Context
-from arawn.cli.groups import Command, examples
+from arawn.cli.groups import Command
+from arawn.cli.help import examples
 from arawn.cli.output import Output, Styled
 from arawn.cli.report.tables import print_table
 from arawn.errors import UsageError

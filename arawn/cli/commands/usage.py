@@ -12,7 +12,8 @@ from arawn import dates
 from arawn.answers.report_json import call_fields, fields
 from arawn.cli import options
 from arawn.cli.context import Context
-from arawn.cli.groups import Command, examples, try_help
+from arawn.cli.groups import Command, try_help
+from arawn.cli.help import examples
 from arawn.cli.output import Styled
 from arawn.cli.report.bars import Bar, chart, shows_blocks
 from arawn.cli.report.columns import NONE, Column, print_columns, terminal_columns
