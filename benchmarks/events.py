@@ -73,8 +73,8 @@ async def _events(engine: Engine, choice: Choice) -> int:
 
 async def _bytes(engine: Engine, choice: Choice) -> int:
     from arawn.network.deadlines import Deadlines, Timeouts
-    from arawn.network.exchange import Outgoing, Peer
-    from arawn.network.routes import Route
+    from arawn.network.exchange import Outgoing
+    from arawn.network.routes import Peer, Route
     from arawn.network.transport import BlockingTransport
 
     address = engine.settings.backend(choice.backend).base_url

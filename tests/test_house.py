@@ -212,6 +212,30 @@ def test_r53_the_core_is_few_distributions_and_pure_python_where_nothing_can_be_
     assert len(found) + 1 <= 20
 
 
+CARD = ("typer", "rich", "httpx", "tomlkit", "keyring", "platformdirs", "prompt-toolkit")
+
+
+def test_what_it_is_made_of_is_what_the_project_names():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    named = {re.match(r"[\w-]+", text).group() for text in project["dependencies"]}
+    assert set(CARD) <= named
+    assert not {"h11", "httpcore", "click", "requests", "aiohttp"} & named
+    assert any(text.startswith("pytest") for text in project["optional-dependencies"]["test"])
+
+
+@pytest.mark.parametrize("file", PACKAGE, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_module_reads_the_command_line_or_speaks_http_by_itself(file):
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add((node.module or "").partition(".")[0])
+    allowed = {"blocking_io.py": {"httpcore"}}.get(file.name, set())
+    assert not names & ({"argparse", "optparse", "getopt", "click", "h11", "httpcore", "http"} - allowed)
+
+
 def test_r53_nothing_of_ours_runs_when_an_interpreter_starts():
     shipped = [file.name for file in (ROOT / "arawn").rglob("*") if file.suffix == ".pth"]
     assert shipped == []

@@ -83,7 +83,7 @@ class Record:
 
 
 class FinishedRecord(Record):
-    """The record of an answer that is there already, as a batch gives it; ``choice`` is None where nobody was asked.
+    """The record of an answer that is there already, of a batch; ``choice`` is None where no backend was asked.
 
     ``cost_of`` says what a response of that choice cost, in USD.
     """

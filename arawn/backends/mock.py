@@ -282,7 +282,7 @@ class MockBackend:
         )
 
     def _failure(self, kind: str, model: str) -> ArawnError:
-        hints = (f'The mock backend "{self.name}" was told to fail so: see its replies',)
+        hints = (f'The mock backend "{self.name}" fails so because its replies say it',)
         if kind == "connection":
             message = f"Cannot connect to mock at mock://{self.name}"
             return ConnectionFailedError(message, backend=self.name, hints=hints)

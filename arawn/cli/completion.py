@@ -1,7 +1,7 @@
 """What a Tab may offer: names of backends, models, keys, secrets and sessions.
 
-It reads files, never the network or a keyring, and changes nothing. What cannot be read counts as empty: whoever
-presses Tab wants no error message. Only names of plain characters are offered: they come to stand in a command line,
+It reads files, never the network or a keyring, and changes nothing. What cannot be read counts as empty: at a
+Tab no error message is wanted. Only names of plain characters are offered: they come to stand in a command line,
 and a project's file may come from a stranger.
 """
 

@@ -110,15 +110,9 @@ class Context:
                 self.output.warning(problem)
 
 
-def names_backend(engine: Engine, name: str) -> bool:
-    """Say whether a name for ``-m`` also names its backend: an alias, a tier, or ``backend/model``."""
-    backend, slash, _ = name.partition("/")
-    return name in engine.settings.aliases or (bool(slash) and backend in engine.settings.backend_names)
-
-
 def _staying(engine: Engine, last_used: tuple[str, str], model: str | None) -> tuple[str | None, str | None]:
     """Return the backend and model that are meant by a model alone, or by nothing."""
     if model is None:
         return last_used
-    elsewhere = names_backend(engine, model) and engine.facts(last_used[0], model) is None
+    elsewhere = engine.names_backend(model) and engine.facts(last_used[0], model) is None
     return (None if elsewhere else last_used[0]), model

@@ -63,7 +63,7 @@ class Output:
         self._held, self._path, self._guarded = bytearray(), path, False
 
     def release(self, *, complete: bool) -> str:
-        """Write what was held: to its file when complete, beside it when not. Return what there is to tell.
+        """Write what was held: to its file when complete, beside it when not. Return what to say about it.
 
         Raises NotSavedError when that fails; what was held is then on stdout.
         """
@@ -152,7 +152,7 @@ def write_all(descriptor: int, data: bytes) -> None:
     while view:
         try:
             view = view[os.write(descriptor, view) :]
-        except BlockingIOError:  # somebody who shares the pipe made it non-blocking
+        except BlockingIOError:  # another process that shares the pipe made it non-blocking
             _wait_for(descriptor)
         except BrokenPipeError:
             raise

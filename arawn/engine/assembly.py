@@ -168,6 +168,11 @@ class Engine:
         target = self._target(choice)
         return self._factory.http(target).describe(request, keyed=target.table.api_key is not None)
 
+    def names_backend(self, name: str) -> bool:
+        """Say whether a name for ``-m`` also names its backend: an alias, a tier, or ``backend/model``."""
+        backend, slash, _ = name.partition("/")
+        return name in self.settings.aliases or (bool(slash) and backend in self.settings.backend_names)
+
     def facts(self, backend: str, model: str) -> ModelFacts | None:
         """Return what is known of a model: the catalogue's facts under the user's own."""
         from arawn.config.settings import table_at

@@ -10,8 +10,9 @@ from urllib.parse import quote, urlencode, urlsplit
 from arawn import __version__
 from arawn.errors import ConfigError, SecretError
 from arawn.network.deadlines import Deadlines, Timeouts
-from arawn.network.exchange import Outgoing, Peer
+from arawn.network.exchange import Outgoing
 from arawn.network.proxies import is_loopback
+from arawn.network.routes import Peer
 from arawn.values import Value
 
 if TYPE_CHECKING:

@@ -12,15 +12,9 @@ from arawn.values import EMPTY, Value
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
+    from arawn.network.routes import Peer
+
 MAX_BODY = 64 << 20
-
-
-class Peer(Value):
-    """Whom we talk to, in the words errors use: the backend's name, its label ("Ollama"), its base_url."""
-
-    backend: str
-    label: str
-    base_url: str
 
 
 class Outgoing(Value, kw_only=True):

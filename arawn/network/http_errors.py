@@ -15,7 +15,7 @@ from arawn.network.proxies import without_password
 
 if TYPE_CHECKING:
     from arawn.network.deadlines import DeadlineExpired, DeadlineName
-    from arawn.network.exchange import Peer
+    from arawn.network.routes import Peer
 
 _WORDS_SHOWN = 200
 

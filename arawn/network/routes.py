@@ -1,4 +1,4 @@
-"""The route to a server: its address, and the proxy that leads there."""
+"""The route to a server: who it is, its address, and the proxy that leads there."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+
+
+class Peer(Value):
+    """A backend in the words errors use: its name, its label ("Ollama"), its base_url."""
+
+    backend: str
+    label: str
+    base_url: str
 
 
 class Route(Value):

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from arawn.errors import BackendError
     from arawn.network.blocking_io import BlockingPool
     from arawn.network.deadlines import Deadlines
-    from arawn.network.exchange import Outgoing, Peer
-    from arawn.network.routes import Proxy, Route, Server
+    from arawn.network.exchange import Outgoing
+    from arawn.network.routes import Peer, Proxy, Route, Server
 
 MAX_HEADERS = 64 << 10
 FOREIGN_ERRORS = (httpx.HTTPError, httpx.InvalidURL, *CONNECTION_ERRORS, DeadlineExpired, OSError, UnicodeError)
@@ -59,6 +59,15 @@ for _name in ("httpx", "httpcore"):  # they log addresses with their queries
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 _address = lru_cache(64)(httpx.URL)
+
+
+def preload() -> None:
+    """Import what the first connection on asyncio would import."""
+    importlib.import_module("httpx_aiohttp" if _has_aiohttp() else "anyio._backends._asyncio")
+
+
+def _has_aiohttp() -> bool:
+    return importlib.util.find_spec("httpx_aiohttp") is not None
 
 
 class Transport(Protocol):
@@ -188,8 +197,7 @@ class AsyncTransport(_HttpxTransport[httpx.AsyncClient]):
 
     def __init__(self, route: Route, *, with_aiohttp: bool | None = None) -> None:
         super().__init__(route)
-        is_installed = importlib.util.find_spec("httpx_aiohttp") is not None
-        self._with_aiohttp = is_installed if with_aiohttp is None else with_aiohttp
+        self._with_aiohttp = _has_aiohttp() if with_aiohttp is None else with_aiohttp
 
     def _open(self, server: Server, proxy: Proxy | None, tls: ssl.SSLContext | None) -> httpx.AsyncClient:
         if self._with_aiohttp and "%" not in server.host and not (proxy and proxy.is_socks):

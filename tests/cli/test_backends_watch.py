@@ -183,7 +183,7 @@ def test_a_fallback_learns_from_it(home):
     ("words", "told"),
     [
         (("--interval", "3"), "--interval needs --watch"),
-        (("--watch", "--offline"), "--watch asks, --offline asks nobody"),
+        (("--watch", "--offline"), "--watch sends requests, --offline sends none"),
         (("--watch", "--interval", "0"), "a number above 0"),
     ],
 )

@@ -39,6 +39,25 @@ def test_a_conversation_goes_back_and_forth(home):
     assert sent(server.requests[1]) == [("user", "hello"), ("assistant", "Good day"), ("user", "what did I say?")]
 
 
+def test_the_first_question_may_stand_on_the_command_line(home):
+    with Loopback(GOOD_DAY, streamed(delta("You said hello"), *END)) as server:
+        home.serve(server.url)
+        with ChatTerminal(home, "hello", "there") as person:
+            person.wait_for("here/m-1 · 7 in · 2 out")
+            assert person.lines[1:3] == [f"{PROMPT} hello there", "Good day"]
+            person.send_line("what did I say?")
+            person.wait_for("14 in · 4 out")
+    assert sent(server.requests[1])[:2] == [("user", "hello there"), ("assistant", "Good day")]
+
+
+def test_a_first_question_that_fails_can_be_asked_again(home):
+    home.serve("http://127.0.0.1:9")
+    with ChatTerminal(home, "are you there?") as person:
+        person.wait_for("Cannot connect")
+        person.wait_for("/retry asks again")
+        person.wait_for(PROMPT, times=2)
+
+
 @pytest.mark.parametrize("size", [(24, 80), (60, 200), (10, 30)])
 def test_the_toolbar_stands_under_the_prompt_at_any_size(home, size):
     home.configure(ECHO)

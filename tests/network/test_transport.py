@@ -22,7 +22,7 @@ from arawn.errors import (
     StreamInterruptedError,
 )
 from arawn.network.deadlines import DeadlineExpired
-from arawn.network.exchange import Peer
+from arawn.network.routes import Peer
 from arawn.network.transport import FOREIGN_ERRORS, MAX_HEADERS, failure_of
 
 PEER = Peer("ollama", "Ollama", "http://localhost:11434")

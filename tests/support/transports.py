@@ -12,8 +12,8 @@ import pytest
 
 from arawn.engine import blocking
 from arawn.network.deadlines import Deadlines, Timeouts
-from arawn.network.exchange import Outgoing, Peer
-from arawn.network.routes import Route
+from arawn.network.exchange import Outgoing
+from arawn.network.routes import Peer, Route
 from arawn.network.transport import AsyncTransport, BlockingTransport
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from arawn.values import Value, replace
 if TYPE_CHECKING:
     from arawn.answers.record import Record
     from arawn.answers.schema import AnswerSchema
-    from arawn.cli.printers import Printer
+    from arawn.cli import printers
     from arawn.config.roles import Choice
     from arawn.engine.assembly import Engine
     from arawn.events import Events
@@ -200,7 +200,7 @@ def ask(
     return _ask_once(context, asked, printer, usage=usage, strict=strict)
 
 
-def _printer(context: Context, shapes: Mapping[str, bool], *, schema: bool, laid_out: bool) -> "Printer":
+def _printer(context: Context, shapes: Mapping[str, bool], *, schema: bool, laid_out: bool) -> "printers.Printer":
     """Return what writes the answer in the shape that was asked for."""
     from arawn.cli import printers
 
@@ -218,7 +218,7 @@ def _printer(context: Context, shapes: Mapping[str, bool], *, schema: bool, laid
     return Screen(output, context.environ, context.settings.value("chat.theme") or "default").printer()
 
 
-def _ask_once(context: Context, asked: _Asked, printer: "Printer", *, usage: bool, strict: bool) -> int:
+def _ask_once(context: Context, asked: _Asked, printer: "printers.Printer", *, usage: bool, strict: bool) -> int:
     """Ask, print, and return the exit code."""
     from arawn.answers.record import Record
 
@@ -244,7 +244,7 @@ def _ask_once(context: Context, asked: _Asked, printer: "Printer", *, usage: boo
     return record.exit_code
 
 
-def _answer(context: Context, asked: _Asked, record: "Record", printer: "Printer", *, strict: bool) -> None:
+def _answer(context: Context, asked: _Asked, record: "Record", printer: "printers.Printer", *, strict: bool) -> None:
     """Ask, show what comes, and judge it."""
     from arawn.cli.request import judge_end
 
@@ -295,7 +295,7 @@ def _prepare(context: Context, asked: _Asked) -> _Call:
     return _Call(engine, choice, request, message, recording, schema)
 
 
-async def _show(answered: "Events", record: "Record", printer: "Printer") -> None:
+async def _show(answered: "Events", record: "Record", printer: "printers.Printer") -> None:
     async with aclosing(answered) as events:
         async for event in events:
             record.event(event)

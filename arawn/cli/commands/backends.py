@@ -96,7 +96,7 @@ def backends(
         raise UsageError("which backend?", hints=["arawn backends check NAME"])
     if watch:
         if offline:
-            raise UsageError("--watch asks, --offline asks nobody: give one of them")
+            raise UsageError("--watch sends requests, --offline sends none: give one of them")
         return _watch(context, one, everything=everything, interval=interval or INTERVAL, as_json=json)
     if one:
         return _check_one(context, one, as_json=json)
@@ -207,12 +207,12 @@ def _worth_asking(settings: Settings, name: str) -> bool:
 
 
 def _is_own(settings: Settings, name: str) -> bool:
-    """Whether anything of a backend was set by somebody."""
+    """Whether anything of a backend is set beside what is built in."""
     return any(name in layer.tree.get("backends", {}) for layer in settings.layers if layer.name != "built-in")
 
 
 def _worth_showing(settings: Settings, name: str, health: Health | None) -> bool:
-    """Hide a built-in local server that does not run: nobody asked for it."""
+    """Hide a built-in local server that does not run."""
     silent = health is not None and isinstance(health.error, ConnectionFailedError)
     local = is_loopback(urlsplit(settings.backend(name).base_url).hostname or "")
     return not (silent and local) or _is_own(settings, name) or name == settings.llm.backend

@@ -17,7 +17,7 @@ from arawn.batch.answer_file import AnswerFile, Key
 from arawn.batch.feed import Feed
 from arawn.batch.questions import id_of, nearest, read_question
 from arawn.cli import options, signals
-from arawn.cli.context import Context, names_backend
+from arawn.cli.context import Context
 from arawn.cli.groups import Command, examples
 from arawn.cli.report.progress import Progress
 from arawn.cli.request import NewNotices, at_line, make_request
@@ -120,7 +120,7 @@ class Route(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A line on its way: to whom, or why to nobody."""
+    """A line on its way: with its route, or why it has none."""
 
     line: int
     id: Any
@@ -140,7 +140,7 @@ class Routes:
         self._routes: dict[tuple[str | None, str | None], Route] = {}
 
     def to(self, asking: Asking) -> Route:
-        """Return the way of a question. Raises ConfigError where nobody answers it."""
+        """Return the route of a question. Raises ConfigError where no backend answers it."""
         backend, model = self._names(asking)
         if (backend, model) not in self._routes:
             choice = self._context.announce(self._engine, self._engine.choose(backend, model))
@@ -155,7 +155,7 @@ class Routes:
             return asking.backend, asking.model
         if asking.model is None:
             return backend, model
-        elsewhere = names_backend(self._engine, asking.model) and not (
+        elsewhere = self._engine.names_backend(asking.model) and not (
             backend and self._engine.facts(backend, asking.model)
         )
         return (None if elsewhere else backend), asking.model
@@ -269,7 +269,7 @@ class _Work:
             route = self._routes.to(asking)
         except ArawnError as error:
             if not isinstance(error, UsageError) and asking.backend is None and asking.model is None:
-                raise  # nobody answers where no one is named: no other line will fare better
+                raise  # no backend answers where none is named: no other line will fare better
             return Question(line.number, asking.id, Key(line.digest, ""), error)
         request = self._routes.complete(asking.request, route.choice)
         return Question(line.number, asking.id, Key(line.digest, route.settings), route, request, schema)

@@ -9,7 +9,7 @@ import typer
 from typer import Argument, Option
 
 from arawn.cli import options
-from arawn.cli.context import Context, names_backend
+from arawn.cli.context import Context
 from arawn.cli.groups import Command, examples
 from arawn.errors import UsageError
 
@@ -87,7 +87,6 @@ def chat(
         system=system or "",
         files=file or [],
         question=" ".join(words or []),
-        names_backend=lambda name: names_backend(engine, name),
         warn_backend=lambda name: context.caution(settings.backend(name)),
     )
     return Chat(parts).run()

@@ -14,7 +14,7 @@ from typer import Option
 
 from arawn.answers.record import Record
 from arawn.cli import options, signals
-from arawn.cli.context import Context, names_backend
+from arawn.cli.context import Context
 from arawn.cli.groups import Command, examples
 from arawn.cli.guard import printable
 from arawn.cli.output import Styled
@@ -190,7 +190,7 @@ def _pairs(
     """Return backends with models, each backend that names no model with every one."""
     pairs: list[tuple[str | None, str | None]] = []
     for backend in backends:
-        whole = backend and backend not in engine.settings.backend_names and names_backend(engine, backend)
+        whole = backend and backend not in engine.settings.backend_names and engine.names_backend(backend)
         pairs += [(None, backend)] if whole else [(backend, model) for model in models]
     return pairs
 

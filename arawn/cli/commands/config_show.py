@@ -49,7 +49,7 @@ def get(output: Output, settings: Settings, key: str) -> None:
 
 
 def _chosen(settings: Settings, key: str | None, *, everything: bool) -> Iterator[tuple[Path, Any]]:
-    """Yield the leaves to show: under a key, or all that somebody set, or also everything built in."""
+    """Yield the leaves to show: under a key, or all that is set, or also everything built in."""
     start = _split(key) if key else ()
     for path, value in _leaves(settings.tree, ()):
         if path[: len(start)] != start:
@@ -113,7 +113,7 @@ def _show_origins(output: Output, settings: Settings, values: dict[Path, Any]) -
 
 
 def _show_roles(output: Output, settings: Settings) -> None:
-    """Say which backend and model each role comes to; nobody is asked for it."""
+    """Say which backend and model each role comes to, without a request."""
     from arawn.engine.assembly import Engine
 
     engine = Engine.blocking(settings)
@@ -171,7 +171,7 @@ def _place(origin: Origin) -> str:
 
 
 def _references(settings: Settings) -> Iterator[tuple[str, str, BackendSettings]]:
-    """Yield the keys somebody set, and the built-in ones whose variable is set or whose backend is in use."""
+    """Yield the keys that are set, and the built-in ones whose variable is set or whose backend is in use."""
     wanted = {settings.llm.backend, settings.indexing.backend, settings.embeddings.backend}
     sections = {"backends": settings.backend, "embeddings": settings.embeddings_backend}
     for section, decoded in sections.items():

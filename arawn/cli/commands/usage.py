@@ -175,7 +175,7 @@ def _duration(milliseconds: float | None) -> str:
 
 
 def _bill(group: Totals) -> str:
-    """Return what a group cost; nothing to tell where nothing was called."""
+    """Return what a group cost; a dash where nothing was called."""
     if not group.calls and not group.cost:
         return NONE
     return bill(group.cost, group.unpriced, guessed=group.usage.estimated)

@@ -130,7 +130,7 @@ class _Row:
 
 
 class _Watcher:
-    """Checks each backend in its own time, so that a slow one keeps nobody waiting."""
+    """Checks each backend in its own time, so that a slow one does not delay the others."""
 
     def __init__(
         self,
@@ -149,15 +149,15 @@ class _Watcher:
         self.shown: list[_Row] = []
         self._told = False
 
-    async def run(self, tell: Callable[[_Row], None]) -> None:
-        """Check until a signal comes, and tell of each check. Raises Interrupted."""
+    async def run(self, on_check: Callable[[_Row], None]) -> None:
+        """Check until a signal comes; ``on_check`` is called after each check. Raises Interrupted."""
         import asyncio
 
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         engine = Engine.asynchronous(self._settings, total_timeout=HEALTH_TIMEOUT)
         with signals.handed_to(lambda: loop.call_soon_threadsafe(task.cancel)):
-            checks = [loop.create_task(self._check_again(engine, row, tell)) for row in self._rows]
+            checks = [loop.create_task(self._check_again(engine, row, on_check)) for row in self._rows]
             try:
                 await asyncio.gather(*checks)
             finally:
@@ -166,14 +166,14 @@ class _Watcher:
                 await asyncio.gather(*checks, return_exceptions=True)
                 await engine.aclose()
 
-    async def _check_again(self, engine: Engine, row: _Row, tell: Callable[[_Row], None]) -> None:
+    async def _check_again(self, engine: Engine, row: _Row, on_check: Callable[[_Row], None]) -> None:
         from asyncio import sleep
 
         while True:
             began = time.monotonic()
             row.take(await check(engine, row.name), time.time())
             if self._shows(row):
-                tell(row)
+                on_check(row)
             elif not (self.shown or self._told) and all(each.checked for each in self._rows):
                 self._told = True
                 self._output.note("no backend is configured, and no local server answers: still looking")

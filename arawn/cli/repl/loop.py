@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 _PRELOAD_DELAY = 0.05
 """Seconds from the first prompt until modules are preloaded."""
-_PRELOADED = ("arawn.cli.render.stream", "arawn.network.transport")
-"""Modules that are imported with the first answer and the first connection."""
 _TERMINAL_GONE = (errno.EIO, errno.ENXIO, errno.EBADF)
 """Errors of a terminal that was closed."""
 
@@ -56,8 +54,8 @@ class ChatParts(Value, kw_only=True):
     """What a chat works with.
 
     ``sessions`` is None in a private chat, ``earlier`` the conversation to continue, None for a new one named
-    ``session_name``. ``question`` is sent before the first prompt. ``names_backend`` returns whether a model name says
-    its backend; ``warn_backend`` warns about a backend that the chat switches to.
+    ``session_name``. ``question`` is sent before the first prompt. ``warn_backend`` warns about a backend that the
+    chat switches to.
     """
 
     output: Output
@@ -72,7 +70,6 @@ class ChatParts(Value, kw_only=True):
     system: str = ""
     files: Sequence[str] = ()
     question: str = ""
-    names_backend: Callable[[str], bool]
     warn_backend: Callable[[str], None]
 
 
@@ -133,7 +130,7 @@ class Chat:
     def switch_model(self, name: str) -> None:
         """Continue with a model of the current backend, unless the name says another backend."""
         current = self.session.choice.backend
-        is_elsewhere = self._parts.names_backend(name) and self.engine.facts(current, name) is None
+        is_elsewhere = self.engine.names_backend(name) and self.engine.facts(current, name) is None
         self._switch(None if is_elsewhere else current, name)
 
     def switch_backend(self, name: str) -> None:
@@ -358,8 +355,8 @@ class Chat:
 
         def load() -> None:
             self.engine.backend(self.session.choice)
-            for name in _PRELOADED:
-                import_module(name)
+            import_module("arawn.cli.render.stream")
+            import_module("arawn.network.transport").preload()
 
         await asyncio.sleep(_PRELOAD_DELAY)
         with suppress(Exception):  # the first answer will raise it again
