@@ -27,7 +27,7 @@ _PROMPTS = {
 }
 _TYPED = re.compile(rb"hi")
 _STAMP = re.compile(rb"\d{12,}")
-_TYPING = 0.5
+_TYPING = 1.0
 """Seconds a user takes to type the first question, at least."""
 _SIZE = (40, 100)
 _LIMIT = 60.0
