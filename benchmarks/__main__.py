@@ -12,7 +12,7 @@ from benchmarks.peers import Peers
 from benchmarks.place import place
 from benchmarks.report import as_json, as_table
 
-NAMES = ("startup", "one_shot", "streaming", "events", "first_token", "markdown", "batch", "calls", "stack")
+NAMES = ("startup", "one_shot", "streaming", "events", "first_token", "chat", "markdown", "batch", "calls", "stack")
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ def rows(place: Place, peers: Peers) -> Iterator[Row]:
         "ask --no-save": place.arawn("ask", "--no-save", "hi"),
     }
     if not peers.missing:
-        contenders["llm"] = peers.llm(place, 20)
+        contenders["llm"] = peers.llm(place, 20, "prompt", "--no-log", "hi")  # the least it can do
     costs = compared(contenders, place.rounds)
     floor, bare = costs["http.client"], costs["ask --no-save"]
     for name in ("ask", "ask --no-save"):

@@ -37,13 +37,14 @@ class Peers:
         """Return what is installed: ``httpx 0.28.1, llm 0.36``."""
         return ", ".join(f"{name} {version}" for name, version in sorted(self._installed().items())) or "no peers"
 
-    def llm(self, place: Place, answers: int) -> Command:
-        """Return ``llm`` asking the upstream for so many tokens, without its log: the least it can do."""
+    def llm(self, place: Place, answers: int, *words: str) -> Command:
+        """Return ``llm`` with these words and the upstream, which answers with so many tokens, as its model."""
         home = place.folder / f"llm-{answers}"
         home.mkdir(exist_ok=True)
         (home / "extra-openai-models.yaml").write_text(_MODEL.format(url=place.service(answers)), encoding="utf-8")
-        words = [str(_VENV / "bin" / "llm"), "prompt", "--model", "bench", "--no-log", "hi"]
-        return Command(words, {**place.environ, "LLM_USER_PATH": str(home)})
+        command, *others = words
+        whole = [str(_VENV / "bin" / "llm"), command, "--model", "bench", *others]
+        return Command(whole, {**place.environ, "LLM_USER_PATH": str(home)})
 
     def _installed(self) -> dict[str, str]:
         folders = [str(folder) for folder in _VENV.glob("lib/python*/site-packages")]

@@ -1,8 +1,8 @@
 """A server on loopback that answers at once: ``/N/v1/chat/completions`` streams N tokens in one write.
 
 ``/stamped/v1/…`` streams a token now and then instead, and the token is the time it was sent at: nanoseconds of
-CLOCK_MONOTONIC, which every process on the machine shares. It is a process of its own, so that its work is not
-counted as a client's.
+CLOCK_MONOTONIC, which every process on the machine shares. ``/arrived/v1/…`` answers with the time the request came at.
+It is a process of its own, so that its work is not counted as a client's.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ def _serve(connection: socket.socket, prepared: dict[str, bytes]) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with suppress(OSError), connection, connection.makefile("rb") as stream:
         while line := stream.readline():
+            arrived = time.monotonic_ns()
             length = 0
             while (header := stream.readline()) not in (b"\r\n", b""):
                 if header.lower().startswith(b"content-length:"):
@@ -91,6 +92,8 @@ def _serve(connection: socket.socket, prepared: dict[str, bytes]) -> None:
             wanted = line.split(b"/")[1].decode()
             if wanted == "stamped":
                 _send_stamps(connection)
+            elif wanted == "arrived":
+                connection.sendall(_HEAD + _chunk({"delta": {"content": f"{arrived}"}}) + _last(1))
             else:
                 connection.sendall(prepared[wanted])
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.reliability.score import Score
+from benchmarks.reliability.timed import ask_timed
 from tests.support.loopback import CHUNKED, Fin, Loopback, Rst, Stall, answer, chunked, head
 from tests.support.processes import Home
 
@@ -90,11 +90,9 @@ def score(_times: int) -> Score:
 def _met(home: Home, url: str, code: int) -> str:
     """Ask, and return what is wrong with how it ended."""
     home.configure(_CONFIG.format(url=url, seconds=_SECONDS))
-    began = time.monotonic()
-    run = home.run("ask", "hi", env={"BAD_KEY": "sk-canary-0123456789"})
-    seconds = time.monotonic() - began
+    run = ask_timed(home, env={"BAD_KEY": "sk-canary-0123456789"})
     if run.code != code:
         return f"exit {run.code}, not {code}: {run.err.strip()}"
     if "Error:" not in run.err or "Traceback" in run.err or "sk-canary" in run.out + run.err:
         return f"said {run.err.strip()}"
-    return f"took {seconds:.1f} s" if seconds > 2 * _SECONDS + 1 else ""
+    return f"took {run.waited:.1f} s" if run.waited > 2 * _SECONDS + 1 else ""
