@@ -28,8 +28,10 @@ _ROW_OVERHEAD = 300
 """Bytes an answer takes in the file besides its events: key, checksum, times, names and its places in the indexes."""
 _READ = "SELECT made, checksum, events FROM answers WHERE key = ?"
 _PUT = """
-    INSERT OR REPLACE INTO answers (key, made, used, backend, model, size, checksum, events)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO answers (key, made, used, backend, model, size, checksum, events) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET
+        made = excluded.made, used = excluded.used, hits = 0, backend = excluded.backend, model = excluded.model,
+        size = excluded.size, checksum = excluded.checksum, events = excluded.events
 """
 _STATS = """
     SELECT backend, count(*), sum(size), sum(hits), min(made), sum(made <= ? OR made > ?)
@@ -133,13 +135,14 @@ class Answers:
         return found
 
     def _expire(self, connection: Connection, now: float) -> None:
-        """Remove the expired; none is used before it is made, so the second statement finds those of the future."""
-        connection.execute("DELETE FROM answers WHERE made <= ?", [now - self._ttl])
-        connection.execute("DELETE FROM answers WHERE used > ?", [now])
+        """Remove the expired; none is used before it is made, so the second condition finds those of the future."""
+        connection.execute("DELETE FROM answers WHERE made <= ? OR used > ?", [now - self._ttl, now])
 
     def _shrink(self, connection: Connection) -> None:
         """Remove the least recently used until the rest is small enough."""
-        [[total]] = connection.execute("SELECT sum(size) FROM answers")
+        [[total]] = connection.execute("SELECT size FROM answer_sums")
+        if total <= self._max_bytes:
+            return
         removed = []
         for row, size in connection.execute("SELECT rowid, size FROM answers ORDER BY used, rowid"):
             if total <= self._max_bytes:

@@ -35,6 +35,7 @@ class Database:
         self.path = path
         self.warnings: list[str] = []
         self._connection: Connection | None = None
+        self._pragmas: dict[str, str] = {}
 
     @classmethod
     def of_user(cls, environ: Mapping[str, str]) -> Self:
@@ -54,6 +55,7 @@ class Database:
     def close(self) -> None:
         """Close the file; a later method opens it again."""
         connection, self._connection = self._connection, None
+        self._pragmas = {}
         if connection is not None:
             connection.close()
 
@@ -81,8 +83,8 @@ class Database:
         try:
             if connection.in_transaction:  # a signal ended the last one before it could end itself
                 connection.execute("ROLLBACK")
-            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * wait * 1000:.0f}")
+            self._set_pragma(connection, "synchronous", "FULL" if durable else "NORMAL")
+            self._set_pragma(connection, "busy_timeout", f"{BUSY_TIMEOUT * wait * 1000:.0f}")
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
@@ -96,6 +98,12 @@ class Database:
     def checkpoint(self) -> None:
         """Empty the write-ahead log, which still holds what was deleted, as far as no other process is reading."""
         self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _set_pragma(self, connection: Connection, name: str, value: str) -> None:
+        """Set what holds for one connection, unless it holds already."""
+        if self._pragmas.get(name) != value:
+            connection.execute(f"PRAGMA {name} = {value}")
+            self._pragmas[name] = value
 
     def _opened(self) -> Connection:
         if self._connection is None:
