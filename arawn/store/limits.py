@@ -146,15 +146,23 @@ class RateLimits:
 
     def release(self, permit: Permit, tokens: int | None = None) -> None:
         """Give a permit back; ``tokens`` is what the call took, where that is known."""
+        self.release_soon(permit, tokens)
+        self.flush()
+
+    def release_soon(self, permit: Permit, tokens: int | None = None) -> None:
+        """Give a permit back with the next write to the database, at the latest with ``flush``."""
         quota = permit.quota
         used = permit.tokens if tokens is None or quota.tpm is None else tokens
         if not permit.id or (quota.concurrent is None and used == permit.tokens):
             return
-        with self._database.writing() as connection:
-            if quota.rpm is None and quota.tpm is None:
-                connection.execute(_DROP, [permit.id, permit.taken])
-            else:
-                connection.execute(_SETTLE, [used, permit.id, permit.taken])
+        if quota.rpm is None and quota.tpm is None:
+            self._database.defer(lambda connection: connection.execute(_DROP, [permit.id, permit.taken]))
+        else:
+            self._database.defer(lambda connection: connection.execute(_SETTLE, [used, permit.id, permit.taken]))
+
+    def flush(self) -> None:
+        """Give back what is to be given back soon."""
+        self._database.flush()
 
     def observe(self, backend: str, pace: Pace) -> None:
         """Record what the provider said with an answer; it writes only where little is left, or was before."""
