@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 from arawn.values import Value, as_dict
 
 if TYPE_CHECKING:
+    from _hashlib import HASH
+
     from arawn.adapters.base import Quirks
     from arawn.messages import ChatRequest
 
 VERSION = 2
 _LEFT_OUT = frozenset({"stream", "caller"})
 """The fields of a request that do not change its answer; the caller's owner is part of the key on its own."""
+_LEAVES = frozenset({type(None), str, int, bool})
+"""What JSON has as it is, and most of a request is."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 _REFERENCES = ("$env:", "$keyring:", "$file:")
 
@@ -45,7 +49,7 @@ class AnswerKeys:
         return digest.hexdigest()
 
     @cached_property
-    def _digest(self) -> Any:
+    def _digest(self) -> HASH:
         """The hash of what is the same for all requests, which goes on with each request."""
         from hashlib import sha256
 
@@ -72,9 +76,9 @@ def _plain(value: Any) -> Any:
         case float():
             return int(value) if value.is_integer() else value
         case Value():
-            return {type(value).__name__: {name: _plain(field) for name, field in as_dict(value).items()}}
+            return {type(value).__name__: _plain_items(as_dict(value))}
         case Mapping():
-            return {"." + key: _plain(each) for key, each in value.items()}
+            return {"." + key: each for key, each in _plain_items(value).items()}
         case list() | tuple():
             return [_plain(each) for each in value]
         case bytes():
@@ -83,6 +87,10 @@ def _plain(value: Any) -> Any:
             return {"sha256": sha256(value).hexdigest()}
         case _:
             raise TypeError(f"JSON cannot hold a {type(value).__name__}")
+
+
+def _plain_items(items: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: each if type(each) in _LEAVES else _plain(each) for name, each in items.items()}
 
 
 def _reference(credential: str) -> str:

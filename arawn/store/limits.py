@@ -206,6 +206,9 @@ class _Window:
         connection.execute(_FORGET_OLD, [backend, self._since, now - LONGEST_CALL])
         connection.execute(_FORGET_FUTURE, [backend, now])
         sums = connection.execute(_SUMS, [backend, self._since]).fetchone()
+        self._requests: int
+        self._tokens: int
+        self._held: int
         self._requests, self._tokens, self._held = sums or (0, 0, 0)
 
     def wait(self, tokens: int) -> Wait | None:

@@ -355,6 +355,18 @@ def test_calls_that_are_only_counted_at_the_same_time_leave_nothing(desk):
     assert desk.rows() == []
 
 
+def test_a_permit_that_goes_back_soon_is_free_for_others_with_the_next_write(desk, file):
+    other = Desk(file)
+    desk.limits.release_soon(desk.taken(concurrent=1))
+    assert other.waited(concurrent=1) == ("concurrent", POLL_INTERVAL)
+    desk.taken(concurrent=1, backend="another")
+    other.limits.release(other.taken(concurrent=1))
+    desk.limits.release_soon(desk.taken(concurrent=1))
+    desk.limits.flush()
+    other.taken(concurrent=1)
+    other.database.close()
+
+
 def test_a_window_may_be_shorter(file):
     desk = Desk(file, window=2.0)
     desk.taken(rpm=1)
