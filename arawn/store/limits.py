@@ -8,7 +8,8 @@ write transaction, in which the permits of the last minute are counted and the n
 can take one in between. This is a sliding window, not one that begins anew with each minute: such a one would let two
 minutes' calls through around its edge. Tokens are counted by an estimate when the permit is taken, and put right when
 the call gives the permit back. The sums of all permits (``permit_sums``) change with their rows, by triggers: so a look
-at a full minute costs the same as one at an empty one. A call that is larger than the whole quota goes alone, when the window is empty.
+at a full minute costs the same as one at an empty one. A call that is larger than the whole quota goes alone, when the
+window is empty.
 
 Whoever does not get a permit learns how long to wait, and asks again itself: there is no queue that a dead process
 could block. Permits that are held (``concurrent``) by a process that died are freed when somebody needs them; see
