@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -162,11 +163,15 @@ class BackendFactory:
             backend=table.name,
             target=table.base_url,
             environ=self._settings.environ,
-            bindings=bindings_of(self._settings),
+            bindings=self._bindings,
         )
         if secret not in self._secrets:
             self._secrets.append(secret)
         return secret
+
+    @cached_property
+    def _bindings(self) -> Bindings:
+        return bindings_of(self._settings)
 
     def _timeouts(self, table: BackendSettings) -> Timeouts:
         from arawn.network.deadlines import Timeouts

@@ -126,25 +126,22 @@ class Stack:
         if not self._settings.value("cache.enabled"):
             return inner
         from arawn.middleware.cache import Cache
-        from arawn.middleware.cache_key import answer_key
+        from arawn.middleware.cache_key import AnswerKeys
         from arawn.middleware.meter import record_cache_hit
 
         table = target.table
-
-        def key(request: ChatRequest) -> str:
-            return answer_key(
-                request,
-                backend=table.name,
-                adapter=table.adapter,
-                base_url=table.base_url,
-                quirks=quirks,
-                credential=table.api_key or "",
-            )
+        keys = AnswerKeys(
+            backend=table.name,
+            adapter=table.adapter,
+            base_url=table.base_url,
+            quirks=quirks,
+            credential=table.api_key or "",
+        )
 
         def on_hit(request: ChatRequest, response: Response, seconds: float) -> None:
             record_cache_hit(self.ledger, request, response, backend=table.name, model=target.model, seconds=seconds)
 
-        return Cache(inner, self._answers, key, on_hit=on_hit)
+        return Cache(inner, self._answers, keys.key, on_hit=on_hit)
 
     def header_observer(self, backend: str) -> Callable[[Mapping[str, str]], None]:
         """Return the function that takes in the headers of a backend's replies."""

@@ -149,6 +149,7 @@ class _Call:
         self._began = policy.monotonic()
         self._permit = Permit()
         self._tokens: int | None = None
+        self._released = False
         self._answered = False
         self._logged: set[str] = set()
         self._announced = False
@@ -182,11 +183,13 @@ class _Call:
         return max(0.0, min(wait.seconds + jitter, MAX_SLEEP, self._policy.max_wait - self._waited()))
 
     def observe(self, event: StreamEvent) -> None:
-        """Learn from an event what the call took."""
+        """Learn from an event what the call took; at its end the permit goes back together with the cached answer."""
         if isinstance(event, Delta):
             self._answered = True
-        elif type(event) is Finished and event.usage is not None:
-            self.set_usage(event.usage)
+        elif type(event) is Finished:
+            if event.usage is not None:
+                self.set_usage(event.usage)
+            self._release_soon()
 
     def set_usage(self, usage: Usage) -> None:
         """Learn what the call took, where anybody counted."""
@@ -203,7 +206,13 @@ class _Call:
 
     def end(self) -> None:
         """Give the permit back."""
-        self._call_store(self._policy.limits.release, self._permit, self._tokens)
+        self._release_soon()
+        self._call_store(self._policy.limits.flush)
+
+    def _release_soon(self) -> None:
+        if not self._released:
+            self._released = True
+            self._policy.limits.release_soon(self._permit, self._tokens)
 
     def _waited(self) -> float:
         return self._policy.monotonic() - self._began

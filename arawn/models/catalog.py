@@ -121,9 +121,11 @@ def cost(usage: Usage, facts: ModelFacts | None) -> Decimal | None:
     counts = (uncached, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens)
     total = Decimal(0)
     for tokens, price in zip(counts, _prices(facts, usage.input_tokens), strict=True):
-        if tokens and price is None:
+        if not tokens:
+            continue
+        if price is None:
             return None
-        total += tokens * (price or 0)
+        total += tokens * price
     return total.scaleb(-6)
 
 

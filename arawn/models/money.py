@@ -20,9 +20,7 @@ def money(amount: Decimal) -> str:
 
 def stored(amount: Decimal) -> int:
     """Convert USD to the store's unit."""
-    from decimal import ROUND_HALF_UP
-
-    return int(amount.scaleb(-USD_EXPONENT).to_integral_value(ROUND_HALF_UP))
+    return int(amount.scaleb(-USD_EXPONENT).to_integral_value("ROUND_HALF_UP"))
 
 
 def usd(amount: int) -> Decimal:

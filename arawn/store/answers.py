@@ -24,12 +24,16 @@ DEFAULT_TTL = 86_400.0
 """Seconds an answer is used, where the configuration does not say."""
 DEFAULT_MAX_BYTES = 100_000_000.0
 """Bytes of the cache, where the configuration does not say."""
+EXPIRY_INTERVAL = 10.0
+"""Seconds between two removals of expired answers by one process; no expired one is used meanwhile."""
 _ROW_OVERHEAD = 300
 """Bytes an answer takes in the file besides its events: key, checksum, times, names and its places in the indexes."""
 _READ = "SELECT made, checksum, events FROM answers WHERE key = ?"
 _PUT = """
-    INSERT OR REPLACE INTO answers (key, made, used, backend, model, size, checksum, events)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO answers (key, made, used, backend, model, size, checksum, events) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET
+        made = excluded.made, used = excluded.used, hits = 0, backend = excluded.backend, model = excluded.model,
+        size = excluded.size, checksum = excluded.checksum, events = excluded.events
 """
 _STATS = """
     SELECT backend, count(*), sum(size), sum(hits), min(made), sum(made <= ? OR made > ?)
@@ -77,6 +81,7 @@ class Answers:
         self._ttl = ttl
         self._max_bytes = max_bytes
         self._now = now
+        self._expired_at: float | None = None
 
     def get(self, key: str) -> CachedAnswer | None:
         """Return the answer of a key, with one query; None where there is no valid one. A damaged one is removed."""
@@ -91,7 +96,7 @@ class Answers:
         return None
 
     def put(self, key: str, events: Sequence[StreamEvent], backend: str, model: str) -> None:
-        """Store an answer in place of what its key had; the same transaction removes what is too old or too much.
+        """Store an answer in place of what its key had; the same transaction removes what is too much, or too old.
 
         An answer larger than the whole cache is not stored. Raises NotSavedError when it cannot be written, and
         TypeError where an event holds what JSON cannot.
@@ -133,13 +138,17 @@ class Answers:
         return found
 
     def _expire(self, connection: Connection, now: float) -> None:
-        """Remove the expired; none is used before it is made, so the second statement finds those of the future."""
-        connection.execute("DELETE FROM answers WHERE made <= ?", [now - self._ttl])
-        connection.execute("DELETE FROM answers WHERE used > ?", [now])
+        """Remove the expired; none is used before it is made, so the second condition finds those of the future."""
+        if self._expired_at is not None and 0 <= now - self._expired_at < EXPIRY_INTERVAL:
+            return
+        self._expired_at = now
+        connection.execute("DELETE FROM answers WHERE made <= ? OR used > ?", [now - self._ttl, now])
 
     def _shrink(self, connection: Connection) -> None:
         """Remove the least recently used until the rest is small enough."""
-        [[total]] = connection.execute("SELECT sum(size) FROM answers")
+        [[total]] = connection.execute("SELECT size FROM answer_sums")
+        if total <= self._max_bytes:
+            return
         removed = []
         for row, size in connection.execute("SELECT rowid, size FROM answers ORDER BY used, rowid"):
             if total <= self._max_bytes:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 Period: TypeAlias = Literal["day", "month", "total"]
 ALERTS = (75, 90)
 """The percentages of a budget at which the user gets a notice, once each."""
-_SPENT = "SELECT coalesce(sum(cost), 0) FROM spending WHERE day >= ?1 AND (?2 = '' OR backend = ?2)"
-_RESERVED = """
-    SELECT coalesce(sum(reserved), 0) FROM calls WHERE outcome = 'pending' AND (?1 = '' OR backend = ?1)
+_SPENT_AND_RESERVED = """
+    (SELECT coalesce(sum(cost), 0) FROM spending WHERE day >= ? AND ? IN ('', backend)),
+    (SELECT coalesce(sum(reserved), 0) FROM calls WHERE outcome = 'pending' AND ? IN ('', backend))
 """
 _NAMES = {"day": "today", "month": "this month", "total": "all time"}
 
@@ -92,16 +92,24 @@ class Budgets:
         """
         now = self._now()
         if os.path.exists(self._database.path):
-            return tuple(budget_status(self._database.rows, limit, now) for limit in limits)
+            return budget_statuses(self._database.rows, limits, now)
         return tuple(BudgetStatus(limit, limit.window(now), usd(0), usd(0)) for limit in limits)
 
 
-def budget_status(rows: Callable[..., list[tuple[int]]], limit: BudgetLimit, now: float) -> BudgetStatus:
-    """Return the status of a limit, read through ``rows(sql, *values)``."""
-    window = limit.window(now)
-    first = "" if limit.period == "total" else f"{window}-01"[:10]
-    [[spent]], [[reserved]] = rows(_SPENT, first, limit.scope), rows(_RESERVED, limit.scope)
-    return BudgetStatus(limit, window, usd(spent), usd(reserved))
+def budget_statuses(
+    rows: Callable[..., list[tuple[int, ...]]], limits: Sequence[BudgetLimit], now: float
+) -> tuple[BudgetStatus, ...]:
+    """Return the status of each limit, read with one query through ``rows(sql, *values)``."""
+    if not limits:
+        return ()
+    windows = [limit.window(now) for limit in limits]
+    values: list[str] = []
+    for limit, window in zip(limits, windows, strict=True):
+        first = "" if limit.period == "total" else f"{window}-01"[:10]
+        values += (first, limit.scope, limit.scope)
+    [sums] = rows(f"SELECT {', '.join([_SPENT_AND_RESERVED] * len(limits))}", *values)
+    amounts = [usd(amount) for amount in sums]
+    return tuple(map(BudgetStatus, limits, windows, amounts[::2], amounts[1::2]))
 
 
 def due_alerts(connection: Connection, statuses: Sequence[BudgetStatus]) -> tuple[Alert, ...]:

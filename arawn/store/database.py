@@ -16,7 +16,7 @@ from arawn.folders import data_folder
 from arawn.store.migrations import MIGRATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from sqlite3 import Connection
 
 FILE = "arawn.db"
@@ -35,6 +35,8 @@ class Database:
         self.path = path
         self.warnings: list[str] = []
         self._connection: Connection | None = None
+        self._pragmas: dict[str, str] = {}
+        self._deferred: list[Callable[[Connection], object]] = []
 
     @classmethod
     def of_user(cls, environ: Mapping[str, str]) -> Self:
@@ -54,6 +56,7 @@ class Database:
     def close(self) -> None:
         """Close the file; a later method opens it again."""
         connection, self._connection = self._connection, None
+        self._pragmas = {}
         if connection is not None:
             connection.close()
 
@@ -81,21 +84,41 @@ class Database:
         try:
             if connection.in_transaction:  # a signal ended the last one before it could end itself
                 connection.execute("ROLLBACK")
-            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * wait * 1000:.0f}")
+            self._set_pragma(connection, "synchronous", "FULL" if durable else "NORMAL")
+            self._set_pragma(connection, "busy_timeout", f"{BUSY_TIMEOUT * wait * 1000:.0f}")
             try:
                 connection.execute("BEGIN IMMEDIATE")
+                deferred = tuple(self._deferred)
+                for write in deferred:
+                    write(connection)
                 yield connection
                 connection.execute("COMMIT")
+                del self._deferred[: len(deferred)]
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _not_written(self.path, error) from error
 
+    def defer(self, write: Callable[[Connection], object]) -> None:
+        """Write with this object's next transaction, which spares one; ``flush`` is to be called soon."""
+        self._deferred.append(write)
+
+    def flush(self) -> None:
+        """Write what is deferred still. Raises NotSavedError when it cannot be written; then it stays deferred."""
+        if self._deferred:
+            with self.writing():
+                pass
+
     def checkpoint(self) -> None:
         """Empty the write-ahead log, which still holds what was deleted, as far as no other process is reading."""
         self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _set_pragma(self, connection: Connection, name: str, value: str) -> None:
+        """Set what holds for one connection, unless it holds already."""
+        if self._pragmas.get(name) != value:
+            connection.execute(f"PRAGMA {name} = {value}")
+            self._pragmas[name] = value
 
     def _opened(self) -> Connection:
         if self._connection is None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from arawn.events import StreamEvent
 
 VERSION = 1
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _KINDS: Mapping[str, type[StreamEvent]] = {
     "started": Started,
     "text": TextDelta,
@@ -46,7 +47,7 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 def dumps(events: Iterable[StreamEvent]) -> bytes:
     """Write events as JSON. Raises TypeError when an item holds what JSON cannot."""
     written = {"v": VERSION, "events": [_event_to_json(event) for event in events]}
-    return json.dumps(written, separators=(",", ":")).encode("ascii")
+    return _ENCODER.encode(written).encode("ascii")
 
 
 def loads(text: bytes) -> tuple[StreamEvent, ...]:

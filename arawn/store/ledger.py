@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.errors import BudgetError
 from arawn.models.money import money, stored, usd
-from arawn.store.budgets import budget_status, day_of, due_alerts
+from arawn.store.budgets import budget_statuses, day_of, due_alerts
 from arawn.store.leases import LONGEST_CALL, is_running
 from arawn.values import Value, replace
 
@@ -41,13 +41,9 @@ if TYPE_CHECKING:
 
 MIN_OUTPUT = 256
 """Tokens below which an answer that a budget would cut is not asked for."""
-_COLUMNS = (
-    "day",
-    "began",
-    "session",
-    "role",
-    "backend",
-    "model",
+_LASTING = ("day", "began", "session", "role", "backend", "model", "retries")
+"""The columns of a row that stay as they were when it was opened."""
+_CHANGING = (
     "input_tokens",
     "output_tokens",
     "cache_read_tokens",
@@ -59,16 +55,20 @@ _COLUMNS = (
     "first_token_ms",
     "outcome",
     "error",
-    "retries",
     "floor",
     "reserved",
     "process",
     "expires",
 )
+_COLUMNS = (*_LASTING, *_CHANGING)
 _INSERT = f"INSERT INTO calls ({', '.join(_COLUMNS)}) VALUES ({', '.join(':' + name for name in _COLUMNS)})"  # noqa: S608 -- names of our own
-_UPDATE = f"UPDATE calls SET {', '.join(f'{name} = :{name}' for name in _COLUMNS)} WHERE id = :id"  # noqa: S608
+_UPDATE = f"UPDATE calls SET {', '.join(f'{name} = :{name}' for name in _CHANGING)} WHERE id = :id"  # noqa: S608
+_UPDATE_PENDING = f"{_UPDATE} AND outcome = 'pending'"
 _SPEND = "INSERT INTO spending VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET cost = cost + excluded.cost"
-_PENDING = "SELECT id, day, backend, floor, process, expires FROM calls WHERE outcome = 'pending'"
+_PENDING_OF_OTHERS = """
+    SELECT id, day, backend, floor, process, expires FROM calls
+    WHERE outcome = 'pending' AND NOT (process = ? AND expires > ? AND expires <= ?)
+"""
 _ABANDON = "UPDATE calls SET outcome = 'abandoned', cost = floor, reserved = 0 WHERE id = ? AND outcome = 'pending'"
 _PAID_UNTIL = """
     INSERT INTO uptime VALUES (?, ?) ON CONFLICT DO UPDATE SET until = excluded.until
@@ -150,7 +150,7 @@ class Ledger:
                 return Reservation(self._insert(connection, call, max_cost))
             self._close_abandoned(connection)
             assert max_cost is not None, "where there are limits the price is known"
-            statuses = [self._status(connection, limit) for limit in limits]
+            statuses = self._statuses(connection, limits)
             alerts = due_alerts(connection, statuses)
             output = _allowed_output(max_cost, statuses)
             cut = None if output == max_cost.output else output
@@ -166,17 +166,10 @@ class Ledger:
         with self._database.writing() as connection:
             if billed is not None:
                 call = replace(call, cost=self._time_cost(connection, call.backend, billed))
-            before = 0
-            if reservation.id:
-                [[outcome, cost]] = connection.execute("SELECT outcome, cost FROM calls WHERE id = ?", [reservation.id])
-                before = 0 if outcome == "pending" else cost or 0
-                connection.execute(_UPDATE, {**self._row(call, None), "id": reservation.id})
-            else:
-                connection.execute(_INSERT, self._row(call, None))
-            _spend(
-                connection, day_of(call.began), call.backend, (0 if call.cost is None else stored(call.cost)) - before
-            )
-            return call, due_alerts(connection, [self._status(connection, limit) for limit in limits])
+            row = self._row(call, None)
+            before = _write_end(connection, {**row, "id": reservation.id})
+            _spend(connection, row["day"], call.backend, (row["cost"] or 0) - before)
+            return call, due_alerts(connection, self._statuses(connection, limits))
 
     def record(self, call: Call) -> None:
         """Write the row of a call that cost nothing: the cache answered it."""
@@ -188,8 +181,8 @@ class Ledger:
         with self._database.writing() as connection:
             self._close_abandoned(connection)
 
-    def _status(self, connection: Connection, limit: BudgetLimit) -> BudgetStatus:
-        return budget_status(lambda sql, *values: connection.execute(sql, values).fetchall(), limit, self._now())
+    def _statuses(self, connection: Connection, limits: Sequence[BudgetLimit]) -> tuple[BudgetStatus, ...]:
+        return budget_statuses(lambda sql, *values: connection.execute(sql, values).fetchall(), limits, self._now())
 
     def _insert(self, connection: Connection, call: Call, max_cost: MaxCost | None) -> int:
         return connection.execute(_INSERT, self._row(call, max_cost)).lastrowid or 0
@@ -219,9 +212,10 @@ class Ledger:
         }
 
     def _close_abandoned(self, connection: Connection) -> None:
-        for row, day, backend, floor, process, expires in connection.execute(_PENDING).fetchall():
-            left = expires - self._monotonic()
-            if not (0 < left <= LONGEST_CALL and (process == self._process() or is_running(process))):
+        now = self._monotonic()
+        candidates = connection.execute(_PENDING_OF_OTHERS, [self._process(), now, now + LONGEST_CALL]).fetchall()
+        for row, day, backend, floor, process, expires in candidates:
+            if not (0 < expires - now <= LONGEST_CALL and is_running(process)):
                 connection.execute(_ABANDON, [row])
                 _spend(connection, day, backend, floor or 0)
 
@@ -275,6 +269,18 @@ def _too_expensive(max_cost: MaxCost, status: BudgetStatus) -> BudgetError:
         backend=status.limit.scope,
         hints=["ask for a shorter answer: --max-tokens N", "see: arawn budget show"],
     )
+
+
+def _write_end(connection: Connection, row: dict[str, Any]) -> int:
+    """Write how a call ended, in place of its row where it has one. Returns what that had cost: 0 while pending."""
+    if not row["id"]:
+        connection.execute(_INSERT, row)
+        return 0
+    if connection.execute(_UPDATE_PENDING, row).rowcount:
+        return 0
+    [[cost]] = connection.execute("SELECT cost FROM calls WHERE id = ?", [row["id"]])  # it was thought to be abandoned
+    connection.execute(_UPDATE, row)
+    return cost or 0
 
 
 def _spend(connection: Connection, day: str, backend: str, amount: int) -> None:

@@ -7,7 +7,9 @@ The invariant: in any window of a minute, no more permits are taken than the quo
 write transaction, in which the permits of the last minute are counted and the new one is inserted: no other process
 can take one in between. This is a sliding window, not one that begins anew with each minute: such a one would let two
 minutes' calls through around its edge. Tokens are counted by an estimate when the permit is taken, and put right when
-the call gives the permit back. A call that is larger than the whole quota goes alone, when the window is empty.
+the call gives the permit back. The sums of all permits (``permit_sums``) change with their rows, by triggers: so a look
+at a full minute costs the same as one at an empty one. A call that is larger than the whole quota goes alone, when the
+window is empty.
 
 Whoever does not get a permit learns how long to wait, and asks again itself: there is no queue that a dead process
 could block. Permits that are held (``concurrent``) by a process that died are freed when somebody needs them; see
@@ -22,7 +24,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from arawn.adapters.rate_limits import Pace
 from arawn.store.leases import LONGEST_CALL, is_running
@@ -70,13 +72,17 @@ _FORGET_PACE = """
 """
 _FORGET_OLD = "DELETE FROM permits WHERE backend = ? AND taken <= ? AND (held = 0 OR taken <= ?)"
 _FORGET_FUTURE = "DELETE FROM permits WHERE backend = ? AND taken > ?"
-_COUNT = "SELECT count(*) FROM permits WHERE backend = ? AND taken > ?"
-_SUM = "SELECT coalesce(sum(tokens), 0) FROM permits WHERE backend = ? AND taken > ?"
+_SUMS = """
+    SELECT permits - old_permits, tokens - old_tokens, held FROM permit_sums, (
+        SELECT count(*) AS old_permits, coalesce(sum(tokens), 0) AS old_tokens
+        FROM permits WHERE backend = ?1 AND taken <= ?2
+    )
+    WHERE backend = ?1
+"""
 _OLDEST = "SELECT taken FROM permits WHERE backend = ? AND taken > ? ORDER BY taken LIMIT 1 OFFSET ?"
 _BY_AGE = "SELECT taken, tokens FROM permits WHERE backend = ? AND taken > ? AND tokens > 0 ORDER BY taken"
-_HELD = "SELECT count(*) FROM permits WHERE backend = ? AND held = 1"
 _HOLDERS = "SELECT DISTINCT process FROM permits WHERE backend = ? AND held = 1"
-_FREE = "UPDATE permits SET held = 0 WHERE backend = ? AND process = ?"
+_FREE = "UPDATE permits SET held = 0 WHERE backend = ? AND process = ? AND held = 1"
 _TAKE = "INSERT INTO permits (backend, taken, tokens, process, held) VALUES (?, ?, ?, ?, ?)"
 _SETTLE = "UPDATE permits SET held = 0, tokens = ? WHERE id = ? AND taken = ?"  # an id alone may have been given again
 _DROP = "DELETE FROM permits WHERE id = ? AND taken = ?"
@@ -142,15 +148,23 @@ class RateLimits:
 
     def release(self, permit: Permit, tokens: int | None = None) -> None:
         """Give a permit back; ``tokens`` is what the call took, where that is known."""
+        self.release_soon(permit, tokens)
+        self.flush()
+
+    def release_soon(self, permit: Permit, tokens: int | None = None) -> None:
+        """Give a permit back with the next write to the database, at the latest with ``flush``."""
         quota = permit.quota
         used = permit.tokens if tokens is None or quota.tpm is None else tokens
         if not permit.id or (quota.concurrent is None and used == permit.tokens):
             return
-        with self._database.writing() as connection:
-            if quota.rpm is None and quota.tpm is None:
-                connection.execute(_DROP, [permit.id, permit.taken])
-            else:
-                connection.execute(_SETTLE, [used, permit.id, permit.taken])
+        if quota.rpm is None and quota.tpm is None:
+            self._database.defer(lambda connection: connection.execute(_DROP, [permit.id, permit.taken]))
+        else:
+            self._database.defer(lambda connection: connection.execute(_SETTLE, [used, permit.id, permit.taken]))
+
+    def flush(self) -> None:
+        """Give back what is to be given back soon."""
+        self._database.flush()
 
     def observe(self, backend: str, pace: Pace) -> None:
         """Record what the provider said with an answer; it writes only where little is left, or was before."""
@@ -193,6 +207,11 @@ class _Window:
         self._paced = False
         connection.execute(_FORGET_OLD, [backend, self._since, now - LONGEST_CALL])
         connection.execute(_FORGET_FUTURE, [backend, now])
+        sums = connection.execute(_SUMS, [backend, self._since]).fetchone()
+        self._requests: int
+        self._tokens: int
+        self._held: int
+        self._requests, self._tokens, self._held = sums or (0, 0, 0)
 
     def wait(self, tokens: int) -> Wait | None:
         """Return the longest of all waits."""
@@ -227,15 +246,16 @@ class _Window:
         """Wait until so many of the oldest have left the window that one more fits."""
         if self._quota.rpm is None:
             return
-        over = self._one(_COUNT, self._since) - self._quota.rpm
+        over = self._requests - self._quota.rpm
         if over >= 0:
-            yield self._until(self._one(_OLDEST, self._since, over), "rpm")
+            [[oldest]] = self._connection.execute(_OLDEST, [self._backend, self._since, over])
+            yield self._until(oldest, "rpm")
 
     def _by_tokens(self, tokens: int) -> Iterator[Wait]:
         """Wait until the oldest have left the window whose tokens are too many, at most until all have."""
         if self._quota.tpm is None:
             return
-        used = self._one(_SUM, self._since)
+        used = self._tokens
         if not used or used + tokens <= self._quota.tpm:
             return
         for taken, freed in self._connection.execute(_BY_AGE, [self._backend, self._since]):
@@ -246,18 +266,15 @@ class _Window:
 
     def _by_running_calls(self) -> Iterator[Wait]:
         most = self._quota.concurrent
-        if most is not None and self._one(_HELD) >= most:
+        if most is not None and self._held >= most:
             self._release_held_by_dead()
-            if self._one(_HELD) >= most:
+            if self._held >= most:
                 yield Wait(POLL_INTERVAL, "concurrent")
 
     def _release_held_by_dead(self) -> None:
         for (process,) in self._connection.execute(_HOLDERS, [self._backend]).fetchall():
             if not is_running(process):
-                self._connection.execute(_FREE, [self._backend, process])
-
-    def _one(self, query: str, *values: float) -> Any:
-        return self._connection.execute(query, [self._backend, *values]).fetchone()[0]
+                self._held -= self._connection.execute(_FREE, [self._backend, process]).rowcount
 
     def _until(self, taken: float, cause: Cause) -> Wait:
         return Wait(max(taken + self._seconds - self._now, _SHORTEST_WAIT), cause)

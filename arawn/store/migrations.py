@@ -172,4 +172,49 @@ _MONEY = (
     BEGIN SELECT raise(ABORT, 'the audit log is only ever added to'); END
     """,
 )
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_CONVERSATIONS, _MONEY)
+_SUMS = (
+    """
+    CREATE TABLE permit_sums (
+        backend TEXT PRIMARY KEY,
+        permits INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        held INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
+    "INSERT INTO permit_sums SELECT backend, count(*), sum(tokens), sum(held) FROM permits GROUP BY backend",
+    """
+    CREATE TRIGGER permit_is_taken AFTER INSERT ON permits BEGIN
+        INSERT INTO permit_sums VALUES (NEW.backend, 1, NEW.tokens, NEW.held)
+        ON CONFLICT (backend) DO UPDATE SET
+            permits = permits + 1, tokens = tokens + excluded.tokens, held = held + excluded.held;
+    END
+    """,
+    """
+    CREATE TRIGGER permit_is_settled AFTER UPDATE OF tokens, held ON permits BEGIN
+        UPDATE permit_sums SET tokens = tokens + NEW.tokens - OLD.tokens, held = held + NEW.held - OLD.held
+        WHERE backend = NEW.backend;
+    END
+    """,
+    """
+    CREATE TRIGGER permit_is_removed AFTER DELETE ON permits BEGIN
+        UPDATE permit_sums SET permits = permits - 1, tokens = tokens - OLD.tokens, held = held - OLD.held
+        WHERE backend = OLD.backend;
+    END
+    """,
+    "CREATE TABLE answer_sums (size INTEGER NOT NULL)",
+    "INSERT INTO answer_sums SELECT coalesce(sum(size), 0) FROM answers",
+    """
+    CREATE TRIGGER answer_is_added AFTER INSERT ON answers
+    BEGIN UPDATE answer_sums SET size = size + NEW.size; END
+    """,
+    """
+    CREATE TRIGGER answer_is_replaced AFTER UPDATE OF size ON answers
+    BEGIN UPDATE answer_sums SET size = size + NEW.size - OLD.size; END
+    """,
+    """
+    CREATE TRIGGER answer_is_removed AFTER DELETE ON answers
+    BEGIN UPDATE answer_sums SET size = size - OLD.size; END
+    """,
+)
+"""Sums that change with their rows, so that a look at them costs the same however many rows there are."""
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_CONVERSATIONS, _MONEY, _SUMS)

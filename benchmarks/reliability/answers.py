@@ -20,7 +20,7 @@ from arawn.errors import ConfigError, StreamInterruptedError
 from arawn.events import Finished, Notice, Started, TextDelta
 from arawn.messages import Caller, ChatRequest, FinishReason, Message, Role, Text, Usage
 from arawn.middleware.cache import Cache
-from arawn.middleware.cache_key import answer_key
+from arawn.middleware.cache_key import AnswerKeys
 from arawn.store.answers import Answers
 from arawn.store.database import Database
 from benchmarks.reliability import recorded
@@ -218,4 +218,5 @@ def _asking(words: str, owner: str = "") -> ChatRequest:
 
 
 def _key(request: ChatRequest) -> str:
-    return answer_key(request, backend="b", adapter="mock", base_url="", quirks=Quirks(), credential="")
+    keys = AnswerKeys(backend="b", adapter="mock", base_url="", quirks=Quirks(), credential="")
+    return keys.key(request)

@@ -28,7 +28,7 @@ from arawn.events import (
 )
 from arawn.messages import Caller, ChatRequest, FinishReason, Message, OutputFormat, Role, Text, Usage
 from arawn.middleware.cache import Cache
-from arawn.middleware.cache_key import answer_key
+from arawn.middleware.cache_key import AnswerKeys
 from arawn.store import database as database_module
 from arawn.store.answers import Answers, _checksum
 from arawn.store.database import Database
@@ -72,7 +72,8 @@ class Bench:
         return Cache(inner, self.answers, self.key, on_hit=hit, monotonic=iter(range(10_000)).__next__)
 
     def key(self, request):
-        return answer_key(request, backend="m", adapter="mock", base_url="", quirks=Quirks(), credential="")
+        keys = AnswerKeys(backend="m", adapter="mock", base_url="", quirks=Quirks(), credential="")
+        return keys.key(request)
 
     def kept(self):
         return self.database.rows("SELECT count(*) FROM answers")[0][0]

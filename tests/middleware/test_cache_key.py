@@ -27,7 +27,7 @@ from arawn.messages import (
     ToolChoice,
     ToolResult,
 )
-from arawn.middleware.cache_key import answer_key, canonical
+from arawn.middleware.cache_key import AnswerKeys, canonical
 from arawn.values import Value, as_dict, fields_of, replace
 
 TEXT = st.text(st.characters(), max_size=5)  # any code point, halves of surrogate pairs too
@@ -79,7 +79,7 @@ WHO = {"backend": "groq", "adapter": "openai_chat", "base_url": "https://a.examp
 
 
 def key(request, quirks=None, **changes):
-    return answer_key(request, quirks=quirks or Quirks(), **{**WHO, **changes})
+    return AnswerKeys(quirks=quirks or Quirks(), **{**WHO, **changes}).key(request)
 
 
 def same(one, other):

@@ -258,7 +258,19 @@ def test_the_answers_are_never_more_than_there_is_room_for(database, clock):
         put(answers, str(number), saying("x" * dice.randrange(8_000)))
         [[total]] = database.rows("SELECT sum(size) FROM answers")
         assert total <= 20_000
+        assert database.rows("SELECT size FROM answer_sums") == [(total,)]
         assert str(number) in keys(database)
+
+
+def test_the_size_of_all_is_known_also_when_answers_are_replaced_removed_and_expire(database, clock):
+    answers, dice = Answers(database, ttl=50, now=clock), random.Random(2)
+    for number in range(100):
+        clock.now += dice.random() * 10
+        put(answers, str(number % 20), saying("x" * dice.randrange(900)))
+        answers.discard(str(dice.randrange(20)))
+        assert database.rows("SELECT size FROM answer_sums") == database.rows("SELECT sum(size) FROM answers")
+    answers.clear()
+    assert database.rows("SELECT size FROM answer_sums") == [(0,)]
 
 
 def test_an_answer_larger_than_all_may_be_is_not_kept_and_costs_no_other_its_place(database, clock):

@@ -176,6 +176,51 @@ def test_what_fails_in_the_middle_is_not_written_at_all(database):
     assert written(database) == ["next"]
 
 
+def test_what_is_deferred_is_written_with_the_next_transaction_or_when_asked_for_and_once(database):
+    database.defer(lambda connection: connection.execute(WRITE, ["first"]))
+    database.defer(lambda connection: connection.execute(WRITE, ["second"]))
+    assert written(database) == []
+    write(database, "third")
+    assert written(database) == ["first", "second", "third"]
+
+    database.defer(lambda connection: connection.execute(WRITE, ["fourth"]))
+    database.flush()
+    database.flush()
+    assert written(database) == ["first", "fourth", "second", "third"]
+
+
+def test_what_is_deferred_outlives_the_failure_of_the_transaction_it_went_with(database):
+    def fail():
+        with database.writing():
+            raise RuntimeError("in the middle")
+
+    database.defer(lambda connection: connection.execute(WRITE, ["deferred"]))
+    with pytest.raises(RuntimeError, match="in the middle"):
+        fail()
+    assert written(database) == []
+    database.flush()
+    assert written(database) == ["deferred"]
+
+
+def test_pragmas_are_set_where_they_change_and_again_after_reopening(database):
+    statements = []
+    write(database, "one")
+    database._connection.set_trace_callback(statements.append)
+    write(database, "two")
+    with database.writing(durable=True, wait=False):
+        pass
+    write(database, "three")
+    assert [text for text in statements if "PRAGMA" in text] == [
+        "PRAGMA synchronous = FULL",
+        "PRAGMA busy_timeout = 0",
+        "PRAGMA synchronous = NORMAL",
+        "PRAGMA busy_timeout = 10000",
+    ]
+    database.close()
+    with database.writing(durable=True) as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
 def test_r48_a_full_disk_is_not_saved_and_leaves_the_database_sound(database):
     write(database, "before")
     [[pages]] = database.rows("PRAGMA page_count")

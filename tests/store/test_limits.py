@@ -162,6 +162,19 @@ def test_in_no_minute_whatever_are_there_more_tokens_than_allowed_but_for_one_ca
         assert sum(minute) <= 100 or len(minute) == 1
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_sums_are_those_of_the_permits_whatever_happened_to_them(desk, seed):
+    dice, permits = random.Random(seed), []
+    for _ in range(100):
+        got = desk.ask(backend=dice.choice("bc"), rpm=20, tpm=500, concurrent=5, tokens=dice.randrange(100))
+        permits += [got] * isinstance(got, Permit)
+        if permits and dice.random() < 0.5:
+            desk.limits.release(permits.pop(dice.randrange(len(permits))), dice.randrange(100))
+        desk.now += dice.choice([0, 1, 30, 90, LONGEST_CALL])
+    rows = desk.database.rows("SELECT backend, count(*), sum(tokens), sum(held) FROM permits GROUP BY backend")
+    assert [sums for sums in desk.rows("permit_sums") if sums[1:] != (0, 0, 0)] == rows
+
+
 # ---- calls at the same time ----
 
 
@@ -340,6 +353,18 @@ def test_calls_that_are_only_counted_at_the_same_time_leave_nothing(desk):
     for _ in range(5):
         desk.limits.release(desk.taken(concurrent=1))
     assert desk.rows() == []
+
+
+def test_a_permit_that_goes_back_soon_is_free_for_others_with_the_next_write(desk, file):
+    other = Desk(file)
+    desk.limits.release_soon(desk.taken(concurrent=1))
+    assert other.waited(concurrent=1) == ("concurrent", POLL_INTERVAL)
+    desk.taken(concurrent=1, backend="another")
+    other.limits.release(other.taken(concurrent=1))
+    desk.limits.release_soon(desk.taken(concurrent=1))
+    desk.limits.flush()
+    other.taken(concurrent=1)
+    other.database.close()
 
 
 def test_a_window_may_be_shorter(file):
