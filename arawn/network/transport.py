@@ -302,8 +302,6 @@ class _OverHttpcore(httpx.AsyncBaseTransport):
     def __init__(self, proxy: Proxy | None, tls: ssl.SSLContext | None) -> None:
         from asyncio import Lock
 
-        if importlib.util.find_spec("sniffio") is None:
-            _modules["sniffio"] = None  # else httpcore looks for it four times a call, along the whole path
         self._asking = Lock()
         self._has_opened = False
         self._through_socks = proxy is not None and proxy.is_socks

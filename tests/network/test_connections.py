@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-import sys
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from typing import ClassVar
 
 import aiohttp
 import httpcore
@@ -30,33 +28,11 @@ from support.waiting import eventually
 from arawn.errors import ProtocolError
 from arawn.network import connection
 from arawn.network.routes import Route
-from arawn.network.transport import AsyncTransport
 
 DRIP = Drip(chunked(b"more", end=False), 0.02)  # a server that sends notices who leaves
 
 
 # ---- Used again, or not ----
-
-
-def test_no_module_is_searched_for_while_calls_run(monkeypatch):
-    class Finder:
-        names: ClassVar[list[str]] = []
-
-        @classmethod
-        def find_spec(cls, name, *_):
-            cls.names.append(name)
-
-    with Loopback([answer(b"{}")] * 2) as server:
-
-        async def story():
-            transport = AsyncTransport(Route({}), with_aiohttp=False)
-            await fetched(transport, server.url)
-            monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
-            await fetched(transport, server.url)
-            await transport.aclose()
-
-        asyncio.run(story())
-    assert Finder.names == []
 
 
 @EVERY_WAY
