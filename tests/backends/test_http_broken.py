@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 from support.http_backend import ANSWER, STREAM, WHOLE, asking, streamed
 from support.loopback import CHUNKED, Drip, Fin, Flood, Loopback, Rst, answer, chunked, head
-from support.transports import EVERY_WAY
+from support.transports import EVERY_TRANSPORT
 
 from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.errors import BackendTimeoutError, ConnectionFailedError, ProtocolError, StreamInterruptedError
@@ -29,9 +29,9 @@ ENDS = {
 }
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_r27_a_stream_cut_at_any_byte_before_its_stop_reason_is_incomplete(engine, end):
+def test_r27_a_stream_cut_at_any_byte_before_its_stop_reason_is_incomplete(runner, end):
     cuts = range(COMPLETE_AT)
     with Loopback(*(end(BODY[:cut]) for cut in cuts)) as server:
 
@@ -46,33 +46,33 @@ def test_r27_a_stream_cut_at_any_byte_before_its_stop_reason_is_incomplete(engin
                 assert "Good day".startswith(text)
                 assert not any(isinstance(it, Finished) for it in one.found)
 
-        engine.play(story)
+        runner.play(story)
     assert len(server.requests) == len(cuts)
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_r27_after_its_stop_reason_an_answer_is_complete_however_the_connection_ends(engine, end):
+def test_r27_after_its_stop_reason_an_answer_is_complete_however_the_connection_ends(runner, end):
     with Loopback(end(BODY[:COMPLETE_AT])) as server:
-        assert isinstance(engine.play(asking(server.url))[-1], Finished)
+        assert isinstance(runner.play(asking(server.url))[-1], Finished)
 
 
-@EVERY_WAY
-def test_r27_a_cut_says_what_became_of_the_connection(engine):
+@EVERY_TRANSPORT
+def test_r27_a_cut_says_what_became_of_the_connection(runner):
     with Loopback(ENDS["FIN"](BODY[:200])) as server:
         story = asking(server.url)
         with pytest.raises(StreamInterruptedError) as caught:
-            engine.play(story)
+            runner.play(story)
     assert story.found == ANSWER[:2]
     assert caught.value.partial is None
     assert "incomplete chunked read" in caught.value.hints[0]
 
 
-@EVERY_WAY
-def test_r27_an_unstreamed_answer_cut_short_is_incomplete(engine):
+@EVERY_TRANSPORT
+def test_r27_an_unstreamed_answer_cut_short_is_incomplete(runner):
     sent = head(content_type="application/json", headers={"Content-Length": str(len(WHOLE))}) + WHOLE[:-5]
     with Loopback([sent, Fin()]) as server, pytest.raises(StreamInterruptedError):
-        engine.play(asking(server.url))
+        runner.play(asking(server.url))
 
 
 class Credulous(OpenAIChatAdapter):
@@ -84,27 +84,27 @@ class Credulous(OpenAIChatAdapter):
         return parser
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_r27_an_answer_without_its_finish_is_incomplete_whatever_its_parser_thinks(engine, end):
+def test_r27_an_answer_without_its_finish_is_incomplete_whatever_its_parser_thinks(runner, end):
     with Loopback(end(BODY[:200])) as server, pytest.raises(StreamInterruptedError):
-        engine.play(asking(server.url, adapter=Credulous))
+        runner.play(asking(server.url, adapter=Credulous))
 
 
 # ---- R24: redirects ----
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(("header", "prefix"), AUTH)
-def test_r24_a_redirect_is_not_followed_and_nothing_reaches_the_other_port(engine, status, header, prefix):
+def test_r24_a_redirect_is_not_followed_and_nothing_reaches_the_other_port(runner, status, header, prefix):
     with Loopback([answer(b"{}")]) as sink:
         location = {"Location": f"{sink.url}/v1/chat/completions"}
         with (
             Loopback([answer(status=status, headers=location)]) as server,
             pytest.raises(ConnectionFailedError) as caught,
         ):
-            engine.play(asking(server.url, auth_header=header, auth_prefix=prefix))
+            runner.play(asking(server.url, auth_header=header, auth_prefix=prefix))
     assert not sink.connections
     assert sink.url in caught.value.message
     assert "base_url" in caught.value.hints[0]
@@ -129,11 +129,11 @@ STRANGE = {
 }
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize(("sent", "kind", "shown"), STRANGE.values(), ids=STRANGE)
-def test_r29_a_success_in_another_protocol_shows_status_type_and_what_came(engine, sent, kind, shown):
+def test_r29_a_success_in_another_protocol_shows_status_type_and_what_came(runner, sent, kind, shown):
     with Loopback([sent]) as server, pytest.raises(ProtocolError) as caught:
-        engine.play(asking(server.url))
+        runner.play(asking(server.url))
     assert caught.value.message.startswith(f'Backend "local" answered HTTP {sent[9:12].decode()}, but')
     assert kind in caught.value.message
     assert shown in caught.value.message
@@ -141,23 +141,23 @@ def test_r29_a_success_in_another_protocol_shows_status_type_and_what_came(engin
     assert len(caught.value.message) < 400
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("payload", [b"{not json", b"[" * 100_000, b'{"choices": [NaN]}', b"\xff\xfe", b"[1]"])
-def test_r31_a_bad_event_is_a_typed_protocol_error_that_names_backend_and_event(engine, payload):
+def test_r31_a_bad_event_is_a_typed_protocol_error_that_names_backend_and_event(runner, payload):
     with Loopback(streamed(STREAM[0], b"data: " + payload + b"\n\n")) as server, pytest.raises(ProtocolError) as caught:
-        engine.play(asking(server.url))
+        runner.play(asking(server.url))
     assert caught.value.backend == "local"
     assert "2" in caught.value.message
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("endless", [b"data: " + b"x" * 65536, b"x" * 65536], ids=["line", "junk"])
-def test_r33_an_endless_line_is_an_error_that_takes_little_memory(engine, endless):
+def test_r33_an_endless_line_is_an_error_that_takes_little_memory(runner, endless):
     with Loopback([head(headers=CHUNKED), Flood(chunked(endless, end=False))]) as server:
         tracemalloc.start()
         try:
             with pytest.raises(ProtocolError, match="longer than"):
-                engine.play(asking(server.url))
+                runner.play(asking(server.url))
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -167,20 +167,20 @@ def test_r33_an_endless_line_is_an_error_that_takes_little_memory(engine, endles
 # ---- R32: deadlines ----
 
 
-@EVERY_WAY
-def test_r32_comments_alone_do_not_keep_a_call_alive(engine):
+@EVERY_TRANSPORT
+def test_r32_comments_alone_do_not_keep_a_call_alive(runner):
     script = [head(headers=CHUNKED), Drip(chunked(b": ping\n\n", end=False), 0.001)]
     with Loopback(script) as server, pytest.raises(BackendTimeoutError) as caught:
-        engine.play(asking(server.url, timeouts=Timeouts(first_event=0.3)))
+        runner.play(asking(server.url, timeouts=Timeouts(first_event=0.3)))
     assert caught.value.clock == "first event"
 
 
-@EVERY_WAY
-def test_r32_after_an_event_comments_alone_do_not_keep_a_call_alive(engine):
+@EVERY_TRANSPORT
+def test_r32_after_an_event_comments_alone_do_not_keep_a_call_alive(runner):
     script = [head(headers=CHUNKED), chunked(STREAM[0], end=False), Drip(chunked(b": ping\n\n", end=False), 0.001)]
     with Loopback(script) as server:
         story = asking(server.url, timeouts=Timeouts(idle=0.3))
         with pytest.raises(BackendTimeoutError) as caught:
-            engine.play(story)
+            runner.play(story)
     assert caught.value.clock == "idle"
     assert story.found == ANSWER[:2]

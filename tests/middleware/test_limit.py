@@ -8,7 +8,7 @@ import pytest
 from support.http_backend import ASK, endpoint
 from support.limited_backend import END, HI, LimitFixture, ScriptedBackend, collect_events, notices
 from support.loopback import Loopback, answer
-from support.transports import EVERY_WAY
+from support.transports import EVERY_TRANSPORT
 
 from arawn.adapters.base import Quirks
 from arawn.adapters.openai.chat import OpenAIChatAdapter
@@ -158,8 +158,8 @@ def test_who_asks_for_no_pause_or_for_too_long_a_one_gets_none(bench, error):
     assert bench.slept == []
 
 
-@EVERY_WAY
-def test_what_a_server_tells_in_its_headers_is_kept(bench, engine):
+@EVERY_TRANSPORT
+def test_what_a_server_tells_in_its_headers_is_kept(bench, runner):
     def told(left):
         names = {"x-ratelimit-limit-requests": "50", "x-ratelimit-remaining-requests": str(left)}
         return {**names, "X-RateLimit-Reset-Requests": "1m7.5s"}
@@ -186,7 +186,7 @@ def test_what_a_server_tells_in_its_headers_is_kept(bench, engine):
 
     found = []
     with Loopback(*scripts) as server:
-        engine.play(story)
+        runner.play(story)
     assert found == [[(1, 160.0)], "RequestError", [(0, 160.0)], Wait(60.0, "requests")]
 
 

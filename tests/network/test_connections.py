@@ -17,7 +17,7 @@ from support.loopback import CHUNKED, Drip, Fin, Loopback, Pause, Signal, Stall,
 from support.transports import (
     BLOCKING,
     BOTH_ON_ASYNCIO,
-    EVERY_WAY,
+    EVERY_TRANSPORT,
     ON_AIOHTTP,
     deadlines,
     fetched,
@@ -35,33 +35,33 @@ DRIP = Drip(chunked(b"more", end=False), 0.02)  # a server that sends notices wh
 # ---- Used again, or not ----
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("surplus", [answer(b'{"stale": 1}'), b"\r\n", b"x"], ids=["an answer", "a line", "a byte"])
-def test_bytes_after_an_answer_never_become_the_next_one(engine, surplus):
+def test_bytes_after_an_answer_never_become_the_next_one(runner, surplus):
     with Loopback([answer(b'{"a": 1}') + surplus], [answer(b'{"b": 2}')]) as server:
 
         async def story(transport):
             return [await fetched(transport, server.url) for _ in range(2)]
 
-        assert engine.play(story) == [(200, b'{"a": 1}'), (200, b'{"b": 2}')]
+        assert runner.play(story) == [(200, b'{"a": 1}'), (200, b'{"b": 2}')]
         assert server.connections == 2
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("surplus", [answer(b'{"stale": 1}'), b"\r\n", b"x"], ids=["an answer", "a line", "a byte"])
-def test_nor_those_after_an_answer_in_chunks(engine, surplus):
+def test_nor_those_after_an_answer_in_chunks(runner, surplus):
     sent = head(headers=CHUNKED) + chunked(b'{"a": 1}') + surplus
     with Loopback([sent], [answer(b'{"b": 2}')]) as server:
 
         async def story(transport):
             return [await fetched(transport, server.url) for _ in range(2)]
 
-        assert engine.play(story) == [(200, b'{"a": 1}'), (200, b'{"b": 2}')]
+        assert runner.play(story) == [(200, b'{"a": 1}'), (200, b'{"b": 2}')]
         assert server.connections == 2
 
 
-@EVERY_WAY
-def test_an_answer_that_says_two_lengths_is_the_last_on_its_connection(engine):
+@EVERY_TRANSPORT
+def test_an_answer_that_says_two_lengths_is_the_last_on_its_connection(runner):
     sent = head(headers={**CHUNKED, "Content-Length": "3"}) + chunked(b'{"a": 1}')
     with Loopback([sent], [answer(b'{"b": 2}')]) as server:
 
@@ -69,10 +69,10 @@ def test_an_answer_that_says_two_lengths_is_the_last_on_its_connection(engine):
             try:
                 first = await fetched(transport, server.url)
             except ProtocolError:  # aiohttp takes it for no HTTP at all, which RFC 9112, section 6.3, allows
-                first = (200, b'{"a": 1}') if engine is ON_AIOHTTP else None
+                first = (200, b'{"a": 1}') if runner is ON_AIOHTTP else None
             return first, await fetched(transport, server.url)
 
-        assert engine.play(story) == ((200, b'{"a": 1}'), (200, b'{"b": 2}'))
+        assert runner.play(story) == ((200, b'{"a": 1}'), (200, b'{"b": 2}'))
         assert server.connections == 2
 
 
@@ -99,9 +99,9 @@ def test_so_is_the_place_where_aiohttp_makes_its_handlers():
     assert isinstance(asyncio.run(story()), ResponseHandler)
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("status", [200, 204])
-def test_nor_do_those_after_an_answer_that_nobody_read(engine, status):
+def test_nor_do_those_after_an_answer_that_nobody_read(runner, status):
     with Loopback([answer(b"", status) + answer(b'{"stale": 1}')], [answer(b'{"b": 2}')]) as server:
 
         async def story(transport):
@@ -109,12 +109,12 @@ def test_nor_do_those_after_an_answer_that_nobody_read(engine, status):
             await reply.aclose()
             return await fetched(transport, server.url)
 
-        assert engine.play(story) == (200, b'{"b": 2}')
+        assert runner.play(story) == (200, b'{"b": 2}')
         assert server.connections == 2
 
 
-@EVERY_WAY
-def test_bytes_that_come_while_nothing_is_asked_end_the_connection(engine):
+@EVERY_TRANSPORT
+def test_bytes_that_come_while_nothing_is_asked_end_the_connection(runner):
     read, sent = threading.Event(), threading.Event()
     stale = [answer(b'{"a": 1}'), WaitFor(read), answer(b'{"stale": 1}'), Signal(sent), Stall()]
     with Loopback(stale, [answer(b'{"b": 2}')]) as server:
@@ -125,24 +125,24 @@ def test_bytes_that_come_while_nothing_is_asked_end_the_connection(engine):
             assert sent.wait(60)  # the loop has no turn either, and must notice all the same
             return first, await fetched(transport, server.url)
 
-        assert engine.play(story) == ((200, b'{"a": 1}'), (200, b'{"b": 2}'))
+        assert runner.play(story) == ((200, b'{"a": 1}'), (200, b'{"b": 2}'))
         assert server.connections == 2
 
 
-@EVERY_WAY
-def test_a_server_that_wants_to_close_is_left_alone(engine):
+@EVERY_TRANSPORT
+def test_a_server_that_wants_to_close_is_left_alone(runner):
     with Loopback([answer(b"{}", headers={"Connection": "close"}), Fin()]) as server:
 
         async def story(transport):
             for _ in range(2):
                 await fetched(transport, server.url)
 
-        engine.play(story)
+        runner.play(story)
         assert server.connections == 2
 
 
-@EVERY_WAY
-def test_a_connection_that_was_idle_for_long_is_not_used_again(engine, monkeypatch):
+@EVERY_TRANSPORT
+def test_a_connection_that_was_idle_for_long_is_not_used_again(runner, monkeypatch):
     monkeypatch.setattr(connection, "KEPT_FOR", -1.0)
     with Loopback([answer(b"{}")]) as server:
 
@@ -150,12 +150,12 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(engine, monkeypat
             for _ in range(3):
                 await fetched(transport, server.url)
 
-        engine.play(story)
+        runner.play(story)
         assert (len(server.requests), server.connections) == (3, 3)
 
 
-@EVERY_WAY
-def test_closing_a_reply_twice_does_not_disturb_who_has_its_connection_now(engine):
+@EVERY_TRANSPORT
+def test_closing_a_reply_twice_does_not_disturb_who_has_its_connection_now(runner):
     with Loopback(
         [answer(b'{"a": 1}')], [head(headers=CHUNKED), chunked(b"begun", end=False), Pause(0.1), chunked()]
     ) as server:
@@ -171,12 +171,12 @@ def test_closing_a_reply_twice_does_not_disturb_who_has_its_connection_now(engin
             finally:
                 await second.aclose()
 
-        assert engine.play(story) == b"begun"
+        assert runner.play(story) == b"begun"
         assert server.connections == 1
 
 
-@EVERY_WAY
-def test_what_stands_before_a_broken_chunk_is_handed_on_with_it_in_one_read(engine):
+@EVERY_TRANSPORT
+def test_what_stands_before_a_broken_chunk_is_handed_on_with_it_in_one_read(runner):
     with Loopback([head(headers=CHUNKED) + chunked(b"one", b"two", end=False) + b"banana\r\n"]) as server:
 
         async def story(transport):
@@ -186,11 +186,11 @@ def test_what_stands_before_a_broken_chunk_is_handed_on_with_it_in_one_read(engi
             finally:
                 await reply.aclose()
 
-        assert engine.play(story) == b"onetwo"
+        assert runner.play(story) == b"onetwo"
 
 
-@EVERY_WAY
-def test_closing_the_transport_closes_connections_at_work_too(engine):
+@EVERY_TRANSPORT
+def test_closing_the_transport_closes_connections_at_work_too(runner):
     with Loopback([head(headers=CHUNKED), DRIP]) as server:
 
         async def story(transport):
@@ -198,7 +198,7 @@ def test_closing_the_transport_closes_connections_at_work_too(engine):
             await transport.aclose()
             await reply.aclose()
 
-        engine.play(story)
+        runner.play(story)
         server.idle()
 
 
@@ -220,7 +220,7 @@ class Echo(asyncio.Protocol):
 
 
 @BOTH_ON_ASYNCIO
-def test_many_calls_at_a_time_get_each_its_own_answer(engine):
+def test_many_calls_at_a_time_get_each_its_own_answer(runner):
     connections = []
 
     async def ask(transport, url, numbers):
@@ -240,7 +240,7 @@ def test_many_calls_at_a_time_get_each_its_own_answer(engine):
             opened.abort()
         assert list(numbers) == []
 
-    engine.play(story)
+    runner.play(story)
     assert len(connections) == 32
 
 
@@ -278,7 +278,7 @@ async def asked(transport, url, number):
 
 
 @BOTH_ON_ASYNCIO
-def test_r41_of_5000_tagged_requests_with_many_cancelled_none_gets_anothers_answer(engine):
+def test_r41_of_5000_tagged_requests_with_many_cancelled_none_gets_anothers_answer(runner):
     """No answer of a cancelled call may become the next one's on its connection."""
     opened, done, stopped = [], [], []
 
@@ -302,7 +302,7 @@ def test_r41_of_5000_tagged_requests_with_many_cancelled_none_gets_anothers_answ
         for each in opened:
             each.abort()
 
-    engine.play(story)
+    runner.play(story)
     assert sorted(done + stopped) == list(range(5000))
     assert len(done) >= 3750
     assert len(stopped) > 100
@@ -332,9 +332,9 @@ MOMENTS = {
 
 @BOTH_ON_ASYNCIO
 @pytest.mark.parametrize(("scheme", "script"), MOMENTS.values(), ids=MOMENTS)
-def test_who_is_cancelled_leaves_no_connection_open(engine, scheme, script):
+def test_who_is_cancelled_leaves_no_connection_open(runner, scheme, script):
     async def story(url):
-        transport = engine.transport(Route({}))
+        transport = runner.transport(Route({}))
         task = asyncio.ensure_future(fetched(transport, url))
         await eventually(lambda: server.connections)
         await asyncio.sleep(0.2)
@@ -361,9 +361,9 @@ def full_queue(host, port=0):
 
 
 @BOTH_ON_ASYNCIO
-def test_who_is_cancelled_while_connecting_leaves_no_socket_open(engine):
+def test_who_is_cancelled_while_connecting_leaves_no_socket_open(runner):
     async def story(url):
-        transport = engine.transport(Route({}))
+        transport = runner.transport(Route({}))
         task = asyncio.ensure_future(fetched(transport, url))
         await asyncio.sleep(0.1)
         task.cancel()
@@ -391,13 +391,13 @@ def two_addresses(monkeypatch):
         yield f"http://far.example:{server.port}/"
 
 
-@EVERY_WAY
-def test_an_address_that_does_not_answer_leaves_time_for_the_next(engine, two_addresses):
-    assert engine.play(lambda transport: fetched(transport, two_addresses, connect=6.0)) == (200, b"{}")
+@EVERY_TRANSPORT
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(runner, two_addresses):
+    assert runner.play(lambda transport: fetched(transport, two_addresses, connect=6.0)) == (200, b"{}")
 
 
 @BOTH_ON_ASYNCIO
-def test_on_asyncio_it_costs_no_more_than_a_moment(engine, two_addresses):
+def test_on_asyncio_it_costs_no_more_than_a_moment(runner, two_addresses):
     began = time.monotonic()
-    assert engine.play(lambda transport: fetched(transport, two_addresses, connect=60.0)) == (200, b"{}")
+    assert runner.play(lambda transport: fetched(transport, two_addresses, connect=60.0)) == (200, b"{}")
     assert time.monotonic() - began < 30  # half of the time to connect

@@ -10,7 +10,7 @@ from contextlib import aclosing
 import pytest
 import trustme
 from support.loopback import CHUNKED, Drip, Loopback, Pause, Stall, answer, chunked, head
-from support.transports import EVERY_WAY, deadlines, fetched, outgoing
+from support.transports import EVERY_TRANSPORT, deadlines, fetched, outgoing
 
 from arawn.errors import BackendTimeoutError
 from arawn.network.deadlines import DeadlineExpired, Deadlines, Timeouts
@@ -139,25 +139,25 @@ def test_after_the_end_of_the_answer_there_is_only_a_moment_left(now):
 # ---- In the transport ----
 
 
-def timed_out(engine, url, **timeouts):
+def timed_out(runner, url, **timeouts):
     began = time.monotonic()
     with pytest.raises(BackendTimeoutError) as caught:
-        engine.play(lambda transport: fetched(transport, url, **timeouts))
+        runner.play(lambda transport: fetched(transport, url, **timeouts))
     assert time.monotonic() - began < MUCH_LATER / 2
     return caught.value
 
 
-@EVERY_WAY
-def test_r32_a_server_that_says_nothing_is_given_up(engine):
+@EVERY_TRANSPORT
+def test_r32_a_server_that_says_nothing_is_given_up(runner):
     with Loopback([Stall()]) as server:
-        error = timed_out(engine, server.url, connect=MUCH_LATER, first_event=SOON)
+        error = timed_out(runner, server.url, connect=MUCH_LATER, first_event=SOON)
         assert error.message == f"Ollama at {server.url} sent no answer within 0.3 s (clock: first event)"
     assert error.clock == "first event"
     assert "timeout" in error.hints[0]
     assert not error.transient
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize(
     "script",
     [
@@ -167,13 +167,13 @@ def test_r32_a_server_that_says_nothing_is_given_up(engine):
     ],
     ids=["headers", "body", "pings"],
 )
-def test_r32_a_drip_does_not_stretch_the_clock(engine, script):
+def test_r32_a_drip_does_not_stretch_the_clock(runner, script):
     with Loopback(script) as server:
-        assert timed_out(engine, server.url, first_event=SOON, idle=MUCH_LATER).clock == "first event"
+        assert timed_out(runner, server.url, first_event=SOON, idle=MUCH_LATER).clock == "first event"
 
 
-@EVERY_WAY
-def test_r32_a_stall_after_an_event_is_the_idle_clock(engine):
+@EVERY_TRANSPORT
+def test_r32_a_stall_after_an_event_is_the_idle_clock(runner):
     with Loopback([head(headers=CHUNKED), chunked(b"data: 1\n\n", end=False), Stall()]) as server:
 
         async def story(transport):
@@ -187,18 +187,18 @@ def test_r32_a_stall_after_an_event_is_the_idle_clock(engine):
                 await reply.aclose()
 
         with pytest.raises(BackendTimeoutError, match=r"sent nothing new for 0\.3 s") as caught:
-            engine.play(story)
+            runner.play(story)
     assert caught.value.clock == "idle"
 
 
-@EVERY_WAY
-def test_r32_a_server_that_pinged_and_fell_silent_is_dead(engine):
+@EVERY_TRANSPORT
+def test_r32_a_server_that_pinged_and_fell_silent_is_dead(runner):
     with Loopback([head(headers=CHUNKED), chunked(b": ping\n\n", end=False), Stall()]) as server:
-        assert timed_out(engine, server.url, first_event=MUCH_LATER, ping=SOON).clock == "ping"
+        assert timed_out(runner, server.url, first_event=MUCH_LATER, ping=SOON).clock == "ping"
 
 
-@EVERY_WAY
-def test_r32_the_total_ends_a_lively_stream_too(engine):
+@EVERY_TRANSPORT
+def test_r32_the_total_ends_a_lively_stream_too(runner):
     with Loopback([head(headers=CHUNKED), Drip(chunked(b"data: 1\n\n", end=False), 0.002)]) as server:
 
         async def story(transport):
@@ -212,13 +212,13 @@ def test_r32_the_total_ends_a_lively_stream_too(engine):
                 await reply.aclose()
 
         with pytest.raises(BackendTimeoutError) as caught:
-            engine.play(story)
+            runner.play(story)
     assert caught.value.clock == "total"
     assert "total_timeout" in caught.value.hints[0]
 
 
-@EVERY_WAY
-def test_r32_a_connection_nobody_accepts_is_the_connect_clock(engine):
+@EVERY_TRANSPORT
+def test_r32_a_connection_nobody_accepts_is_the_connect_clock(runner):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         waiting = []
         for _ in range(3):  # they fill the queue; from then on the system drops what knocks
@@ -226,7 +226,7 @@ def test_r32_a_connection_nobody_accepts_is_the_connect_clock(engine):
             one.setblocking(False)
             one.connect_ex(full.getsockname())
             waiting.append(one)
-        error = timed_out(engine, f"http://127.0.0.1:{full.getsockname()[1]}/", connect=SOON, first_event=MUCH_LATER)
+        error = timed_out(runner, f"http://127.0.0.1:{full.getsockname()[1]}/", connect=SOON, first_event=MUCH_LATER)
         for one in waiting:
             one.close()
     assert error.clock == "connect"
@@ -234,63 +234,63 @@ def test_r32_a_connection_nobody_accepts_is_the_connect_clock(engine):
     assert "connect_timeout" in error.hints[0]
 
 
-@EVERY_WAY
-def test_r32_a_tls_handshake_nobody_answers_is_the_connect_clock(engine):
+@EVERY_TRANSPORT
+def test_r32_a_tls_handshake_nobody_answers_is_the_connect_clock(runner):
     with Loopback([Stall()]) as server:
         url = f"https://127.0.0.1:{server.port}/"
-        assert timed_out(engine, url, connect=SOON, first_event=MUCH_LATER).clock == "connect"
+        assert timed_out(runner, url, connect=SOON, first_event=MUCH_LATER).clock == "connect"
 
 
 HANDSHAKE = [head(content_type=""), Pause(0.2), Drip(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc" + bytes(5000), 0.02)]
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_r32_a_tls_handshake_that_drips_through_a_tunnel_is_the_connect_clock(engine, scheme, tmp_path):
+def test_r32_a_tls_handshake_that_drips_through_a_tunnel_is_the_connect_clock(runner, scheme, tmp_path):
     authority, tls = trustme.CA(), None
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     if scheme == "https":
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("127.0.0.1").configure_cert(tls)
     with Loopback(HANDSHAKE, tls=tls) as proxy, pytest.raises(BackendTimeoutError) as caught:
-        engine.play(
+        runner.play(
             lambda transport: fetched(transport, "https://far.example/", connect=1.0, first_event=MUCH_LATER),
             Route({}, proxy=proxy.url, ca_bundle=str(tmp_path / "ca.pem")),
         )
     assert caught.value.clock == "connect"
 
 
-@EVERY_WAY
-def test_r32_a_proxy_that_does_not_open_its_tunnel_is_the_connect_clock(engine):
+@EVERY_TRANSPORT
+def test_r32_a_proxy_that_does_not_open_its_tunnel_is_the_connect_clock(runner):
     with Loopback([Stall()]) as proxy, pytest.raises(BackendTimeoutError) as caught:
-        engine.play(
+        runner.play(
             lambda transport: fetched(transport, "https://far.example/", connect=SOON, first_event=MUCH_LATER),
             Route({}, proxy=proxy.url),
         )
     assert caught.value.clock == "connect"
 
 
-@EVERY_WAY
-def test_r32_a_resolver_that_does_not_answer_is_the_connect_clock(engine, monkeypatch):
+@EVERY_TRANSPORT
+def test_r32_a_resolver_that_does_not_answer_is_the_connect_clock(runner, monkeypatch):
     def slow(*_, **__):
         time.sleep(1.0)
         raise socket.gaierror(socket.EAI_AGAIN, "late")
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
-    assert timed_out(engine, "http://far.example/", connect=SOON, first_event=MUCH_LATER).clock == "connect"
+    assert timed_out(runner, "http://far.example/", connect=SOON, first_event=MUCH_LATER).clock == "connect"
 
 
-@EVERY_WAY
-def test_r32_a_server_that_takes_no_more_of_the_request_is_given_up(engine):
+@EVERY_TRANSPORT
+def test_r32_a_server_that_takes_no_more_of_the_request_is_given_up(runner):
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         call = outgoing(f"http://127.0.0.1:{deaf.getsockname()[1]}/", method="POST", body=bytes(64 << 20))
         with pytest.raises(BackendTimeoutError) as caught:
-            engine.play(lambda transport: transport.send(call, deadlines(first_event=SOON)))
+            runner.play(lambda transport: transport.send(call, deadlines(first_event=SOON)))
     assert caught.value.clock == "first event"
 
 
-@EVERY_WAY
-def test_the_time_a_reader_takes_over_an_event_is_not_the_servers(engine):
+@EVERY_TRANSPORT
+def test_the_time_a_reader_takes_over_an_event_is_not_the_servers(runner):
     with Loopback(
         [head(headers=CHUNKED), chunked(b"data: 1\n\n", end=False), Pause(0.6), chunked(b"data: 2\n\n")]
     ) as server:
@@ -308,10 +308,10 @@ def test_the_time_a_reader_takes_over_an_event_is_not_the_servers(engine):
             await reply.aclose()
             return found
 
-        assert engine.play(story) == [b"data: 1\n\n", b"data: 2\n\n"]
+        assert runner.play(story) == [b"data: 1\n\n", b"data: 2\n\n"]
 
 
-@EVERY_WAY
-def test_a_patient_call_gets_its_slow_answer(engine):
+@EVERY_TRANSPORT
+def test_a_patient_call_gets_its_slow_answer(runner):
     with Loopback([Pause(0.2), answer(b"{}")]) as server:
-        assert engine.play(lambda transport: fetched(transport, server.url)) == (200, b"{}")
+        assert runner.play(lambda transport: fetched(transport, server.url)) == (200, b"{}")

@@ -7,15 +7,15 @@ from contextlib import aclosing
 import pytest
 from support.http_backend import ASK, DONE, delta, endpoint, event, streamed
 from support.loopback import Loopback, answer
-from support.transports import EVERY_WAY
+from support.transports import EVERY_TRANSPORT
 
 from arawn.adapters.base import Quirks
 from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.backends.http import HttpBackend
 
 
-@EVERY_WAY
-def test_headers_are_told_before_the_body_is_read_and_of_every_reply(engine):
+@EVERY_TRANSPORT
+def test_headers_are_told_before_the_body_is_read_and_of_every_reply(runner):
     seen = []
     deltas = [delta("Hi"), delta(finish_reason="stop"), DONE]
 
@@ -28,15 +28,15 @@ def test_headers_are_told_before_the_body_is_read_and_of_every_reply(engine):
         await backend.models()
 
     with Loopback(streamed(*deltas), [answer(b'{"data": []}', headers={"X-Some": "1"})]) as server:
-        engine.play(story)
+        runner.play(story)
     assert [each if isinstance(each, str) else "headers" for each in seen] == [
         *("headers", "Started", "TextDelta", "Finished", "headers"),
     ]
     assert seen[-1]["x-some"] == "1"
 
 
-@EVERY_WAY
-def test_an_observer_that_fails_leaves_no_connection_open(engine):
+@EVERY_TRANSPORT
+def test_an_observer_that_fails_leaves_no_connection_open(runner):
     def observe(headers):
         raise ZeroDivisionError
 
@@ -48,5 +48,5 @@ def test_an_observer_that_fails_leaves_no_connection_open(engine):
 
     with Loopback(streamed(event(id="a"))) as server:
         with pytest.raises(ZeroDivisionError):
-            engine.play(story)
+            runner.play(story)
         server.idle()

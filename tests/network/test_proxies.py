@@ -10,7 +10,7 @@ import threading
 import pytest
 import trustme
 from support.loopback import Loopback, Tunnel, answer, head
-from support.transports import EVERY_WAY, fetched
+from support.transports import EVERY_TRANSPORT, fetched
 
 from arawn.config.sources import load
 from arawn.errors import ConfigError, ConnectionFailedError
@@ -147,19 +147,19 @@ def test_a_zone_is_for_this_computer_alone(url, host):
 # ---- The way through ----
 
 
-@EVERY_WAY
-def test_http_goes_through_the_proxy_with_the_whole_address(engine):
+@EVERY_TRANSPORT
+def test_http_goes_through_the_proxy_with_the_whole_address(runner):
     with Loopback([answer(b"{}")]) as proxy:
         route = Route({"HTTP_PROXY": f"http://us%40er:pa%3Ass@127.0.0.1:{proxy.port}"})
-        assert engine.play(lambda transport: fetched(transport, "http://far.example/v1"), route) == (200, b"{}")
+        assert runner.play(lambda transport: fetched(transport, "http://far.example/v1"), route) == (200, b"{}")
     [request] = proxy.requests
     assert (request.method, request.target) == ("GET", "http://far.example/v1")
     assert request.headers["host"] == "far.example"
     assert request.headers["proxy-authorization"] == "Basic dXNAZXI6cGE6c3M="
 
 
-@EVERY_WAY
-def test_https_goes_through_a_tunnel_and_the_proxy_sees_no_header_of_ours(engine, tmp_path):
+@EVERY_TRANSPORT
+def test_https_goes_through_a_tunnel_and_the_proxy_sees_no_header_of_ours(runner, tmp_path):
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -169,7 +169,7 @@ def test_https_goes_through_a_tunnel_and_the_proxy_sees_no_header_of_ours(engine
         Loopback([head(content_type=""), Tunnel(server.port)]) as proxy,
     ):
         route = Route({"HTTPS_PROXY": proxy.url}, ca_bundle=str(tmp_path / "ca.pem"))
-        assert engine.play(lambda transport: fetched(transport, "https://far.example/v1"), route) == (200, b"{}")
+        assert runner.play(lambda transport: fetched(transport, "https://far.example/v1"), route) == (200, b"{}")
     assert [(it.method, it.target) for it in proxy.requests] == [("CONNECT", "far.example:443")]
     assert [it.target for it in server.requests] == ["/v1"]
 
@@ -188,16 +188,16 @@ def speaking_tls_as(authority, *names):
     return context
 
 
-@EVERY_WAY
-def test_a_proxy_reached_by_https_forwards_http(engine, authority, tmp_path):
+@EVERY_TRANSPORT
+def test_a_proxy_reached_by_https_forwards_http(runner, authority, tmp_path):
     with Loopback([answer(b"{}")], tls=speaking_tls_as(authority, "127.0.0.1")) as proxy:
         route = Route({"HTTP_PROXY": proxy.url}, ca_bundle=str(tmp_path / "ca.pem"))
-        assert engine.play(lambda transport: fetched(transport, "http://far.example/v1?a=1"), route) == (200, b"{}")
+        assert runner.play(lambda transport: fetched(transport, "http://far.example/v1?a=1"), route) == (200, b"{}")
     assert [it.target for it in proxy.requests] == ["http://far.example/v1?a=1"]
 
 
-@EVERY_WAY
-def test_a_proxy_reached_by_https_tunnels_https(engine, authority, tmp_path):
+@EVERY_TRANSPORT
+def test_a_proxy_reached_by_https_tunnels_https(runner, authority, tmp_path):
     body = b"[" + b"1, " * 50_000 + b"1]"
     with (
         Loopback([answer(body)], tls=speaking_tls_as(authority, "far.example")) as server,
@@ -208,61 +208,61 @@ def test_a_proxy_reached_by_https_tunnels_https(engine, authority, tmp_path):
         async def story(transport):
             return [await fetched(transport, "https://far.example/v1") for _ in range(2)]
 
-        assert engine.play(story, route) == [(200, body)] * 2
+        assert runner.play(story, route) == [(200, body)] * 2
     assert [(it.method, it.target) for it in proxy.requests] == [("CONNECT", "far.example:443")]
     assert proxy.requests[0].headers["proxy-authorization"] == "Basic dXNlcjpwYXNz"
     assert len(server.requests) == 2
 
 
-@EVERY_WAY
-def test_r26_a_wrong_certificate_at_the_end_of_a_tunnel_is_refused(engine, authority, tmp_path):
+@EVERY_TRANSPORT
+def test_r26_a_wrong_certificate_at_the_end_of_a_tunnel_is_refused(runner, authority, tmp_path):
     with (
         Loopback([answer(b"{}")], tls=speaking_tls_as(authority, "other.example")) as server,
         Loopback([head(content_type=""), Tunnel(server.port)]) as proxy,
     ):
         route = Route({"HTTPS_PROXY": proxy.url}, ca_bundle=str(tmp_path / "ca.pem"))
         with pytest.raises(ConnectionFailedError) as caught:
-            engine.play(lambda transport: fetched(transport, "https://far.example/v1"), route)
+            runner.play(lambda transport: fetched(transport, "https://far.example/v1"), route)
         assert server.requests == []
         proxy.idle()
     assert "mismatch" in caught.value.hints[0]
 
 
-@EVERY_WAY
-def test_a_proxy_that_refuses_is_named_without_its_password(engine):
+@EVERY_TRANSPORT
+def test_a_proxy_that_refuses_is_named_without_its_password(runner):
     with Loopback([answer(status=407)]) as proxy:
         route = Route({"HTTPS_PROXY": f"http://user:canary@127.0.0.1:{proxy.port}"})
         with pytest.raises(ConnectionFailedError) as caught:
-            engine.play(lambda transport: fetched(transport, "https://far.example/v1"), route)
+            runner.play(lambda transport: fetched(transport, "https://far.example/v1"), route)
     assert caught.value.message == "Cannot connect to Ollama at https://far.example"
     assert any("407" in hint for hint in caught.value.hints)
     assert caught.value.hints[-1] == f"The way leads through the proxy http://***@127.0.0.1:{proxy.port}."
     assert not caught.value.transient
 
 
-@EVERY_WAY
-def test_r25_a_call_to_loopback_does_not_reach_the_proxy(engine):
+@EVERY_TRANSPORT
+def test_r25_a_call_to_loopback_does_not_reach_the_proxy(runner):
     with Loopback([answer(b"{}")]) as server, Loopback([answer(b"proxied")]) as proxy:
         route = Route(dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), proxy.url), proxy=proxy.url)
-        assert engine.play(lambda transport: fetched(transport, server.url), route) == (200, b"{}")
+        assert runner.play(lambda transport: fetched(transport, server.url), route) == (200, b"{}")
     assert not proxy.connections
 
 
-@EVERY_WAY
-def test_r25_a_netrc_is_not_read(engine, tmp_path, monkeypatch):
+@EVERY_TRANSPORT
+def test_r25_a_netrc_is_not_read(runner, tmp_path, monkeypatch):
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login someone password canary\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     with Loopback([answer(b"{}")]) as server:
-        engine.play(lambda transport: fetched(transport, server.url))
+        runner.play(lambda transport: fetched(transport, server.url))
     assert "authorization" not in server.requests[0].headers
 
 
-@EVERY_WAY
-def test_a_socks_proxy_without_its_extra_is_one_clear_line(engine, monkeypatch):
+@EVERY_TRANSPORT
+def test_a_socks_proxy_without_its_extra_is_one_clear_line(runner, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="needs the extra 'socks'") as caught:
-        engine.play(lambda transport: fetched(transport, FAR), Route({"ALL_PROXY": "socks5://127.0.0.1:1"}))
+        runner.play(lambda transport: fetched(transport, FAR), Route({"ALL_PROXY": "socks5://127.0.0.1:1"}))
     assert caught.value.hints == ("Install it: pip install 'arawn[socks]'",)
 
 
@@ -300,11 +300,11 @@ CONNECTED = b"\5\0\0\1\x7f\0\0\1\0\x50"
 FAR_EXAMPLE = b"\5\1\0\3\x0bfar.example\0\x50"
 
 
-@EVERY_WAY
-def test_a_socks_proxy_resolves_the_name_and_is_told_who_asks(engine):
+@EVERY_TRANSPORT
+def test_a_socks_proxy_resolves_the_name_and_is_told_who_asks(runner):
     with Socks(b"\5\2", b"\1\0", CONNECTED, answer(b"{}")) as proxy:
         route = Route({"ALL_PROXY": f"socks5h://us%40er:pass@127.0.0.1:{proxy.port}"})
-        assert engine.play(lambda transport: fetched(transport, "http://far.example/v1"), route) == (200, b"{}")
+        assert runner.play(lambda transport: fetched(transport, "http://far.example/v1"), route) == (200, b"{}")
     assert proxy.asked[:3] == [b"\5\1\2", b"\1\5us@er\4pass", FAR_EXAMPLE]
     assert proxy.asked[3].startswith(b"GET /v1 HTTP/1.1\r\n")
 
@@ -316,34 +316,34 @@ REFUSALS = {
 }
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize(("replies", "hint"), REFUSALS.values(), ids=REFUSALS)
-def test_a_socks_proxy_that_refuses_says_why(engine, replies, hint):
+def test_a_socks_proxy_that_refuses_says_why(runner, replies, hint):
     with Socks(*replies) as proxy:
         route = Route({"ALL_PROXY": f"socks5://127.0.0.1:{proxy.port}"})
         with pytest.raises(ConnectionFailedError) as caught:
-            engine.play(lambda transport: fetched(transport, "http://far.example/v1"), route)
+            runner.play(lambda transport: fetched(transport, "http://far.example/v1"), route)
     assert any(hint in each for each in caught.value.hints), caught.value.hints
 
 
 # ---- Addresses in brackets ----
 
 
-@EVERY_WAY
-def test_a_proxy_is_told_an_ipv6_address_in_brackets_and_no_zone(engine):
+@EVERY_TRANSPORT
+def test_a_proxy_is_told_an_ipv6_address_in_brackets_and_no_zone(runner):
     with Loopback([answer(b"{}")]) as proxy:
         route = Route({"HTTP_PROXY": proxy.url})
         url = "HTTP://[fe80::1%eth0]:8000/v1"
-        assert engine.play(lambda transport: fetched(transport, url), route) == (200, b"{}")
+        assert runner.play(lambda transport: fetched(transport, url), route) == (200, b"{}")
     [request] = proxy.requests
     assert request.headers["host"] == "[fe80::1]:8000"
     assert "%" not in request.target.replace("%25eth0", "").replace("%eth0", "")
 
 
-@EVERY_WAY
-def test_a_tunnel_to_an_ipv6_address_is_asked_for_in_brackets(engine):
+@EVERY_TRANSPORT
+def test_a_tunnel_to_an_ipv6_address_is_asked_for_in_brackets(runner):
     with Loopback([answer(status=403)]) as proxy:
         route = Route({"HTTPS_PROXY": proxy.url})
         with pytest.raises(ConnectionFailedError):
-            engine.play(lambda transport: fetched(transport, "https://[fd00::1]:8000/v1"), route)
+            runner.play(lambda transport: fetched(transport, "https://[fd00::1]:8000/v1"), route)
     assert [it.target for it in proxy.requests] == ["[fd00::1]:8000"]

@@ -10,7 +10,7 @@ from support.expected_answers import adapter_for, check, kind_of
 from support.loopback import CHUNKED, Fin, Loopback, chunked, head
 from support.optional_data import needs
 from support.recordings import cut, promised, recordings
-from support.transports import EVERY_WAY
+from support.transports import EVERY_TRANSPORT
 
 from arawn.backends.http import HttpBackend
 from arawn.errors import ArawnError, StreamInterruptedError
@@ -20,7 +20,7 @@ from arawn.network.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from support.recordings import Recording
-    from support.transports import Engine
+    from support.transports import Runner
 
     from arawn.events import StreamEvent
     from arawn.network.transport import Transport
@@ -46,7 +46,7 @@ def served(recording: Recording, body: bytes, *, end: bool = True) -> list[bytes
 
 
 def asked(
-    recording: Recording, engine: Engine, script: list[bytes | Fin]
+    recording: Recording, runner: Runner, script: list[bytes | Fin]
 ) -> tuple[list[StreamEvent], ArawnError | None]:
     """Return the events that came, and the error they ended with."""
     events: list[StreamEvent] = []
@@ -65,23 +65,23 @@ def asked(
         return None
 
     with Loopback(script) as server:
-        return events, engine.play(story)
+        return events, runner.play(story)
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("recording", GOOD)
-def test_an_answer_says_over_a_socket_what_it_said(recording: Recording, engine: Engine) -> None:
-    events, error = asked(recording, engine, served(recording, recording.body))
+def test_an_answer_says_over_a_socket_what_it_said(recording: Recording, runner: Runner) -> None:
+    events, error = asked(recording, runner, served(recording, recording.body))
 
     assert error is None
     check(recording, events)
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("recording", STREAMS)
-def test_r27_a_stream_cut_short_is_told_and_what_came_is_kept(recording: Recording, engine: Engine) -> None:
+def test_r27_a_stream_cut_short_is_told_and_what_came_is_kept(recording: Recording, runner: Runner) -> None:
     place = random.Random(recording.folder.name).randrange(recording.complete_at)
-    events, error = asked(recording, engine, served(recording, recording.body[:place], end=False))
+    events, error = asked(recording, runner, served(recording, recording.body[:place], end=False))
     builder = ResponseBuilder()
     for event in events:
         builder.add(event)
@@ -90,10 +90,10 @@ def test_r27_a_stream_cut_short_is_told_and_what_came_is_kept(recording: Recordi
     assert promised(recording)["text"].startswith(builder.response().text)
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("recording", [*BAD, *FAILURES])
-def test_an_error_is_told_in_its_own_words(recording: Recording, engine: Engine) -> None:
-    _, error = asked(recording, engine, served(recording, recording.body))
+def test_an_error_is_told_in_its_own_words(recording: Recording, runner: Runner) -> None:
+    _, error = asked(recording, runner, served(recording, recording.body))
 
     assert error is not None
     assert recording.status == 200 or type(error) is kind_of(recording)

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import trustme
 from support.loopback import Loopback, answer
-from support.transports import EVERY_WAY, fetched
+from support.transports import EVERY_TRANSPORT, fetched
 
 from arawn.errors import ConfigError, ConnectionFailedError
 from arawn.network.routes import Route
@@ -46,10 +46,10 @@ def speaking_tls(authority, *names):
     return Loopback([answer(b'{"secure": true}')], tls=context)
 
 
-@EVERY_WAY
-def test_r26_an_unknown_authority_is_refused_and_the_way_out_is_told(engine, authority):
+@EVERY_TRANSPORT
+def test_r26_an_unknown_authority_is_refused_and_the_way_out_is_told(runner, authority):
     with speaking_tls(authority) as server, pytest.raises(ConnectionFailedError) as caught:
-        engine.play(lambda transport: fetched(transport, server.url))
+        runner.play(lambda transport: fetched(transport, server.url))
     assert not server.requests
     assert caught.value.message == f"Cannot connect to Ollama at {server.url}"
     assert "not trusted" in caught.value.hints[0]
@@ -57,32 +57,32 @@ def test_r26_an_unknown_authority_is_refused_and_the_way_out_is_told(engine, aut
     assert not caught.value.transient
 
 
-@EVERY_WAY
+@EVERY_TRANSPORT
 @pytest.mark.parametrize("place", ["ca_bundle", "SSL_CERT_FILE", "SSL_CERT_DIR", "ca_bundle folder"])
-def test_r26_an_authority_named_in_one_of_three_places_is_trusted(engine, authority, pem, place, request):
+def test_r26_an_authority_named_in_one_of_three_places_is_trusted(runner, authority, pem, place, request):
     where = str(pem) if place in ("ca_bundle", "SSL_CERT_FILE") else str(request.getfixturevalue("folder"))
     route = Route({}, ca_bundle=where) if place.startswith("ca_bundle") else Route({place: where})
     with speaking_tls(authority) as server:
-        assert engine.play(lambda transport: fetched(transport, server.url), route) == (200, b'{"secure": true}')
+        assert runner.play(lambda transport: fetched(transport, server.url), route) == (200, b'{"secure": true}')
 
 
-@EVERY_WAY
-def test_r26_the_store_of_the_system_is_trusted(engine, authority, pem, monkeypatch):
+@EVERY_TRANSPORT
+def test_r26_the_store_of_the_system_is_trusted(runner, authority, pem, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))  # to OpenSSL, the place of its default store
     with speaking_tls(authority) as server:
-        assert engine.play(lambda transport: fetched(transport, server.url))[0] == 200
+        assert runner.play(lambda transport: fetched(transport, server.url))[0] == 200
 
 
-@EVERY_WAY
-def test_r26_insecure_tls_trusts_anyone(engine, authority):
+@EVERY_TRANSPORT
+def test_r26_insecure_tls_trusts_anyone(runner, authority):
     with speaking_tls(authority, "other.example") as server:
-        assert engine.play(lambda transport: fetched(transport, server.url), Route({}, insecure_tls=True))[0] == 200
+        assert runner.play(lambda transport: fetched(transport, server.url), Route({}, insecure_tls=True))[0] == 200
 
 
-@EVERY_WAY
-def test_r26_a_certificate_for_another_name_is_refused_without_talk_of_authorities(engine, authority, pem):
+@EVERY_TRANSPORT
+def test_r26_a_certificate_for_another_name_is_refused_without_talk_of_authorities(runner, authority, pem):
     with speaking_tls(authority, "other.example") as server, pytest.raises(ConnectionFailedError) as caught:
-        engine.play(lambda transport: fetched(transport, server.url), Route({}, ca_bundle=str(pem)))
+        runner.play(lambda transport: fetched(transport, server.url), Route({}, ca_bundle=str(pem)))
     assert "mismatch" in caught.value.hints[0]
     assert "base_url" in caught.value.hints[1]
 
@@ -110,15 +110,15 @@ def test_r26_where_the_system_has_no_store_a_bundle_stands_in(tmp_path, monkeypa
     assert trust({}).cert_store_stats()["x509_ca"] > 50
 
 
-@EVERY_WAY
-def test_plain_http_never_sets_up_tls(engine):
+@EVERY_TRANSPORT
+def test_plain_http_never_sets_up_tls(runner):
     with Loopback([answer(b"{}")]) as server:
         route = Route({"SSL_CERT_FILE": "/nowhere/ca.pem"})
-        assert engine.play(lambda transport: fetched(transport, server.url), route) == (200, b"{}")
+        assert runner.play(lambda transport: fetched(transport, server.url), route) == (200, b"{}")
 
 
-@EVERY_WAY
-def test_an_answer_that_came_in_a_record_behind_another_never_becomes_the_next_one(engine, authority, pem):
+@EVERY_TRANSPORT
+def test_an_answer_that_came_in_a_record_behind_another_never_becomes_the_next_one(runner, authority, pem):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     with Loopback([answer(b'{"a": 1}'), answer(b'{"stale": 1}')], [answer(b'{"b": 2}')], tls=context) as server:
@@ -126,7 +126,7 @@ def test_an_answer_that_came_in_a_record_behind_another_never_becomes_the_next_o
         async def story(transport):
             return [await fetched(transport, server.url) for _ in range(2)]
 
-        found = engine.play(story, Route({}, ca_bundle=str(pem)))
+        found = runner.play(story, Route({}, ca_bundle=str(pem)))
     assert found == [(200, b'{"a": 1}'), (200, b'{"b": 2}')]
     assert server.connections == 2
 
@@ -134,20 +134,20 @@ def test_an_answer_that_came_in_a_record_behind_another_never_becomes_the_next_o
 # ---- SSLKEYLOGFILE ----
 
 
-@EVERY_WAY
-def test_a_file_for_keys_that_cannot_be_written_does_not_stop_a_call(engine, authority, pem, monkeypatch, tmp_path):
+@EVERY_TRANSPORT
+def test_a_file_for_keys_that_cannot_be_written_does_not_stop_a_call(runner, authority, pem, monkeypatch, tmp_path):
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "missing" / "keys"))
     with speaking_tls(authority) as server:
         route = Route({"SSLKEYLOGFILE": str(tmp_path / "missing" / "keys")}, ca_bundle=str(pem))
-        assert engine.play(lambda transport: fetched(transport, server.url), route)[0] == 200
+        assert runner.play(lambda transport: fetched(transport, server.url), route)[0] == 200
 
 
-@EVERY_WAY
-def test_one_that_can_be_written_is_filled(engine, authority, pem, tmp_path):
+@EVERY_TRANSPORT
+def test_one_that_can_be_written_is_filled(runner, authority, pem, tmp_path):
     keys = tmp_path / "keys"
     with speaking_tls(authority) as server:
         route = Route({"SSLKEYLOGFILE": str(keys)}, ca_bundle=str(pem))
-        engine.play(lambda transport: fetched(transport, server.url), route)
+        runner.play(lambda transport: fetched(transport, server.url), route)
     assert "TRAFFIC_SECRET" in keys.read_text()
 
 

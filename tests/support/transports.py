@@ -1,4 +1,4 @@
-"""All ways of the transport under one test: ``@EVERY_WAY`` hands in each, and ``engine.play(story)`` runs it.
+"""Every transport under one test: ``@EVERY_TRANSPORT`` hands in each, and ``runner.play(story)`` runs it.
 
 They are blocking, asyncio over httpcore's connections, and asyncio over aiohttp's.
 """
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Engine:
-    """One way; ``play`` opens its transport, runs a coroutine function with it, and closes it."""
+class Runner:
+    """Runs one transport: ``play`` opens its transport, runs a coroutine function with it, and closes it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -50,9 +50,9 @@ class Engine:
         return AsyncTransport(route, with_aiohttp=self.name == "aiohttp")
 
 
-BLOCKING, ON_ASYNCIO, ON_AIOHTTP = Engine("blocking"), Engine("asyncio"), Engine("aiohttp")
-EVERY_WAY = pytest.mark.parametrize("engine", [BLOCKING, ON_ASYNCIO, ON_AIOHTTP], ids=lambda it: it.name)
-BOTH_ON_ASYNCIO = pytest.mark.parametrize("engine", [ON_ASYNCIO, ON_AIOHTTP], ids=lambda it: it.name)
+BLOCKING, ON_ASYNCIO, ON_AIOHTTP = Runner("blocking"), Runner("asyncio"), Runner("aiohttp")
+EVERY_TRANSPORT = pytest.mark.parametrize("runner", [BLOCKING, ON_ASYNCIO, ON_AIOHTTP], ids=lambda it: it.name)
+BOTH_ON_ASYNCIO = pytest.mark.parametrize("runner", [ON_ASYNCIO, ON_AIOHTTP], ids=lambda it: it.name)
 
 
 def outgoing(url: str, **fields: Any) -> Outgoing:
