@@ -3,7 +3,7 @@
 Run it in the project's folder, with the extra "test" installed: python scripts/screenshots.py
 """
 
-# ruff: noqa: TID253 -- nobody waits for this
+# ruff: noqa: TID253 -- start-up time does not matter here
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _SHOWN = 2048
 
 
 class HttpBackend:
-    """A Backend and ModelLister. Interrupted answers are raised without ``partial``: whoever gathers events has it."""
+    """A Backend and ModelLister. Interrupted answers are raised without ``partial``: the caller has gathered it."""
 
     def __init__(self, endpoint: Endpoint, adapter: Adapter) -> None:
         self.name = endpoint.name
@@ -224,6 +224,6 @@ class _Streamed:
         return error
 
     def _is_something_else(self) -> bool:
-        """Say whether what came is no stream: nobody called it one, or it looks like HTML or JSON instead."""
+        """Say whether what came is no stream: no content type says so, or it looks like HTML or JSON instead."""
         kind = self._reply.content_type
         return not kind or (kind == _STREAMED[0] and self._before_events.lstrip()[:1] in (b"<", b"{", b"["))

@@ -154,7 +154,7 @@ class AnswerFile:
             raise self._not_saved(error, "nothing was lost") from error
 
     def _stands(self) -> bool:
-        """Whether the path still names this file, and not another that somebody put there."""
+        """Whether the path still names this file, and not another that replaced it."""
         return _is_at(self._descriptor, self._target)
 
     def _rewrite(self) -> None:

@@ -1,4 +1,4 @@
-"""The lines of a file, or of a pipe while somebody still writes it, one by one and without holding up an event loop.
+"""The lines of a file, or of a pipe that is still being written, one by one and without holding up an event loop.
 
 A line ends at a line feed and nowhere else: JSON text may hold every other character that some call a line's end.
 """
@@ -149,7 +149,7 @@ class _Growing:
 
 
 async def _in_thread(descriptor: int) -> bytes:
-    """Read what there is, waiting in a thread that nobody has to wait for: a terminal may never say more."""
+    """Read what there is, waiting in a thread that is never joined: a terminal may never say more."""
     from asyncio import get_running_loop
     from contextlib import suppress
     from threading import Thread

@@ -2,7 +2,7 @@
 
 OpenAI's form (https://platform.openai.com/docs/api-reference/batch/request-input) holds the body of a chat completion
 in ``body``: its keys have a meaning of their own here, and what else it holds is sent on as it is. In arawn's own form
-a key nobody knows is a column of the user's: it is not sent.
+an unknown key is a column of the user's: it is not sent.
 """
 
 from __future__ import annotations

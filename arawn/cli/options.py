@@ -174,7 +174,7 @@ Limit: TypeAlias = Annotated[
 ]
 
 
-class Wishes(Value):
+class RequestOptions(Value):
     """What the options say of a request; what they leave open is None. ``timeout`` is for the whole call."""
 
     max_tokens: int | None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from arawn.answers.schema import AnswerSchema
-    from arawn.cli.options import Wishes
+    from arawn.cli.options import RequestOptions
     from arawn.events import Notice
     from arawn.messages import Response
 
@@ -20,15 +20,22 @@ _MOST_NOTICES = 100
 
 
 def make_request(
-    wishes: Wishes, *, messages: tuple[Message, ...] = (), schema: AnswerSchema | None = None, stream: bool = True
+    request_options: RequestOptions,
+    *,
+    messages: tuple[Message, ...] = (),
+    schema: AnswerSchema | None = None,
+    stream: bool = True,
 ) -> ChatRequest:
     """Return what options ask for besides the model, with the system prompt before the messages."""
     return ChatRequest(
         model="",
-        messages=(*([Message(Role.SYSTEM, (Text(wishes.system),))] if wishes.system else []), *messages),
-        max_tokens=wishes.max_tokens,
-        temperature=wishes.temperature,
-        thinking=None if wishes.think is None else Thinking(wishes.think),
+        messages=(
+            *([Message(Role.SYSTEM, (Text(request_options.system),))] if request_options.system else []),
+            *messages,
+        ),
+        max_tokens=request_options.max_tokens,
+        temperature=request_options.temperature,
+        thinking=None if request_options.think is None else Thinking(request_options.think),
         output=None if schema is None else OutputFormat(schema.definition),
         stream=stream,
     )

@@ -41,7 +41,7 @@ RATE_LIMIT_WAIT = 600.0
 FALLBACK_WAIT = 5.0
 """Seconds a call that has a fallback waits at most, for a rate limit or by a server's Retry-After."""
 MAX_DEFAULT_OUTPUT = 32_000
-"""Tokens: where a protocol needs a limit and nobody set one, the model's own is sent, but not more than this."""
+"""Default for ``max_tokens`` where a protocol requires it: the model's own limit, but at most this many tokens."""
 _EXPECTED_OUTPUT = 1_024  # tokens that a rate limit counts for an answer without a limit
 
 

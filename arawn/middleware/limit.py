@@ -174,7 +174,7 @@ class _Call:
         if self._announced or self._waited() + wait.seconds <= NOTICE_AFTER:
             return None
         self._announced = True
-        long = "" if wait.cause == "concurrent" else f" {wait.seconds:.0f} s"  # nobody knows how long a call takes
+        long = "" if wait.cause == "concurrent" else f" {wait.seconds:.0f} s"  # how long a call takes is unknown
         return Notice("limited", f"waiting{long} for {reason}")
 
     def sleep_time(self, wait: Wait) -> float:
@@ -257,7 +257,7 @@ def _took_nothing(error: ArawnError) -> bool:
 
 
 def _limit(wait: Wait, policy: LimitPolicy) -> str:
-    """Return the words for what stands in the way."""
+    """Return the words for what is waited for."""
     quota = policy.quota
     match wait.cause:
         case "rpm":

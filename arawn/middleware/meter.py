@@ -296,7 +296,7 @@ class _LedgerRow:
 
 
 def _capped(request: ChatRequest, max_cost: MaxCost | None, reservation: Reservation) -> ChatRequest:
-    """Return a request that can cost no more than was reserved: a limit nobody set could grow with the thinking."""
+    """Return a request that can cost no more than was reserved: an unset limit could grow with the thinking."""
     if reservation.output is not None:
         return replace(request, max_tokens=reservation.output)
     if max_cost is None or not max_cost.output or request.max_tokens is not None or request.thinking is None:

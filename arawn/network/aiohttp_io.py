@@ -1,10 +1,9 @@
 """aiohttp's connections under httpx, for many calls at a time, as httpx-aiohttp makes them.
 
-Two things are ours, and tests fail without them. The connector looks whether a kept connection has bytes that nobody
-asked for before it hands it out, and hands out one a call, for aiohttp sends a GET twice when the first came to
-nothing. The handler of a connection tells the head of an answer from what follows: aiohttp forgets a whole answer when
-garbage stands behind it in the same read, uses a connection again that had some, and leaves a reader of broken chunks
-waiting.
+Two things are ours, and tests fail without them. The connector checks an idle connection for unsolicited bytes before
+it hands it out, and hands out one a call, for aiohttp sends a GET twice when the first came to nothing. The handler of
+a connection separates the head of an answer from what follows: aiohttp drops a whole answer when garbage stands behind
+it in the same read, uses a connection again that had some, and leaves a reader of broken chunks waiting.
 """
 
 # ruff: noqa: TID253, ASYNC109 -- only who runs on asyncio imports this; aiohttp names the parameters
@@ -67,7 +66,7 @@ def _session(tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
     )
 
 
-_connected: ContextVar[Callable[[], None] | None] = ContextVar("what a call that waits for a connection is told by")
+_connected: ContextVar[Callable[[], None] | None] = ContextVar("called once the connection stands")
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -102,13 +101,13 @@ class _Handler(ResponseHandler):
     _body_size = 0  # bytes that came after its head
 
     def is_spent(self) -> bool:
-        """Say whether a connection that served already has bytes that nobody asked for, or its end."""
+        """Say whether an idle connection has unsolicited bytes, or was closed by the server."""
         if self._answer is None or self.transport is None:
             return False
         return bool(self.should_close) or is_readable(self.transport.get_extra_info("socket"))
 
     def close(self) -> None:
-        """Close the connection at once: what is still to be sent, nobody waits for."""
+        """Close the connection at once, without waiting for what is still to be sent."""
         self.abort()
 
     def set_response_params(self, **options: Any) -> None:

@@ -99,7 +99,7 @@ def _bracketed(host: bytes) -> bytes:
 class _Backend(httpcore.NetworkBackend):
     """Connects within the time that is left, shared among the addresses of the host."""
 
-    def connect_tcp(  # type: ignore[override]  # the rest nobody gives
+    def connect_tcp(  # type: ignore[override]  # httpcore's pool passes no other arguments
         self, host: str, port: int, timeout: Any = None, **_: Any
     ) -> httpcore.NetworkStream:
         deadlines: Deadlines = timeout

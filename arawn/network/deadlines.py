@@ -69,7 +69,7 @@ class Deadlines:
         self._ping_at = self._monotonic() + self._timeouts.ping
 
     def event(self) -> None:
-        """Something meaningful was read, and whoever wanted it has had it: wait for the next."""
+        """Start the timeout for the next event: one was read and has been handed on."""
         self._waiting_for = "idle"
         self._at = self._monotonic() + self._timeouts.idle
         self._ping_at = _NEVER

@@ -32,7 +32,7 @@ _URL_CHARACTERS = "/:@!$&'()*+,;=~%"
 class Endpoint(Value, kw_only=True):
     """One service. ``label`` is how errors call it; ``credential`` is asked once a request, as late as possible.
 
-    ``monotonic`` and ``now`` (seconds since 1970) tell the time. ``observe`` is told the headers of every reply, their
+    ``monotonic`` and ``now`` (seconds since 1970) are clocks. ``observe`` receives the headers of every reply, their
     names in lower case, before its body is read.
     """
 

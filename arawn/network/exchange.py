@@ -29,7 +29,7 @@ class Outgoing(Value, kw_only=True):
 
 
 class Reply:
-    """An answer whose body is still to be read, once, by one of the three ways; close it in any case.
+    """An answer whose body is still to be read, once, by one of the three transports; close it in any case.
 
     Header names are lower case; a repeated header is joined by commas. Reading raises StreamInterruptedError for a
     body that stops before its end, BackendTimeoutError, and ProtocolError for what no one should have to read.
@@ -108,7 +108,7 @@ class Reply:
         await self._body.aclose()
         await self._chunks.aclose()
         close, self._close = self._close, None
-        if close is not None:  # a second time, the connection may be at work for somebody else
+        if close is not None:  # a second time, the connection may already serve another call
             await close()
 
 

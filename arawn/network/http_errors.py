@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a backend and back, and the errors a user gets for it, in words to act on.
+"""What goes wrong between arawn and a backend, and the errors a user gets for it, in words to act on.
 
 The exceptions here are what a connection raises, whichever library is below it. They carry no header and no body of
 the request: a library's own exception may hold the key, so it is never raised on, chained or kept as a context.
@@ -112,7 +112,7 @@ def too_large(what: str, cap: int, peer: Peer) -> ProtocolError:
 
 
 def compressed(encoding: str, peer: Peer) -> ProtocolError:
-    """The answer came compressed, which nobody asked for; it may be a bomb, and stays packed."""
+    """The answer came compressed, which was not requested; it may be a decompression bomb, and is not decompressed."""
     return ProtocolError(
         f"{peer.label} at {peer.base_url} compressed its answer ({printable(encoding, 40)}), though asked not to",
         hints=("Is there a proxy in between that compresses? It must leave these answers as they are.",),

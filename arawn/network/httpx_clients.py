@@ -214,7 +214,7 @@ class _OverAiohttp(httpx.AsyncBaseTransport):
 
         self._failure_of = aiohttp_io.failure_of
         named = None
-        if proxy is not None:  # aiohttp makes Proxy-Authorization of it; its own way takes no password beyond Latin-1
+        if proxy is not None:  # aiohttp makes Proxy-Authorization of it; its option takes Latin-1 passwords only
             headers = {"Authorization": proxy.authorization} if proxy.user else {}
             named = httpx.Proxy(proxy.url, headers=headers)
         self._transport = aiohttp_io.Transport(named, tls)

@@ -268,7 +268,7 @@ class Session(Generic[C]):
                         self._end_answer(answer, draft, None)
                     if not self._is_repeated(event):
                         yield event
-                    if isinstance(event, Delta):  # after the reader has it: nobody should wait for the disk
+                    if isinstance(event, Delta):  # after the reader has it, which must not wait for the disk
                         draft.update(answer.builder.response)
         except BaseException as error:
             self._end_answer(answer, draft, error)

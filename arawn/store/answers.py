@@ -65,8 +65,8 @@ class CacheStats(Value):
 class Answers:
     """The cached answers in a database, each for ``ttl`` seconds, all within ``max_bytes``.
 
-    ``now`` gives seconds since the epoch. An answer from the future was made before the clock was set back: nobody
-    knows how old it is, so it has expired. Every method raises ConfigError when the file cannot be used.
+    ``now`` gives seconds since the epoch. An answer from the future was made before the clock was set back: its
+    age is unknown, so it has expired. Every method raises ConfigError when the file cannot be used.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Answers:
             self._shrink(connection)
 
     def record_use(self, key: str) -> None:
-        """Record that an answer was used, unless another process is writing just now: nobody waits for this."""
+        """Record that an answer was used, unless another process is writing just now: no call waits for this."""
         with suppress(NotSavedError), self._database.writing(wait=False) as connection:
             connection.execute("UPDATE answers SET used = ?, hits = hits + 1 WHERE key = ?", [self._now(), key])
 

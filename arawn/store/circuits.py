@@ -4,7 +4,7 @@ The problem: a backend that is down costs every call the time to find that out, 
 answers; and calls that go on hitting it keep it down. What one process learnt should spare the others the wait.
 
 A circuit has three states. Closed: calls go through. FAILURE_THRESHOLD failures in a row within FAILURE_WINDOW seconds
-open it. Open: nobody calls for MIN_OPEN seconds, and fallbacks answer. Half open, after that: one call at a time (the
+open it. Open: no calls for MIN_OPEN seconds, and fallbacks answer. Half open, after that: one call at a time (the
 probe) may try. Its success closes the circuit and forgets the failures; its failure opens it for twice as long, up to
 MAX_OPEN.
 
@@ -43,7 +43,7 @@ MIN_OPEN = 30.0
 MAX_OPEN = 300.0
 """Seconds a circuit stays open at most."""
 PROBE_TIMEOUT = 60.0
-"""Seconds after which another call may be the probe, where nobody knows how the last one went."""
+"""Seconds after which another call may be the probe, where the result of the last one is unknown."""
 
 _SELECT = """
     SELECT failures, failed, failed_before, opened, seconds, probed, process, reason FROM circuits WHERE backend = ?

@@ -1,7 +1,7 @@
 """How long a process's claim in the store counts: while the process runs, and not longer than a call can last.
 
-Rows of the ledger, permits and probes of circuits are claims: whoever made one is to end it. A process that was killed
-ends nothing, so each row names its process, and whoever meets the row later asks the system whether that still runs.
+Rows of the ledger, permits and probes of circuits are claims: the process that made one ends it. A process that was
+killed ends nothing, so each row names its process, and who reads the row later asks the system whether it still runs.
 Process numbers are given again, so a claim also expires. Times are those of the monotonic clock, which all processes
 of a machine share; it begins anew with the machine, so a time in its future is from before a restart and expired too.
 """
@@ -19,7 +19,7 @@ a reservation has to cover the longest stream that can run.
 
 
 def is_running(process: int) -> bool:
-    """Say whether a process runs; where nobody can tell without disturbing it, as on Windows, it does."""
+    """Say whether a process runs; where the system cannot say without disturbing it, as on Windows, it does."""
     if os.name == "nt":
         return True
     try:
@@ -27,7 +27,7 @@ def is_running(process: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:
-        pass  # it is there, and somebody else's
+        pass  # it runs, as another user
     return not _is_zombie(process)
 
 

@@ -4,14 +4,14 @@ The problem: what a call costs is known when it has ended, and a budget must hol
 time each looked only at what is spent, all of them would see the same money left and together spend it many times.
 
 The invariant: what is spent plus what is reserved never exceeds a budget, at any moment, over all processes. A call
-writes its row before it is sent, with the most it can cost, in one transaction with the look at the budgets: nobody
-else can write between the two. While the row is ``pending`` that amount is reserved; when the call has ended, another
-transaction replaces it by what the call did cost. Three rules follow:
+writes its row before it is sent, with the most it can cost, in one transaction with the look at the budgets: no other
+process can write between the two. While the row is ``pending`` that amount is reserved; when the call has ended,
+another transaction replaces it by what the call did cost. Three rules follow:
 
 * A call whose highest price is unknown cannot be reserved, and is refused where there is a budget.
-* Where only reservations are in the way, waiting may help (``ReservedByOthers``): most calls cost less than the most.
+* Where only reservations exceed the limit, waiting may help (``ReservedByOthers``): most calls cost less than the most.
   Where the money itself is spent, it does not (BudgetError).
-* A process that dies leaves its row. Whoever checks a budget next closes it (``abandoned``) at the price of its
+* A process that dies leaves its row. The next check of a budget closes it (``abandoned``) at the price of its
   question, the part that was surely paid; a call that ends after all still writes its true cost.
 
 Budgets are checked against sums by day and backend (``spending``), which change in the same transactions as the rows,
@@ -111,7 +111,7 @@ class BilledTime(Value):
     rate: Decimal
 
 
-class ReservedByOthers(Exception):  # noqa: N818 -- no failure: it is caught by whoever can wait
+class ReservedByOthers(Exception):  # noqa: N818 -- no failure: a caller that can wait catches it
     """Other calls have reserved what is left: when they end, there may be enough. ``error`` is for when they do not."""
 
     def __init__(self, error: BudgetError) -> None:
@@ -143,7 +143,7 @@ class Ledger:
 
         Without limits this does not wait for another process that is writing: NotSavedError is raised at once, and
         ``settle`` writes the row. Raises BudgetError where a limit does not allow the call, and ReservedByOthers where
-        only the reservations of other calls are in the way.
+        only the reservations of other calls exceed the limit.
         """
         with self._database.writing(wait=bool(limits)) as connection:
             if not limits:

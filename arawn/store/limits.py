@@ -11,8 +11,8 @@ the call gives the permit back. The sums of all permits (``permit_sums``) change
 at a full minute costs the same as one at an empty one. A call that is larger than the whole quota goes alone, when the
 window is empty.
 
-Whoever does not get a permit learns how long to wait, and asks again itself: there is no queue that a dead process
-could block. Permits that are held (``concurrent``) by a process that died are freed when somebody needs them; see
+A call that gets no permit learns how long to wait, and asks again itself: there is no queue that a dead process
+could block. Permits that are held (``concurrent``) by a process that died are freed when another call needs them; see
 ``arawn.store.leases``, also for the clock.
 
 Beside the quota stands what the provider says with its answers (its pace): how much is left until when, and how long
@@ -42,7 +42,7 @@ MINUTE = 60.0
 MAX_PROVIDER_WAIT = 60.0
 """Seconds for which a provider's word is believed at most, on what is left or a pause: then it is asked again."""
 POLL_INTERVAL = 0.25
-"""Seconds between two looks at whether a running call has ended, which nobody can foresee."""
+"""Seconds between two looks at whether a running call has ended, which cannot be foreseen."""
 _SHORTEST_WAIT = 0.001  # a shorter wait may be lost in the rounding of large numbers
 
 Cause: TypeAlias = Literal["rpm", "tpm", "concurrent", "requests", "tokens", "closed"]
@@ -177,7 +177,7 @@ class RateLimits:
             connection.execute(_FORGET_PACE, [backend, now, now + MAX_PROVIDER_WAIT])
 
     def close(self, backend: str, seconds: float) -> None:
-        """Let nobody call for so many seconds, at most MAX_PROVIDER_WAIT; a longer pause that was asked for stays."""
+        """Pause all calls for so many seconds, at most MAX_PROVIDER_WAIT; a longer pause that was asked for stays."""
         if not seconds > 0:
             return
         with self._database.writing() as connection:

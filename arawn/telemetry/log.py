@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from arawn.secrets.references import Secret
 
-# A link must not lead elsewhere, a pipe nobody reads must not hold a call up. What a platform lacks, it does without.
+# A link must not lead elsewhere, and a pipe without a reader not delay a call. Flags a platform lacks are left out.
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 _CAUTION = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 

@@ -1,4 +1,4 @@
-"""The cache: no part of an answer is kept, no damaged row is given, and nobody gets the answer of another.
+"""The cache: no part of an answer is kept, no damaged row is given, and no call gets the answer of another.
 
 Every recorded answer is cut after every event; its row is damaged at every byte and so is the file it is in; and 5,000
 tagged requests run at once, of which many leave at any moment.

@@ -74,7 +74,7 @@ _KINDS: dict[str, tuple[list[Step], int]] = {
 
 
 def score(_times: int) -> Score:
-    """Meet each kind once, and a port where nobody listens."""
+    """Meet each kind once, and a port without a listener."""
     score = Score("kinds of bad upstream → typed errors, in time", "0 wrong")
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
@@ -83,7 +83,7 @@ def score(_times: int) -> Score:
                 score.case(name, _met(home, server.url, code))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-        score.case("nobody there", _met(home, f"http://127.0.0.1:{port}", 5))
+        score.case("no listener", _met(home, f"http://127.0.0.1:{port}", 5))
     return score
 
 

@@ -41,7 +41,7 @@ class _Asked(Value):
 
     words: Sequence[str]
     files: Sequence[str]
-    wishes: options.Wishes
+    request_options: options.RequestOptions
     session: str
     go_on: bool
     saves: bool
@@ -176,7 +176,7 @@ def ask(
         options.exclusive(group)
     context.overrides |= options.overrides(cache=cache, no_cache=no_cache, fallback=fallback)
     context.stdin.ignored = no_stdin
-    made = options.Wishes(max_tokens, temperature, think, system, timeout)
+    request_options = options.RequestOptions(max_tokens, temperature, think, system, timeout)
     if each or jobs is not None:
         from arawn.cli.commands import each as lines
 
@@ -184,10 +184,12 @@ def ask(
         lines.refuse(each=each, others={**others, "-x": extract, "--no-stream": no_stream})
         if plain or raw:
             context.output.guard_answers(on=plain)
-        question = lines.Question(words or [], file or [], made, schema, jobs, as_json=json or jsonl, strict=strict)
+        question = lines.Question(
+            words or [], file or [], request_options, schema, jobs, as_json=json or jsonl, strict=strict
+        )
         return lines.ask_each(context, question)
-    _refuse_habits(output, words or [])
-    asked = _Asked(words or [], file or [], made, session or "", go_on, not no_save, schema, not no_stream)
+    _refuse_model_option(output, words or [])
+    asked = _Asked(words or [], file or [], request_options, session or "", go_on, not no_save, schema, not no_stream)
     if dry_run:
         call = _prepare(context, asked)
         request = call.recording.preview(call.engine, call.choice, call.request, call.message)
@@ -278,21 +280,21 @@ def _prepare(context: Context, asked: _Asked) -> _Call:
         from arawn.answers.schema import AnswerSchema
 
         schema = AnswerSchema(asked.schema)
-    settings, wishes = context.settings, asked.wishes
+    settings, request_options = context.settings, asked.request_options
     recording: Recording[Choice] = Recording(
         context.database,
         name=asked.session,
         go_on=asked.go_on,
         keeps=asked.saves and settings.value("sessions.save") is not False,
-        system=wishes.system or "",
+        system=request_options.system or "",
         overflow=settings.value("chat.overflow") or "summary",
         warn=context.output.warning,
     )
     if recording.usual is None:
         _refuse_prompt_as_session(asked.session)
-    engine = Engine.blocking(settings, total_timeout=wishes.timeout, database=context.database)
+    engine = Engine.blocking(settings, total_timeout=request_options.timeout, database=context.database)
     choice = context.choose(engine, last_used=recording.usual)
-    request = make_request(replace(wishes, system=None), schema=schema, stream=asked.streams)
+    request = make_request(replace(request_options, system=None), schema=schema, stream=asked.streams)
     return _Call(engine, choice, request, message, recording, schema)
 
 
@@ -309,7 +311,7 @@ def _release(output: Output, *, complete: bool) -> None:
         output.note(kept)
 
 
-def _refuse_habits(output: str | None, words: Sequence[str]) -> None:
+def _refuse_model_option(output: str | None, words: Sequence[str]) -> None:
     """Refuse ``-o temperature 0.5``, which is how another tool sets an option of the model."""
     if output in _MODEL_OPTIONS and words:
         flag = f"--{output.replace('_', '-')}"

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from arawn.events import Events
 
 _JOBS = 8
-_GIVES_WAY = 256
-_NOTHING = Decimal(0)
+_YIELD_EVERY = 256
+_ZERO = Decimal(0)
 _SHOWN = ("budget", "config", "dropped", "fallback")
 
 
@@ -80,11 +80,13 @@ def batch(
     """
     context: Context = ctx.obj
     context.overrides |= options.overrides(cache=cache, no_cache=no_cache, fallback=fallback)
-    wishes = options.Wishes(max_tokens, temperature, think, system, timeout)
-    return _run(context, file, output, wishes, jobs or _JOBS, as_json=json)
+    request_options = options.RequestOptions(max_tokens, temperature, think, system, timeout)
+    return _run(context, file, output, request_options, jobs or _JOBS, as_json=json)
 
 
-def _run(context: Context, questions: str, answers: str, wishes: options.Wishes, jobs: int, *, as_json: bool) -> int:
+def _run(
+    context: Context, questions: str, answers: str, request_options: options.RequestOptions, jobs: int, *, as_json: bool
+) -> int:
     """Ask what is not answered yet, and return the exit code."""
     import asyncio
 
@@ -95,7 +97,7 @@ def _run(context: Context, questions: str, answers: str, wishes: options.Wishes,
         with AnswerFile(answers) as file:
             animated = output.stderr_tty and context.environ.get("TERM") != "dumb"
             progress = Progress(output, None if output.quiet else feed.count(), bar=animated)
-            work = _Work(context, feed, file, progress, wishes)
+            work = _Work(context, feed, file, progress, request_options)
 
             def describe_end(exit_code: int, before: str = "") -> None:
                 work.describe_end(answers, exit_code, before, as_json=as_json)
@@ -134,10 +136,10 @@ class Question(NamedTuple):
 class Routes:
     """Finds out who answers which question; each backend and model has one stack for the whole batch."""
 
-    def __init__(self, context: Context, engine: Engine, wishes: options.Wishes) -> None:
+    def __init__(self, context: Context, engine: Engine, request_options: options.RequestOptions) -> None:
         self._context = context
         self._engine = engine
-        self._wanted = make_request(wishes)
+        self._wanted = make_request(request_options)
         self._routes: dict[tuple[str | None, str | None], Route] = {}
 
     def to(self, asking: Asking) -> Route:
@@ -181,14 +183,21 @@ class _Work:
     """One run of a batch."""
 
     def __init__(
-        self, context: Context, feed: Feed, file: AnswerFile, progress: Progress, wishes: options.Wishes
+        self,
+        context: Context,
+        feed: Feed,
+        file: AnswerFile,
+        progress: Progress,
+        request_options: options.RequestOptions,
     ) -> None:
         self._output = context.output
         self._feed = feed
         self._file = file
         self._progress = progress
-        self._engine = Engine.asynchronous(context.settings, total_timeout=wishes.timeout, database=context.database)
-        self._routes = Routes(context, self._engine, wishes)
+        self._engine = Engine.asynchronous(
+            context.settings, total_timeout=request_options.timeout, database=context.database
+        )
+        self._routes = Routes(context, self._engine, request_options)
         self._new = NewNotices()
         self._failure: tuple[int, ArawnError] | None = None
         self._exhausted: BudgetError | None = None
@@ -253,7 +262,7 @@ class _Work:
                     yield question
                     continue
                 self._progress.keep()
-                if self._progress.kept % _GIVES_WAY == 0:
+                if self._progress.kept % _YIELD_EVERY == 0:
                     await sleep(0)
 
     def _question(self, line: Line) -> Question:
@@ -286,7 +295,7 @@ class _Work:
         if question.schema is not None and record.error is None:
             _check(question.schema, record)
         self._file.append(question.line, question.key, _fields(question.id, record))
-        self._progress.add(record.cost if record.cost or record.response.message.parts else _NOTHING, record.error)
+        self._progress.add(record.cost if record.cost or record.response.message.parts else _ZERO, record.error)
         if record.error is not None:
             self._fail(question.line, record.error)
         for text in self._new.of(answer.notices, _SHOWN):

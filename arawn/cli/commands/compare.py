@@ -72,20 +72,20 @@ def compare(
     """
     context: Context = ctx.obj
     context.overrides |= options.overrides(cache=cache, no_cache=no_cache)
-    wishes = options.Wishes(max_tokens, temperature, think, system, timeout)
+    request_options = options.RequestOptions(max_tokens, temperature, think, system, timeout)
     message = read_prompt(words or [], file or [], context.stdin)
     engine = Engine.asynchronous(context.settings, total_timeout=timeout, database=context.database)
     pairs = _pairs(engine, context.backends or (None,), context.models or (None,))
     compared = _find_all(context, engine, pairs)
     try:
-        request = make_request(wishes, messages=(message,))
+        request = make_request(request_options, messages=(message,))
         _ask_all(engine, compared, request, animated=context.output.stdout_tty and not json)
     finally:
         _print(context.output, compared, as_json=json)
     return next((each.exit_code for each in compared if each.exit_code), 0)
 
 
-class Contestant:
+class Candidate:
     """One backend with a model, and its answer as far as it came; ``choice`` is None where there is no such backend."""
 
     def __init__(self, label: str) -> None:
@@ -174,11 +174,11 @@ class Contestant:
         return {**found, "tokens_per_second": speed}
 
 
-def _find_all(context: Context, engine: Engine, pairs: Sequence[tuple[str | None, str | None]]) -> list[Contestant]:
+def _find_all(context: Context, engine: Engine, pairs: Sequence[tuple[str | None, str | None]]) -> list[Candidate]:
     """Return the backends and models to ask. Raises UsageError where that is only one."""
     found = []
     for backend, model in pairs:
-        found.append(Contestant(" ".join(filter(None, [backend, model]))))
+        found.append(Candidate(" ".join(filter(None, [backend, model]))))
         found[-1].find(context, engine, backend, model)
     if len(found) < 2:
         raise UsageError("nothing to compare", hints=["name at least two: arawn compare … -b groq -b anthropic"])
@@ -196,7 +196,7 @@ def _pairs(
     return pairs
 
 
-def _ask_all(engine: Engine, contestants: Sequence[Contestant], request: ChatRequest, *, animated: bool) -> None:
+def _ask_all(engine: Engine, candidates: Sequence[Candidate], request: ChatRequest, *, animated: bool) -> None:
     """Ask at the same time; on a terminal the numbers are shown as they grow."""
     import asyncio
 
@@ -205,7 +205,7 @@ def _ask_all(engine: Engine, contestants: Sequence[Contestant], request: ChatReq
         assert task is not None
         with signals.handed_to(lambda: loop.call_soon_threadsafe(task.cancel)):
             try:
-                await asyncio.gather(*(each.ask(engine, request, on_event) for each in contestants))
+                await asyncio.gather(*(each.ask(engine, request, on_event) for each in candidates))
             finally:
                 await engine.aclose()
 
@@ -218,7 +218,7 @@ def _ask_all(engine: Engine, contestants: Sequence[Contestant], request: ChatReq
     due = 0.0
 
     def drawn() -> Drawing:
-        lines = table(HEADER, [each.cells() for each in contestants])
+        lines = table(HEADER, [each.cells() for each in candidates])
         return Drawing("\n".join(map(plain, lines)))
 
     def redraw() -> None:
@@ -231,30 +231,30 @@ def _ask_all(engine: Engine, contestants: Sequence[Contestant], request: ChatReq
         asyncio.run(ask_each(redraw))
 
 
-def _print(output: Output, contestants: Sequence[Contestant], *, as_json: bool) -> None:
-    for each in contestants:
+def _print(output: Output, candidates: Sequence[Candidate], *, as_json: bool) -> None:
+    for each in candidates:
         for notice in each.notices:
             output.note(f"{each.label}: {notice}")
     if as_json:
-        output.data(dumps([each.summary for each in contestants], ensure_ascii=False))
+        output.data(dumps([each.summary for each in candidates], ensure_ascii=False))
         return
-    room = (_columns(output) - _BETWEEN * (len(contestants) - 1)) // len(contestants)
+    room = (_columns(output) - _BETWEEN * (len(candidates) - 1)) // len(candidates)
     if room >= _NARROWEST:
-        _print_beside(output, contestants, room)
+        _print_beside(output, candidates, room)
     else:
-        for each in contestants:
+        for each in candidates:
             output.line(Styled(f"== {each.label}", "bold"))
             output.answer(each.text)
             output.end_answer()
             output.line("")
-    print_table(output, HEADER, [each.cells() for each in contestants])
+    print_table(output, HEADER, [each.cells() for each in candidates])
 
 
-def _print_beside(output: Output, contestants: Sequence[Contestant], room: int) -> None:
+def _print_beside(output: Output, candidates: Sequence[Candidate], room: int) -> None:
     """Write the answers in columns of that width."""
-    heads = [_wrapped(each.label, room) for each in contestants]
-    texts = [_wrapped(each.text.strip("\n"), room) for each in contestants]
-    for part in (heads, [["─" * room]] * len(contestants), texts):
+    heads = [_wrapped(each.label, room) for each in candidates]
+    texts = [_wrapped(each.text.strip("\n"), room) for each in candidates]
+    for part in (heads, [["─" * room]] * len(candidates), texts):
         for row in zip_longest(*part, fillvalue=""):
             cells = [cell + " " * (room - width(cell)) for cell in row]
             output.answer((" " * _BETWEEN).join(cells).rstrip() + "\n")

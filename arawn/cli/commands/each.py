@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from arawn.batch.feed import Line
     from arawn.batch.runner import Answer
     from arawn.cli.context import Context
-    from arawn.cli.options import Wishes
+    from arawn.cli.options import RequestOptions
     from arawn.errors import ArawnError
     from arawn.events import Events
     from arawn.messages import ChatRequest
@@ -40,7 +40,7 @@ class Question(NamedTuple):
 
     words: Sequence[str]
     files: Sequence[str]
-    wishes: Wishes
+    request_options: RequestOptions
     schema: str | None
     jobs: int | None
     as_json: bool
@@ -86,8 +86,8 @@ class _Work:
             from arawn.answers.schema import AnswerSchema
 
             self._schema = AnswerSchema(asked.schema)
-        self._request = make_request(asked.wishes, schema=self._schema)
-        timeout, database = asked.wishes.timeout, context.database
+        self._request = make_request(asked.request_options, schema=self._schema)
+        timeout, database = asked.request_options.timeout, context.database
         self._engine = Engine.asynchronous(context.settings, total_timeout=timeout, database=database)
         self._choice = context.choose(self._engine)
         self._backend = self._engine.backend(self._choice)
