@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from arawn.adapters.rules import ModelRules
 from arawn.values import EMPTY, Value
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Quirks(Value, kw_only=True):
     adaptive_thinking: bool = False  # true: an effort word, no budget in tokens
     output_includes_reasoning: bool = True  # false: the service counts reasoning tokens separately
     extra: Mapping[str, Any] = EMPTY
+    rules: ModelRules = ModelRules()  # those of the model a call is for
 
 
 def path_for(template: str, model: str) -> str:

@@ -81,6 +81,8 @@ def _plain(value: Any) -> Any:
             return {"." + key: each for key, each in _plain_items(value).items()}
         case list() | tuple():
             return [_plain(each) for each in value]
+        case frozenset():
+            return {"set": sorted(value)}
         case bytes():
             from hashlib import sha256
 
