@@ -44,6 +44,11 @@ def stamp(moment: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
+def day(moment: float) -> str:
+    """Return the day of a time in UTC, as 2026-11-30."""
+    return time.strftime("%Y-%m-%d", time.gmtime(moment))
+
+
 def local(moment: float) -> str:
     """Return a time of the user's own clock, to the minute."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment))

@@ -204,7 +204,8 @@ class Usage(Value):
 
     ``input_tokens`` includes what was read from and written to the provider's cache, ``output_tokens`` includes
     reasoning. ``estimated`` marks numbers the server did not report. ``cost`` (USD) is what the provider reported, or
-    what the tokens cost by its prices; None where no price is known.
+    what the tokens cost by its prices; None where no price is known. ``cache_write_1h_tokens`` are those of
+    ``cache_write_tokens`` that are kept for an hour, and cost more.
     """
 
     input_tokens: int = 0
@@ -214,6 +215,7 @@ class Usage(Value):
     reasoning_tokens: int = 0
     estimated: bool = False
     cost: Decimal | None = None
+    cache_write_1h_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:

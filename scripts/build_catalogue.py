@@ -1,8 +1,8 @@
-"""Make arawn/data/models/ from two public snapshots and our own rows: a JSON file per backend, and a README.
+"""Make arawn/data/models/ from two tables of facts and prices and our own rows: a JSON file per backend, and a README.
 
-``ARAWN_CATALOGUE=FOLDER python scripts/build_catalogue.py`` reads models.dev.json and genai-prices.json there, and
-catalogue_rows.toml beside this file. Of two sources the later wins: genai-prices, models.dev, our rows. The outcome
-depends on nothing else, so a test can compare the committed files with it.
+``ARAWN_CATALOGUE=FOLDER python scripts/build_catalogue.py`` reads facts.toml and prices.toml there, and beside this
+file catalogue_older.toml (models those tables do not have), catalogue_rows.toml (which wins over both) and
+catalogue_families.toml (the rules). The outcome depends on nothing else: a test compares the committed files with it.
 """
 
 from __future__ import annotations
@@ -17,45 +17,40 @@ from typing import Any, TypeAlias
 
 Row: TypeAlias = dict[str, Any]
 
-ROWS = Path(__file__).with_name("catalogue_rows.toml")
-TARGET = Path(__file__).parent.parent / "arawn" / "data" / "models"
-SNAPSHOT_DAY = "2026-07-31"  # the prices that held then
-
-# Our backend, its name in models.dev, its name in genai-prices. OpenRouter has hundreds: our rows choose.
-NAMES = (
-    ("anthropic", "anthropic", "anthropic"),
-    ("cerebras", "cerebras", "cerebras"),
-    ("deepseek", "deepseek", "deepseek"),
-    ("fireworks", "fireworks-ai", "fireworks"),
-    ("gemini", "google", "google"),
-    ("groq", "groq", "groq"),
-    ("huggingface", "huggingface", ""),
-    ("mistral", "mistral", "mistral"),
-    ("openai", "openai", "openai"),
-    ("openrouter", "", "openrouter"),
-    ("together", "togetherai", "together"),
-    ("xai", "xai", "x-ai"),
-)
-PRICES = ("input", "output", "cache_read", "cache_write")
-SHARED = ("context_window", "max_output", "capabilities")
+HERE = Path(__file__).parent
+TARGET = HERE.parent / "arawn" / "data" / "models"
+PRICES = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
+SEEN = {"text": "", "image": "vision", "pdf": "pdf", "audio": "audio", "video": "video"}
 KEYS = (
-    *("context_window", "max_output", *(f"{name}_price" for name in PRICES)),
-    *("long_context", *(f"long_{name}_price" for name in PRICES)),
-    *("capabilities", "sampling", "adaptive_thinking", "api"),
-    *("deprecated", "retires", "retired", "successor", "source", "as_of"),
+    *("context_window", "max_input", "max_output", "capabilities", "prices", "rules"),
+    *("deprecated", "retires", "successor", "note", "source", "as_of", "sure"),
 )
-README = f"""\
+NO_TOOLS = ("deep-research", "safeguard", "pixtral", "voxtral")
+SOURCES = {
+    "npm @earendil-works/pi-ai 1.6.0 dist/providers/data/": "pi-ai 1.6.0 ",
+    "npm pi-ai": "pi-ai",
+    "pip litellm 1.110.2 model_prices_and_context_window_backup.json": "litellm 1.110.2",
+    "pip ": "",
+}
+DATED = re.compile(r"-(\d{8}|\d{4}-\d\d-\d\d)$")
+IN_REGION = Decimal("1.1")  # of the list price, for Claude at the regional addresses of Bedrock
+README = """\
 # Facts about models
 
-What arawn knows of a model before the user says otherwise (`[models."ID"]`): a file per backend, a model per line.
-Made by scripts/build_catalogue.py; to correct a row, edit scripts/catalogue_rows.toml and run it again.
+What arawn knows of a model before the user says otherwise (`[models."ID"]`, `arawn models update`): a file per backend,
+a family and a model per line. Made by scripts/build_catalogue.py; to correct one, edit scripts/catalogue_rows.toml or
+scripts/catalogue_families.toml and run it again.
 
-* Prices are USD per million tokens, as decimal strings; those with `long_` apply to a whole request whose
-  input exceeds `long_context` tokens. A missing price is unknown.
+* `prices` are USD per million tokens, as decimal strings. The first that holds at the time of a call counts: from the
+  day `since` to the day `until`, both included, on `weekdays` (1 is Monday) within `hours_utc`. Those with `long_`
+  apply to a whole request whose input exceeds `long_above` tokens. A missing price is unknown.
+* `rules` are what a model takes, as fields of `arawn.adapters.rules.ModelRules`; they come over those of the first
+  family that matches the model's id.
 * `capabilities` lists what a source names; what is missing there may still exist.
-* `retired` and `retires` are the day a model was, or will be, retired; `as_of` is the month of the prices.
+* From the day `retires` on a model is no longer served.
+* `source` and `as_of` say from where and when a row is; `sure` is false where one source says so, or sources disagree.
 
-Sources as of {SNAPSHOT_DAY[:7]}, besides those a row names:
+Sources, besides those a row names:
 
 * models.dev, https://github.com/anomalyco/models.dev, MIT, Copyright (c) 2025 models.dev
 * genai-prices, https://github.com/pydantic/genai-prices, MIT, Copyright (c) Pydantic Services Inc. 2025 to present
@@ -68,171 +63,209 @@ def main() -> None:
 
 
 def build(folder: Path) -> dict[str, str]:
-    """Return the text of each file, by its name, from the snapshots in ``folder``."""
-    ours = tomllib.loads(ROWS.read_text(encoding="utf-8"), parse_float=Decimal)
-    facts = models_dev_rows(load(folder / "models.dev.json"))
-    prices = {provider["id"]: provider["models"] for provider in load(folder / "genai-prices.json")}
-    for key in ours["skip"]:
-        del facts[key]
-    named = [key for group in ours["facts"] for key in group["models"]]
-    for key in [*ours["also"], *(f"openrouter/{name}" for name in ours["openrouter"]), *named]:
-        facts.setdefault(key, {})
-    for key, row in facts.items():
-        add_prices(row, genai_entry(key, prices))
-    for group in ours["facts"]:
-        for key, row in group["models"].items():
-            add_ours(facts[key], row, group["source"], group["as_of"])
-    for name, maker in ours["openrouter"].items():
-        share(facts[f"openrouter/{name}"], facts.get(maker, {}))
-    return {"README.md": README} | {f"{backend}.json": backend_file(backend, facts) for backend, _, _ in NAMES}
+    """Return the text of each file, by its name, from the tables in ``folder``."""
+    facts, prices = load(folder / "facts.toml"), load(folder / "prices.toml")
+    families = load(HERE / "catalogue_families.toml")["family"]
+    rows = by_key(load(HERE / "catalogue_older.toml"))
+    for key, row in rows.items():
+        rows[key] = row | {"prices": [price_row(price) for price in row.get("prices", [])]}
+    for key, row in (facts["model"] | facts["embedding"]).items():
+        rows[key] = model_row(key, row, families, facts["date"])
+    add_prices(rows, prices["prices"], facts["model"])
+    add_aliases(rows, facts["model"])
+    for key, row in facts["gone"].items():
+        rows[key] = {"source": "", **rows.get(key, {})}
+        add(rows[key], gone_row(row, facts["date"]))
+    for key, row in by_key(load(HERE / "catalogue_rows.toml")).items():
+        base = rows.get(f"{key.split('/')[0]}/{row['like']}" if "like" in row else key, {})
+        rows[key] = (
+            base | row | {"prices": [price_row(price) for price in row.get("prices", [])] or base.get("prices", [])}
+        )
+    split_bedrock(rows)
+    add_azure(rows)
+    backends = {key.split("/")[0] for key in rows} | {name for family in families for name in family["backends"]}
+    return {"README.md": README} | {f"{name}.json": backend_file(name, rows, families) for name in sorted(backends)}
 
 
 def load(path: Path) -> Any:
-    return json.loads(path.read_bytes(), parse_float=Decimal)
+    return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
 
 
-def models_dev_rows(snapshot: Row) -> dict[str, Row]:
-    """Return the rows of every text model of our backends."""
-    rows = {}
-    for backend, there, _ in NAMES:
-        for name, entry in snapshot.get(there, {}).items():
-            maker, _, base = entry.get("base_model", "/").partition("/")
-            whole = inherited(entry, snapshot.get(maker, {}).get(base, {}))
-            if is_text_model(whole):
-                rows[f"{backend}/{name}"] = models_dev_row(name, whole)
-    return rows
+def by_key(tables: Row) -> dict[str, Row]:
+    return {f"{backend}/{model}": row for backend, models in tables.items() for model, row in models.items()}
 
 
-def inherited(entry: Row, base: Row) -> Row:
-    """Complete an entry from its ``base_model``, but for what each provider decides itself."""
-    limits = {"limit": base.get("limit", {}) | entry.get("limit", {})}
-    return {key: value for key, value in base.items() if key not in ("cost", "status")} | entry | limits
+def model_row(key: str, facts: Row, families: list[Row], day: str) -> Row:
+    """Return the row of a model of the table of facts, without its prices."""
+    row: Row = {name: facts[name] for name in ("context_window", "max_output", "successor", "note") if name in facts}
+    if "dimensions" in facts or "embed" in key:
+        row |= {"context_window": facts["max_input"], "capabilities": ["embeddings"]}
+    else:
+        family = family_of(key, families)
+        reasons = facts.get("reasoning") or bool(family.get("efforts"))
+        row |= {"capabilities": capabilities(key, facts, reasons=reasons), "rules": rules_of(facts, family)}
+        if facts.get("max_input", 0) < facts.get("context_window", 0):
+            row |= {"max_input": facts.get("max_input")}
+    row["retires"] = facts.get("retired", facts.get("retires"))
+    row["deprecated"] = True if facts.get("deprecated") else None
+    if "mantle" in facts.get("endpoint", "") and "anthropic" not in facts["endpoint"]:
+        row["note"] = f"served at {facts['endpoint'].replace('bedrock-mantle', 'bedrock-mantle.REGION.api.aws', 1)}"
+    return row | {"source": short(facts["source"]), "as_of": day, "sure": facts["sure"]}
 
 
-def is_text_model(entry: Row) -> bool:
-    sizes = entry.get("limit", {})
-    made = entry.get("modalities", {}).get("output", ["text"])
-    return bool(made == ["text"] and sizes.get("context", sizes.get("input")) != 0)
+def capabilities(key: str, facts: Row, *, reasons: bool) -> list[str]:
+    found = [] if any(word in key for word in NO_TOOLS) else ["tools"]
+    found += filter(None, (SEEN[kind] for kind in facts.get("input", ())))
+    return [*dict.fromkeys(found), *["reasoning"] * reasons]
 
 
-def models_dev_row(name: str, entry: Row) -> Row:
-    embeds = "embed" in name.lower()
-    sizes, cost = entry.get("limit", {}), entry.get("cost", {})
-    row = {"context_window": sizes.get("context"), "max_output": None if embeds else sizes.get("output")}
-    row |= {f"{price}_price": cost.get(price) for price in PRICES}
-    for tier in cost.get("tiers", [])[:1]:
-        row |= {"long_context": tier["tier"]["size"]} | {f"long_{price}_price": tier.get(price) for price in PRICES}
-    row["capabilities"] = ["embeddings"] if embeds else capabilities(entry)
-    row["sampling"] = False if not embeds and entry.get("temperature") is False else None
-    row["adaptive_thinking"] = True if takes_effort_only(name, entry) else None
-    row["deprecated"] = True if entry.get("status") == "deprecated" else None
-    return known(row) | {"source": "models.dev", "as_of": SNAPSHOT_DAY[:7]}
+def rules_of(facts: Row, family: Row) -> Row:
+    """Return what the table of facts says of the model itself, as far as its family does not say the same.
+
+    Of effort words it keeps those that both name: where sources disagree, one that is taken in any case is chosen.
+    """
+    rules: Row = {}
+    if "efforts" in facts and "effort_off" in facts:
+        off = facts["effort_off"]
+        words = [off] * bool(off) + [word.lower() for word in facts["efforts"]]
+        rules["efforts"] = [word for word in words if word in family.get("efforts", words)]
+        rules["always_thinks"] = not off and family.get("thinks_by_default") is not False
+    if "cache_min_tokens" in facts:
+        rules["cache_min_tokens"] = facts["cache_min_tokens"]
+    return {name: value for name, value in rules.items() if value != family.get(name, False)}
 
 
-def capabilities(entry: Row) -> list[str]:
-    inputs = entry.get("modalities", {}).get("input", [])
-    named = {
-        "tools": entry.get("tool_call"),
-        "vision": "image" in inputs,
-        "reasoning": entry.get("reasoning"),
-        "json_schema": entry.get("structured_output"),
-        "pdf": "pdf" in inputs,
-        "audio": "audio" in inputs,
-    }
-    return [name for name, there in named.items() if there]
+def gone_row(facts: Row, day: str) -> Row:
+    row = {"successor": facts.get("successor"), "source": short(facts["source"]), "as_of": day}
+    if facts["retired"] == "unknown":
+        return row | {"sure": False}
+    return row | {"retires": facts["retired"]}
 
 
-def takes_effort_only(name: str, entry: Row) -> bool:
-    """Claude models that take an effort and no budget in tokens want ``thinking: {type: adaptive}``."""
-    ways = {option["type"] for option in entry.get("reasoning_options", [])}
-    return name.startswith("claude-") and "effort" in ways and "budget_tokens" not in ways
+def add(row: Row, new: Row) -> None:
+    new["source"] = "; ".join(dict.fromkeys(filter(None, (row.get("source"), new["source"]))))
+    row |= {key: value for key, value in new.items() if value is not None}
 
 
-def known(row: Row) -> Row:
-    """Drop what is not said; a snapshot writes 0 for prices it does not know."""
-    return {key: value for key, value in row.items() if value not in (None, [], 0) or value is False}
+def add_prices(rows: dict[str, Row], prices: list[Row], facts: dict[str, Row]) -> None:
+    """Give each model its prices, in the order of the table: those of some hours stand before the others."""
+    for price in prices:
+        row = rows[price["id"]]
+        row.setdefault("prices", []).append(price_row(price))
+        if not price["sure"]:
+            row["sure"] = False
+        if "note" in price and "note" not in row and "from" not in price:
+            row["note"] = price["note"]
+    for key in facts:
+        rows[key].setdefault("prices", [])
 
 
-def genai_entry(key: str, prices: dict[str, list[Row]]) -> Row:
-    backend, _, name = key.partition("/")
-    there = {ours: genai for ours, _, genai in NAMES}[backend]
-    return next((entry for entry in prices.get(there, []) if matches(entry["match"], name)), {})
+def add_aliases(rows: dict[str, Row], facts: dict[str, Row]) -> None:
+    """Give the other names of models rows of their own, but for dated ones: those are found by the undated name."""
+    for key, row in facts.items():
+        for alias in row.get("aliases", ()):
+            if not DATED.search(alias):
+                rows.setdefault(f"{key.split('/')[0]}/{alias}", rows[key])
 
 
-def matches(clause: Row, name: str) -> bool:
-    """Apply a rule of genai-prices (its schema: ClauseOr … ClauseRegex)."""
-    ((kind, value),) = clause.items()
-    match kind:
-        case "or":
-            return any(matches(each, name) for each in value)
-        case "and":
-            return all(matches(each, name) for each in value)
-        case "equals":
-            return bool(name == value)
-        case "starts_with":
-            return name.startswith(value)
-        case "ends_with":
-            return name.endswith(value)
-        case "contains":
-            return value in name
-        case _:
-            return re.search(value, name) is not None
-
-
-def add_prices(row: Row, entry: Row) -> None:
-    """Fill in from genai-prices what models.dev left open: all prices, the long ones, the context window."""
-    theirs = known(genai_prices(entry.get("prices", {})))
-    new = {} if "input_price" in row and row["input_price"] != theirs.get("input_price") else theirs
-    new |= known({"context_window": entry.get("context_window")})
-    new = {key: value for key, value in new.items() if key not in row}
-    if new:
-        row |= new | {"source": ", ".join(filter(None, (row.get("source"), "genai-prices"))), "as_of": SNAPSHOT_DAY[:7]}
-
-
-def genai_prices(prices: Row | list[Row]) -> Row:
-    """Return the prices that held on the day of the snapshot; some are written as a base with tiers above it."""
-    if isinstance(prices, list):
-        held = [each for each in prices if each.get("constraint", {}).get("start_date", "") <= SNAPSHOT_DAY]
-        return genai_prices(held[-1]["prices"])
-    row: Row = {}
-    for name in PRICES:
-        value = prices.get(f"{name}_mtok")
-        if isinstance(value, dict):
-            row |= {"long_context": value["tiers"][0]["start"], f"long_{name}_price": value["tiers"][0]["price"]}
-            value = value["base"]
-        row[f"{name}_price"] = value
+def price_row(price: Row) -> Row:
+    """Return prices with the keys of ours."""
+    row = {key: price[key] for key in price if key in ("since", "long_above", "hours_utc", "weekdays")}
+    row |= {key: Decimal(price[key]) for key in price if key.removeprefix("long_") in PRICES}
+    row |= {ours: price[theirs] for ours, theirs in (("since", "from"), ("until", "until")) if theirs in price}
+    if "batch" in price:
+        row |= dict(zip(("batch_input", "batch_output"), map(Decimal, price["batch"]), strict=False))
+    row |= {key: Decimal(price[key]) for key in price if key.startswith("batch_")}
     return row
 
 
-def add_ours(row: Row, ours: Row, source: str, as_of: str) -> None:
-    if "input_price" in ours or "as_of" not in row:
-        row["as_of"] = as_of
-        for outdated in [key for key in row if key.startswith("long_") or key.endswith("_price")]:
-            del row[outdated]
-    row["source"] = "; ".join(dict.fromkeys(filter(None, (row.get("source"), f"{source} {as_of}"))))
-    row |= ours
+def split_bedrock(rows: dict[str, Row]) -> None:
+    """Move Claude to the backend that speaks its protocol, under the ids it takes there: without ``global.``.
+
+    Where only the price of the global address is known, that of a region is 10 % more.
+    """
+    for key in [key for key in rows if key.startswith("bedrock/") and "anthropic." in key]:
+        row, name = rows.pop(key), key.removeprefix("bedrock/")
+        regional = f"bedrock-anthropic/{name.removeprefix('global.')}"
+        if name.startswith("global."):
+            prices = [{word: dearer(word, value) for word, value in price.items()} for price in row["prices"]]
+            row |= {"prices": prices, "sure": False, "note": "price taken as 10% over the global one"}
+            rows.setdefault(regional, row)
+        else:
+            rows[regional] = row
 
 
-def share(row: Row, maker: Row) -> None:
-    """Give a model served elsewhere the limits and abilities its maker's own row has."""
-    row |= {key: maker[key] for key in SHARED if key in maker and key not in row}
+def dearer(word: str, value: Any) -> Any:
+    return value * IN_REGION if word.removeprefix("long_").removeprefix("batch_") in PRICES else value
 
 
-def backend_file(backend: str, facts: dict[str, Row]) -> str:
-    """Write the models of one backend as a JSON object, one model per line."""
-    models = {key.removeprefix(f"{backend}/"): facts[key] for key in sorted(facts) if key.startswith(f"{backend}/")}
-    return "{\n" + ",\n".join(f"{json.dumps(model)}:{row_text(row)}" for model, row in models.items()) + "\n}\n"
+def add_azure(rows: dict[str, Row]) -> None:
+    """Complete Azure's rows, which have days of their own, from OpenAI's; other models have no day there."""
+    for key in [key for key in rows if key.startswith("openai/")]:
+        base = {name: value for name, value in rows[key].items() if name not in ("retires", "successor", "deprecated")}
+        there = rows.get(f"azure/{key.removeprefix('openai/')}", {})
+        own = {name: value for name, value in there.items() if name in ("retires", "source", "as_of", "sure")}
+        successor = {"successor": rows[key]["successor"]} if own.get("retires") and "successor" in rows[key] else {}
+        rows[f"azure/{key.removeprefix('openai/')}"] = base | own | successor
+
+
+def backend_file(backend: str, rows: dict[str, Row], families: list[Row]) -> str:
+    """Write one backend as a JSON object: a family and a model per line."""
+    models = {key.removeprefix(f"{backend}/"): rows[key] for key in sorted(rows) if key.startswith(f"{backend}/")}
+    ours = [compact(whole(family, families)) for family in families if backend in family["backends"]]
+    named = [f"{json.dumps(model)}:{row_text(row)}" for model, row in models.items()]
+    return '{"families":[\n' + ",\n".join(ours) + '\n],"models":{\n' + ",\n".join(named) + "\n}}\n"
+
+
+def family_of(key: str, families: list[Row]) -> Row:
+    """Return the first family of the backend that matches the model, the same way as arawn.models.catalog does."""
+    backend, _, model = key.partition("/")
+    for family in families:
+        if backend in family["backends"] and any(matches(word, model.lower()) for word in family["match"]):
+            return whole(family, families)
+    return {}
+
+
+def matches(word: str, model: str) -> bool:
+    return word[1:] in model if word.startswith("*") else model.startswith(word)
+
+
+def whole(family: Row, families: list[Row]) -> Row:
+    """Return a family over the rules of the one it is like."""
+    base: Row = {}
+    if "like" in family:
+        known = (other for other in families if {*family["backends"]} & {*other["backends"]})
+        there = next(other for other in known if family["like"] in [word.lstrip("*") for word in other["match"]])
+        base = {key: value for key, value in whole(there, families).items() if key not in ("source", "as_of", "sure")}
+    return base | {key: value for key, value in family.items() if key not in ("like", "backends")}
 
 
 def row_text(row: Row) -> str:
-    """Write one row. Prices are strings, so that none becomes a binary fraction on its way."""
-    values = {name: price(row[name]) if name.endswith("_price") else row[name] for name in KEYS if name in row}
-    return json.dumps(values, separators=(",", ":"))
+    """Write one row, without what is not said."""
+    prices = [{key: price_text(value) for key, value in each.items()} for each in row.get("prices", [])]
+    kept = {name: (row | {"prices": prices}).get(name) for name in KEYS}
+    return compact({name: value for name, value in kept.items() if value or (name == "sure" and value is False)})
 
 
-def price(value: Decimal | int) -> str:
-    text = format(Decimal(value).normalize(), "f")
+def compact(row: Row) -> str:
+    return json.dumps(
+        {key: value for key, value in row.items() if (key, value) != ("sure", True)}, separators=(",", ":")
+    )
+
+
+def price_text(value: Any) -> Any:
+    """Write a price plainly, as text, so that it does not become a binary fraction on its way."""
+    if not isinstance(value, Decimal):
+        return value
+    text = format(value.normalize(), "f")
     return text if "." in text else f"{text}.0"
+
+
+def short(source: str) -> str:
+    """Name the packages that most rows come from without their files."""
+    for words, name in SOURCES.items():
+        source = source.replace(words, name)
+    return source
 
 
 if __name__ == "__main__":

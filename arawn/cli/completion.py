@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import tomllib
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -62,28 +63,30 @@ def _backends(line: _Line) -> Iterator[tuple[str, str]]:
 
 def _models(line: _Line) -> Iterator[tuple[str, str]]:
     """Return what may follow ``-m``: ids of the backend named before it, else also aliases and ``backend/model``."""
-    return _unexplained(_ids(line.tree, line.backend) if line.backend else _everywhere(line.tree))
+    return _unexplained(_ids(line, line.backend) if line.backend else _everywhere(line))
 
 
-def _everywhere(tree: Tree) -> Iterator[str]:
-    yield from table_at(tree, ("tiers",))
-    yield from table_at(tree, ("aliases",))
-    yield from _ids(tree, table_at(tree, ("llm",)).get("backend"))
-    yield from (f"{backend}/{model}" for backend, model in _known(tree))
+def _everywhere(line: _Line) -> Iterator[str]:
+    yield from table_at(line.tree, ("tiers",))
+    yield from table_at(line.tree, ("aliases",))
+    yield from _ids(line, table_at(line.tree, ("llm",)).get("backend"))
+    yield from (f"{backend}/{model}" for backend, model in _known(line))
 
 
-def _ids(tree: Tree, wanted: object) -> Iterator[str]:
-    return (model for backend, model in _known(tree) if backend == wanted)
+def _ids(line: _Line, wanted: object) -> Iterator[str]:
+    return (model for backend, model in _known(line) if backend == wanted)
 
 
-def _known(tree: Tree) -> Iterator[tuple[str, str]]:
+def _known(line: _Line) -> Iterator[tuple[str, str]]:
     """Yield backend and id of the models in the configuration and the catalogue."""
+    from arawn.dates import day
     from arawn.models.catalog import known_ids
+    from arawn.models.stored import stored_table
 
-    for name, table in table_at(tree, ("backends",)).items():
+    for name, table in table_at(line.tree, ("backends",)).items():
         if isinstance(table, dict) and isinstance(table.get("model"), str):
             yield name, table["model"]
-    yield from known_ids()
+    yield from known_ids(day(time.time()), stored_table(line.context.environ))
 
 
 def _keys(line: _Line) -> Iterator[tuple[str, str]]:
@@ -120,9 +123,9 @@ def _listed_values(line: _Line) -> Iterable[str]:
         case (*_, "backend"):
             return table_at(line.tree, ("backends",))
         case ("backends" | "embeddings", backend, "model"):
-            return _ids(line.tree, backend)
+            return _ids(line, backend)
         case (*_, "model") | ("aliases" | "tiers", _):
-            return _everywhere(line.tree)
+            return _everywhere(line)
         case _:
             return ("true", "false") if key.kind == "boolean" else key.choices
 

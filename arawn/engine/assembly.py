@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from arawn.engine.factory import BackendFactory, route_of
 from arawn.engine.stack import Stack, Target, budget_limits
 from arawn.messages import Message, Role, Text, Thinking
 from arawn.models import catalog
+from arawn.models.stored import stored_table
 from arawn.store.database import Database
 from arawn.telemetry.observers import Observers
 from arawn.values import replace
@@ -45,6 +47,7 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.database = database or Database.of_user(settings.environ)
+        self.stored_table = stored_table(settings.environ)
         secrets: list[Secret] = []
         self.observers = Observers(settings, secrets)
         self.stack = Stack(settings, self.database, sleep=sleep, total_timeout=total_timeout, observers=self.observers)
@@ -110,7 +113,7 @@ class Engine:
             backend,
             model,
             role,
-            knows=lambda name, wanted: catalog.find(name, wanted) is not None,
+            knows=lambda name, wanted: catalog.find(name, wanted, self.stored_table) is not None,
             available=lambda: first_available(
                 self.settings, self.settings.environ, self._model_of_running if probe else lambda _: None
             ),
@@ -174,10 +177,13 @@ class Engine:
         return name in self.settings.aliases or (bool(slash) and backend in self.settings.backend_names)
 
     def facts(self, backend: str, model: str) -> ModelFacts | None:
-        """Return what is known of a model: the catalogue's facts under the user's own."""
+        """Return what is known of a model: the user's own facts over the catalogue's."""
         from arawn.config.settings import table_at
 
-        facts, own = catalog.find(backend, model), table_at(self.settings.tree, ("models", model))
+        facts, own = (
+            catalog.facts_of(backend, model, self.stored_table),
+            table_at(self.settings.tree, ("models", model)),
+        )
         if not own:
             return facts
         return catalog.override(facts or catalog.ModelFacts(backend=backend, id=model), own)
@@ -188,7 +194,7 @@ class Engine:
             return response.usage.cost
         if response.backend not in ("", choice.backend):
             choice = choice._replace(backend=response.backend, model=response.model)
-        return self.stack.pricing(self._target(choice)).cost(response.usage)
+        return self.stack.pricing(self._target(choice)).cost(response.usage, time.time())
 
     def budgets(self) -> tuple[BudgetStatus, ...]:
         """Return the status of the budgets in the settings, that of all backends first."""

@@ -126,8 +126,9 @@ class BackendFactory:
         return replace(
             table.quirks,
             default_max_tokens=default_output(target),
-            sampling=table.quirks.sampling and facts.sampling,
-            adaptive_thinking=facts.adaptive_thinking,
+            sampling=table.quirks.sampling and "temperature" not in facts.rules.refused,
+            adaptive_thinking=facts.rules.thinking_budget is False,
+            rules=facts.rules,
         )
 
     def _endpoint(self, table: BackendSettings) -> Endpoint:

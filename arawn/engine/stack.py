@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.config.roles import IN_PROCESS
 from arawn.models import catalog
+from arawn.models.stored import stored_table
 from arawn.values import replace
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ RATE_LIMIT_WAIT = 600.0
 """Seconds a call waits for a rate limit at most, where it has no time limit of its own."""
 FALLBACK_WAIT = 5.0
 """Seconds a call that has a fallback waits at most, for a rate limit or by a server's Retry-After."""
-MAX_DEFAULT_OUTPUT = 32_000
-"""Default for ``max_tokens`` where a protocol requires it: the model's own limit, but at most this many tokens."""
+MAX_DEFAULT_OUTPUT = 64_000
+"""Default for ``max_tokens`` where a protocol requires it: the model's own limit, but at most this many tokens, which
+thinking and answer share."""
 _EXPECTED_OUTPUT = 1_024  # tokens that a rate limit counts for an answer without a limit
 
 
@@ -95,7 +97,14 @@ class Stack:
 
             inner = Limit(inner, self._limit_policy(target.table, has_fallback=has_fallback), _estimate)
         retried = Retry(inner, self._retry_policy(target.table, has_fallback=has_fallback))
-        return ModelHints(retried, lambda model: catalog.successor_hint(target.table.name, model))
+        return ModelHints(retried, lambda model: self._successor_hint(target.table.name, model))
+
+    def _successor_hint(self, backend: str, model: str) -> tuple[str, ...]:
+        import time
+
+        from arawn.dates import day
+
+        return catalog.successor_hint(backend, model, day(time.time()), stored_table(self._settings.environ))
 
     def wrap_embedder(self, bare: Embedder, target: Target) -> Embedder:
         """Return an embedder with the middleware that stands around each."""

@@ -93,7 +93,7 @@ class Meter:
     async def stream(self, request: ChatRequest) -> Events:
         """Answer as the inner backend does."""
         row = _LedgerRow(self._accounting, self._pricing, request.caller, tokens(request.messages))
-        max_cost = self._pricing.max_cost(request, most_input(request)) if row.limits else None
+        max_cost = self._pricing.max_cost(request, most_input(request), row.call.began) if row.limits else None
         opening = await row.open(max_cost)
         request = _capped(request, max_cost, row.reservation)
         builder = ResponseBuilder(self.name, request.model)
@@ -130,7 +130,8 @@ class MeterEmbedder:
         """Embed as the inner embedder does."""
         sent = tokens_of_texts(texts)
         row = _LedgerRow(self._accounting, self._pricing, Caller("embeddings"), sent)
-        await row.open(self._pricing.max_cost_of(sent * 4 // 3 + 16, 0) if row.limits else None)
+        most = self._pricing.max_cost_of(sent * 4 // 3 + 16, 0, row.call.began) if row.limits else None
+        await row.open(most)
         row.sent = True
         try:
             embeddings = await self._inner.embed(texts)
@@ -177,14 +178,15 @@ class _LedgerRow:
         self._pricing = pricing
         self._ended = False
         self._began = accounting.monotonic()
+        now = accounting.now()
         self.call = Call(
             backend=pricing.backend,
             model=pricing.model,
-            began=accounting.now(),
+            began=now,
             role=caller.role,
             session=caller.session,
             usage=Usage(input_tokens, estimated=True),
-            cost=pricing.cost(Usage(input_tokens)),
+            cost=pricing.cost(Usage(input_tokens), now),
             retries=caller.attempt,
         )
 
@@ -273,7 +275,7 @@ class _LedgerRow:
             from decimal import Decimal
 
             return Decimal(0)
-        return self._pricing.cost(usage)
+        return self._pricing.cost(usage, self.call.began)
 
     def _billed_time(self, outcome: Outcome, ended: float) -> BilledTime | None:
         rate = None if outcome in ("rejected", "unreached") else self._pricing.per_second

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from arawn.errors import BudgetError
 from arawn.messages import Usage
-from arawn.models import catalog
+from arawn.models import prices
 from arawn.store.leases import LONGEST_CALL
 from arawn.store.ledger import MaxCost
-from arawn.values import Value
+from arawn.values import Value, replace
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -35,9 +35,12 @@ class Pricing(Value, kw_only=True):
     longest_call: float = LONGEST_CALL
     default_output: int | None = None
 
-    def cost(self, usage: Usage) -> Decimal | None:
-        """Return what tokens cost in USD; None where their price is not known, or the price is by the hour."""
-        cost = catalog.cost(usage, self.facts)
+    def cost(self, usage: Usage, at: float) -> Decimal | None:
+        """Return what the tokens of a call made at a moment (seconds since the epoch) cost in USD.
+
+        None where their price is not known, or the price is by the hour.
+        """
+        cost = prices.cost(usage, self.facts, at)
         return self.hourly_rate if cost is None and self.free else cost
 
     @property
@@ -50,27 +53,33 @@ class Pricing(Value, kw_only=True):
         """The USD of a second of work; None where the price is not by the hour."""
         return None if self._by_tokens or not self.hourly_rate else self.hourly_rate / 3600
 
-    def max_cost(self, request: ChatRequest, max_input: int) -> MaxCost | None:
-        """Return the most a request of up to ``max_input`` tokens can cost; None where no price is known."""
+    def max_cost(self, request: ChatRequest, max_input: int, at: float) -> MaxCost | None:
+        """Return the most a request of up to ``max_input`` tokens, made at ``at``, can cost; None for no price."""
         default = self.default_output or (self.facts and self.facts.max_output)
         output = request.max_tokens or default or ASSUMED_MAX_OUTPUT
-        return self.max_cost_of(max_input, output, fixed=request.max_tokens is not None)
+        return self.max_cost_of(max_input, output, at, fixed=request.max_tokens is not None)
 
-    def max_cost_of(self, max_input: int, output: int, *, fixed: bool = True) -> MaxCost | None:
-        """Return the most that so many tokens can cost."""
+    def max_cost_of(self, max_input: int, output: int, at: float, *, fixed: bool = True) -> MaxCost | None:
+        """Return the most that so many tokens can cost, by the dearer prices of when the call begins and must end."""
         if not self._by_tokens:
             return self._max_cost_by_the_hour()
-        question = Usage(max_input)
-        input_costs = [self.cost(question), self.cost(Usage(max_input, cache_write_tokens=max_input))]
-        known = [cost for cost in input_costs if cost is not None]
-        if not known:
+        costs = [self._input_and_output(max_input, output, moment) for moment in (at, at + self.longest_call)]
+        known = [cost for cost in costs if cost is not None]
+        if not known or costs[0] is None:
             return None
+        most_input, most_output = (max(each) for each in zip(*known, strict=True))
         if not output:
-            return MaxCost(max(known), known[0] * 0)
-        whole = self.cost(Usage(max_input, output))
-        if whole is None:
+            return MaxCost(most_input, most_output)
+        return MaxCost(most_input, most_output / output, output, fixed)
+
+    def _input_and_output(self, max_input: int, output: int, at: float) -> tuple[Decimal, Decimal] | None:
+        """Return the most that input and output can cost at a moment; None where a price is not known."""
+        plain, whole = self.cost(Usage(max_input), at), self.cost(Usage(max_input, output), at)
+        if plain is None or whole is None:
             return None
-        return MaxCost(max(known), (whole - known[0]) / output, output, fixed)
+        cached = Usage(max_input, cache_write_tokens=max_input)
+        writes = (self.cost(replace(cached, cache_write_1h_tokens=hour), at) for hour in (0, max_input))
+        return max(plain, *(cost for cost in writes if cost is not None)), whole - plain
 
     def price_unknown(self) -> BudgetError:
         """Return the error for a call whose price is not known, while there is a budget."""
@@ -86,7 +95,7 @@ class Pricing(Value, kw_only=True):
 
     @property
     def _by_tokens(self) -> bool:
-        return self.facts is not None and self.facts.input_price is not None
+        return self.facts is not None and any(price.input is not None for price in self.facts.prices)
 
     def _max_cost_by_the_hour(self) -> MaxCost | None:
         from decimal import Decimal

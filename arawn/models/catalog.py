@@ -1,7 +1,8 @@
-"""Facts about models: context windows, prices, capabilities, retirement; and the exact cost of a call.
+"""Facts about models: context windows, prices, capabilities, rules, retirement.
 
 The facts are in data/models, a JSON file per backend: a lookup parses one small file, not the whole catalogue.
-scripts/build_catalogue.py makes the files.
+scripts/build_catalogue.py makes the files. A table the user has stored (``arawn models update``) stands before them,
+for the backends it has: each of its lines is the JSON of one backend. Functions take its path as ``stored``.
 """
 
 from __future__ import annotations
@@ -10,174 +11,210 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from arawn.values import Value, replace
+from arawn.adapters.rules import ModelRules
+from arawn.errors import ConfigError
+from arawn.models.prices import PRICE_FIELDS, Price
+from arawn.values import Value, fields_of, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from decimal import Decimal
-
-    from arawn.messages import Usage
 
 BACKENDS = (
-    *("anthropic", "cerebras", "deepseek", "fireworks", "gemini", "groq"),
-    *("huggingface", "mistral", "openai", "openrouter", "together", "xai"),
+    *("anthropic", "azure", "bedrock", "bedrock-anthropic", "cerebras", "deepseek", "fireworks", "gemini", "groq"),
+    *("huggingface", "llamacpp", "mistral", "ollama", "openai", "openrouter", "together", "vllm", "xai"),
 )
 """The backends that have a file of facts."""
-_SAME_MODELS = {"azure": "openai", "openai-responses": "openai"}
+SAME_MODELS = {"openai-responses": "openai"}
+"""Backends that serve the models of another."""
+PRICE_KEYS = {f"{name}_price": name for name in ("input", "output", "cache_read", "cache_write", "cache_write_1h")}
+"""The keys of a user's ``[models."ID"]`` table that are prices, and the fields of Price they set."""
+RULE_KEYS = frozenset(fields_of(ModelRules))
 _DEPLOYMENTS = frozenset({"azure"})
-"""Backends where users name the models themselves, and which retire them on other days than their maker."""
+"""Backends where users name the models themselves."""
 _DATE_SUFFIX = re.compile(r"-(?:\d{8}|\d{4}-\d\d-\d\d)$")
+_SETS = ("refused", "refused_while_thinking")
+_TUPLES = ("efforts", "efforts_chat", "one_of")
 
 
 class ModelFacts(Value, kw_only=True):
     """One model of one backend. None, empty or absent means: not known.
 
-    Prices are USD per million tokens, ``cache_write_price`` that of the shortest cache; those with ``long_`` apply to a
-    whole request whose input exceeds ``long_context`` tokens. ``capabilities`` are some of tools, vision, reasoning,
-    json_schema, embeddings, pdf, audio. ``sampling`` is false where temperature is refused, ``adaptive_thinking`` true
-    where thinking takes an effort and no budget; ``api`` is ``responses`` where a model answers only there. ``retired``
-    and ``retires`` are the day (ISO) it was or will be retired, ``as_of`` is the month of the prices.
+    ``context_window`` counts input and output; ``max_input`` is the most of it that input may take, where that is less.
+    ``prices`` are those of all times, see ``prices.price_at``; ``own_price`` is true where the user set one.
+    ``capabilities`` are some of tools, vision, reasoning, json_schema, embeddings, pdf, audio, video. From the day
+    ``retires`` (ISO) on it is no longer served. ``source`` and ``as_of`` (a day) say from where and when the facts are;
+    they are not ``sure`` where only one source says so, or sources disagree.
     """
 
     backend: str
     id: str
     context_window: int | None = None
+    max_input: int | None = None
     max_output: int | None = None
-    input_price: Decimal | None = None
-    output_price: Decimal | None = None
-    cache_read_price: Decimal | None = None
-    cache_write_price: Decimal | None = None
-    long_context: int | None = None
-    long_input_price: Decimal | None = None
-    long_output_price: Decimal | None = None
-    long_cache_read_price: Decimal | None = None
-    long_cache_write_price: Decimal | None = None
     capabilities: frozenset[str] = frozenset()
-    sampling: bool = True
-    adaptive_thinking: bool = False
-    api: str = ""
+    prices: tuple[Price, ...] = ()
+    own_price: bool = False
+    rules: ModelRules = ModelRules()
     deprecated: bool = False
     retires: str = ""
-    retired: str = ""
     successor: str = ""
+    note: str = ""
     source: str = ""
     as_of: str = ""
+    sure: bool = True
+
+    def retired(self, today: str) -> bool:
+        """Whether it is no longer served on a day (ISO)."""
+        return bool(self.retires) and self.retires <= today
 
 
-def find(backend: str, model: str) -> ModelFacts | None:
-    """Return the facts about a model of a built-in backend, None where there are none.
+def find(backend: str, model: str, stored: str = "") -> ModelFacts | None:
+    """Return the facts about a model of a backend, None where it has no row.
 
-    A dated name (``gpt-5.4-2026-03-05``) without a row of its own is its undated model. Azure serves OpenAI's models,
-    but retires them on other days.
+    A dated name (``gpt-5.4-2026-03-05``) without a row of its own is its undated model.
     """
-    source = _SAME_MODELS.get(backend, backend)
-    rows = _rows(source)
-    name = model if model in rows else _DATE_SUFFIX.sub("", model)
-    if name not in rows:
+    table = _table(backend, stored)
+    name = model if model in table["models"] else _DATE_SUFFIX.sub("", model)
+    row = table["models"].get(name)
+    return None if row is None else _facts(backend, name, row, table["families"])
+
+
+def facts_of(backend: str, model: str, stored: str = "") -> ModelFacts | None:
+    """Return what is known of a model: its facts, for one without a row the rules of its family, else None."""
+    table = _table(backend, stored)
+    name = model if model in table["models"] else _DATE_SUFFIX.sub("", model)
+    row = table["models"].get(name)
+    if row is None and not _family(name, table["families"]):
         return None
-    facts = _facts(source, name, rows[name])
-    if backend in _DEPLOYMENTS:
-        return replace(facts, deprecated=False, retires="", retired="", successor="")
-    return facts
+    return _facts(backend, model if row is None else name, row or {}, table["families"])
 
 
-def all_models(backend: str) -> tuple[ModelFacts, ...]:
-    """Return every known model of a built-in backend, sorted by name, including the retired ones."""
-    source = _SAME_MODELS.get(backend, backend)
-    return tuple(_facts(source, model, row) for model, row in _rows(source).items())
+def all_models(backend: str, stored: str = "") -> tuple[ModelFacts, ...]:
+    """Return every known model of a backend, sorted by name, including the retired ones."""
+    table = _table(backend, stored)
+    return tuple(_facts(backend, model, row, table["families"]) for model, row in table["models"].items())
 
 
-def known_ids() -> Iterator[tuple[str, str]]:
-    """Yield backend and id of every model that is not retired, without building its facts."""
-    return ((backend, model) for backend in BACKENDS for model, row in _rows(backend).items() if "retired" not in row)
+def known_ids(today: str, stored: str = "") -> Iterator[tuple[str, str]]:
+    """Yield backend and id of every model that is served on a day, without building its facts."""
+    return (
+        (backend, model)
+        for backend in BACKENDS
+        for model, row in _table(backend, stored)["models"].items()
+        if not row.get("retires") or row["retires"] > today
+    )
 
 
 def override(facts: ModelFacts, table: Mapping[str, Any]) -> ModelFacts:
     """Return the facts overridden by the keys of a user's ``[models."ID"]`` table.
 
-    The user's prices apply to requests of any length.
+    The user's prices apply at all times; those of input and output also to requests of any length.
     """
     from decimal import Decimal
 
-    changes: dict[str, Any] = {}
-    if not table.keys().isdisjoint(("input_price", "output_price")):
-        changes["long_context"] = None
-    for key, value in table.items():
-        changes[key] = Decimal(str(value)) if key.endswith("_price") else value
+    prices = {PRICE_KEYS[key]: Decimal(str(value)) for key, value in table.items() if key in PRICE_KEYS}
+    rules = {key: value for key, value in table.items() if key in RULE_KEYS}
+    changes = {key: value for key, value in table.items() if key not in PRICE_KEYS and key not in RULE_KEYS}
+    if prices:
+        every_length = {} if prices.keys().isdisjoint(("input", "output")) else {"long_above": None}
+        changes["prices"] = tuple(replace(price, **prices, **every_length) for price in facts.prices or (Price(),))
+        changes["own_price"] = True
+    if rules:
+        changes["rules"] = replace(facts.rules, **_rule_values(rules))
     return replace(facts, **changes)
 
 
-def cost(usage: Usage, facts: ModelFacts | None) -> Decimal | None:
-    """Return the exact cost of a call in USD: what the provider reports, else tokens times prices.
-
-    None where a price it needs is unknown. Tokens of the provider's cache cost as much as other input where their own
-    price is not known.
-    """
-    if usage.cost is not None or facts is None or facts.input_price is None:
-        return usage.cost
-    from decimal import Decimal
-
-    uncached = max(0, usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens)
-    counts = (uncached, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens)
-    total = Decimal(0)
-    for tokens, price in zip(counts, _prices(facts, usage.input_tokens), strict=True):
-        if not tokens:
-            continue
-        if price is None:
-            return None
-        total += tokens * price
-    return total.scaleb(-6)
-
-
-def successor_hint(backend: str, model: str) -> tuple[str, ...]:
+def successor_hint(backend: str, model: str, today: str, stored: str = "") -> tuple[str, ...]:
     """Return a hint for a retired or deprecated model, or for a misspelt name; none for a model in service."""
-    facts = find(backend, model)
+    facts = find(backend, model, stored)
     if facts is None:
-        return _similar_names(backend, model)
+        return _similar_names(backend, model, today, stored)
     use = f'; use "{facts.successor}"' if facts.successor else ""
-    if facts.retired:
-        return (f'"{model}" was retired on {facts.retired}{use}',)
     if facts.retires:
-        return (f'"{model}" retires on {facts.retires}{use}',)
+        return (f'"{model}" {"was retired" if facts.retired(today) else "retires"} on {facts.retires}{use}',)
     return (f'"{model}" is deprecated{use}',) if facts.deprecated else ()
 
 
-def _similar_names(backend: str, model: str) -> tuple[str, ...]:
+def _similar_names(backend: str, model: str, today: str, stored: str) -> tuple[str, ...]:
     from difflib import get_close_matches
 
     if backend in _DEPLOYMENTS:
         return ()
-    known = {facts.id: facts for facts in all_models(backend)}
+    known = {facts.id: facts for facts in all_models(backend, stored)}
     rows = [known[name] for name in get_close_matches(model, known)]
-    names = dict.fromkeys(f'"{row.successor if row.retired else row.id}"' for row in rows)
+    named = dict.fromkeys(row.successor if row.retired(today) else row.id for row in rows)
+    names = [f'"{name}"' for name in named if name]
     return (f"Did you mean {' or '.join(names)}?",) if names else ()
 
 
-def _rows(backend: str) -> dict[str, dict[str, Any]]:
-    """Return the rows of a backend by model id; none for a backend without facts."""
-    if backend not in BACKENDS:
-        return {}
-    with open(f"{__file__.removesuffix('models/catalog.py')}data/models/{backend}.json", encoding="utf-8") as file:
-        rows: dict[str, dict[str, Any]] = json.load(file)
-    return rows
+def _table(backend: str, stored: str) -> dict[str, Any]:
+    """Return the families and the models of a backend; none for one without facts."""
+    name = SAME_MODELS.get(backend, backend)
+    text = _stored_line(name, stored) if stored else ""
+    if not text and name in BACKENDS:
+        with open(f"{__file__.removesuffix('models/catalog.py')}data/models/{name}.json", encoding="utf-8") as file:
+            text = file.read()
+    try:
+        table: dict[str, Any] = json.loads(text or '{"families":[],"models":{}}')
+    except ValueError:
+        raise ConfigError(
+            f"the stored table of models is damaged: {stored}", hints=["arawn models update --undo"]
+        ) from None
+    return table
 
 
-def _facts(backend: str, model: str, row: Mapping[str, Any]) -> ModelFacts:
+def _stored_line(backend: str, stored: str) -> str:
+    """Return the line of a backend in the table that the user has stored; empty where there is none."""
+    start = f'{{"backend":{json.dumps(backend)},'
+    try:
+        with open(stored, encoding="utf-8") as file:
+            return next((line for line in file if line.startswith(start)), "")
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"cannot read the stored table of models: {error}", hints=["arawn models update --undo"]
+        ) from None
+
+
+def _facts(backend: str, model: str, row: Mapping[str, Any], families: list[dict[str, Any]]) -> ModelFacts:
+    return ModelFacts(
+        backend=SAME_MODELS.get(backend, backend),
+        id=model,
+        **{
+            **row,
+            "capabilities": frozenset(row.get("capabilities", ())),
+            "prices": tuple(map(_price, row.get("prices", ()))),
+            "rules": _rules({**_family(model, families), **row.get("rules", {})}),
+        },
+    )
+
+
+def _price(row: Mapping[str, Any]) -> Price:
     from decimal import Decimal
 
-    prices = {key: Decimal(value) for key, value in row.items() if key.endswith("_price")}
-    capabilities = frozenset(row.get("capabilities", ()))
-    return ModelFacts(backend=backend, id=model, **{**row, **prices, "capabilities": capabilities})
+    values: dict[str, Any] = {key: Decimal(value) if key in PRICE_FIELDS else value for key, value in row.items()}
+    for key in ("hours_utc", "weekdays"):
+        if key in row:
+            values[key] = tuple(row[key])
+    return Price(**values)
 
 
-def _prices(
-    facts: ModelFacts, input_tokens: int
-) -> tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None]:
-    """Return the prices of uncached input, output, cache reads and cache writes, given the length of the request."""
-    if facts.long_context is not None and input_tokens > facts.long_context:
-        plain, output = facts.long_input_price, facts.long_output_price
-        read, write = facts.long_cache_read_price, facts.long_cache_write_price
-    else:
-        plain, output = facts.input_price, facts.output_price
-        read, write = facts.cache_read_price, facts.cache_write_price
-    return plain, output, plain if read is None else read, plain if write is None else write
+def _family(model: str, families: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the first family that a model belongs to, empty where it belongs to none."""
+    name = model.lower()
+    return next((each for each in families if any(_matches(word, name) for word in each["match"])), {})
+
+
+def _matches(word: str, name: str) -> bool:
+    return word[1:] in name if word.startswith("*") else name.startswith(word)
+
+
+def _rules(row: Mapping[str, Any]) -> ModelRules:
+    return ModelRules(**_rule_values({key: value for key, value in row.items() if key in RULE_KEYS}))
+
+
+def _rule_values(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields of ModelRules as it has them, from lists as JSON and TOML have them."""
+    sets = {key: frozenset(row[key]) for key in _SETS if key in row}
+    return {**row, **sets, **{key: tuple(row[key]) for key in _TUPLES if key in row}}

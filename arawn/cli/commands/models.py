@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from json import dumps
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +14,11 @@ from arawn.cli.context import Context
 from arawn.cli.groups import Command
 from arawn.cli.help import examples
 from arawn.cli.report.tables import print_table
+from arawn.dates import day
 from arawn.engine.assembly import Engine
 from arawn.messages import ModelCard
 from arawn.models import catalog
+from arawn.models.prices import Price, price_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +43,8 @@ def models(
     engine = Engine.blocking(context.settings)
     name = context.backend or engine.choose(probe=not known).backend
     context.caution(context.settings.backend(name))
-    rows = [_row(engine, name, card) for card in _cards(engine, name, known=known)]
+    now = time.time()
+    rows = [_row(engine, name, card, now) for card in _cards(engine, name, known=known)]
     rows = [row for row in rows if search.lower() in row["id"].lower()]
     if json:
         context.output.data(dumps(rows, ensure_ascii=False))
@@ -54,21 +58,24 @@ def models(
 
 def _cards(engine: Engine, name: str, *, known: bool) -> Sequence[ModelCard]:
     if known:
-        return [ModelCard(facts.id) for facts in catalog.all_models(name) if not facts.retired]
+        return [ModelCard(facts.id) for facts in catalog.all_models(name, engine.stored_table)]
     return sorted(engine.run(engine.lister(name).models()), key=lambda card: card.id)
 
 
-def _row(engine: Engine, backend: str, card: ModelCard) -> dict[str, Any]:
+def _row(engine: Engine, backend: str, card: ModelCard, now: float) -> dict[str, Any]:
     facts: ModelFacts | None = engine.facts(backend, card.id)
     known = facts or catalog.ModelFacts(backend=backend, id=card.id)
+    price = price_at(known.prices, now) or Price()
     return {
         "id": card.id,
         "context_window": card.context_window or known.context_window,
         "max_output": card.max_output or known.max_output,
-        "input_price": None if known.input_price is None else float(known.input_price),
-        "output_price": None if known.output_price is None else float(known.output_price),
+        "input_price": None if price.input is None else float(price.input),
+        "output_price": None if price.output is None else float(price.output),
         "capabilities": sorted(known.capabilities),
-        "note": next(iter(catalog.successor_hint(backend, card.id)), "") if facts else "",
+        "note": next(iter(catalog.successor_hint(backend, card.id, day(now), engine.stored_table)), "")
+        if facts
+        else "",
     }
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from arawn.cli.render.theme import THEMES
+from arawn.dates import day
 from arawn.errors import ArawnError
 from arawn.models.catalog import known_ids
+from arawn.models.stored import stored_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -52,10 +55,13 @@ class Candidates:
     def _models(self) -> Iterator[tuple[str, str]]:
         yield from self._settings.aliases.items()
         current = self._current_backend()
-        self._known = self._known or [*self._configured(), *known_ids()]
+        self._known = self._known or [*self._configured(), *self._served()]
         defined = set(self._settings.backend_names)
         yield from ((model, "") for backend, model in dict.fromkeys(self._known) if backend == current)
         yield from ((f"{backend}/{model}", "") for backend, model in dict.fromkeys(self._known) if backend in defined)
+
+    def _served(self) -> Iterator[tuple[str, str]]:
+        return known_ids(day(time.time()), stored_table(self._settings.environ))
 
     def _configured(self) -> Iterator[tuple[str, str]]:
         for name, table in self._settings.tree["backends"].items():
