@@ -1,4 +1,4 @@
-"""The tables of facts in docs/backends.md, made from the data arawn obeys: a line for the models that share their rules."""
+"""The tables of facts in docs/backends.md: a line for the models that share the rules arawn obeys."""
 
 import json
 import re
