@@ -14,22 +14,27 @@ class ModelRules(Value, kw_only=True):
     """The rules of one model. An empty field, or None, means: not known, and nothing is changed because of it.
 
     ``api`` is the endpoint the model wants where its service has both Chat Completions and Responses.
+    ``tools_need_no_effort`` is true where Chat Completions takes function tools only beside the effort ``none``.
 
     Thinking: ``efforts`` are the effort words it takes, in rising order (none of them: an empty tuple). It
-    ``always_thinks`` where thinking cannot be switched off, and ``thinks_by_default`` where a request need not ask. What
-    is merged into the body is ``thinking_on`` to think, ``thinking_off`` to stop (empty: say nothing), and
+    ``always_thinks`` where thinking cannot be switched off, and ``thinks_by_default`` where a request need not ask.
+    What is merged into the body is ``thinking_on`` to think, ``thinking_off`` to stop (empty: say nothing), and
     ``thinking_shown`` to get the text of thinking; ``off_max_effort`` is the highest effort beside ``thinking_off``.
-    ``thinking_budget`` is true where thinking takes a number of tokens and no effort, false where such a number is refused.
+    ``thinking_budget`` is true where thinking takes a number of tokens, and no effort unless ``thinking_on`` is there
+    too; false where such a number is refused. ``thinking_back`` is the key of Chat Completions under which the text of
+    thinking must come back with each message that called a tool, empty where none came.
 
-    ``refused`` are parameters that are answered with 400, ``refused_while_thinking`` those that are while it thinks, both
-    by the names of ChatRequest or of the body. ``forced_tool`` says when a tool choice may not be forced.
+    ``refused`` are parameters that are answered with 400, ``refused_while_thinking`` those that are while it thinks,
+    both by the names of ChatRequest or of the body; of ``one_of`` only the first that is given is taken.
+    ``forced_tool`` says when a tool choice may be forced.
 
     ``schema`` names the JSON Schema dialect of structured output, ``cache`` how prefixes are cached and
     ``cache_min_tokens`` the shortest that are. ``binds_prefix`` is true where signed thinking is checked against the
-    system prompt, tools and messages before it.
+    system prompt, tools and messages before it, ``binds_model`` where no other model takes it.
     """
 
     api: Literal["", "chat", "responses"] = ""
+    tools_need_no_effort: bool = False
     efforts: tuple[str, ...] | None = None
     always_thinks: bool = False
     thinks_by_default: bool | None = None
@@ -38,10 +43,13 @@ class ModelRules(Value, kw_only=True):
     thinking_shown: Mapping[str, Any] | None = None
     off_max_effort: str = ""
     thinking_budget: bool | None = None
+    thinking_back: str = ""
     refused: frozenset[str] = frozenset()
     refused_while_thinking: frozenset[str] = frozenset()
+    one_of: tuple[str, ...] = ()
     forced_tool: Literal["", "always", "not_while_thinking", "never"] = ""
     schema: str = ""
     cache: Literal["", "automatic", "marker"] = ""
     cache_min_tokens: int | None = None
     binds_prefix: bool = False
+    binds_model: bool = False
