@@ -10,6 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from arawn.adapters.rules import ModelRules
 from arawn.values import Value, replace
 
 if TYPE_CHECKING:
@@ -62,6 +63,22 @@ class ModelFacts(Value, kw_only=True):
     successor: str = ""
     source: str = ""
     as_of: str = ""
+
+    @property
+    def rules(self) -> ModelRules:
+        """What the model takes, as adapters obey it."""
+        refused = frozenset() if self.sampling else frozenset({"temperature", "top_p", "top_k"})
+        if not self.adaptive_thinking:
+            budget = True if self.backend == "anthropic" else None
+            return ModelRules(api="responses" if self.api else "", refused=refused, thinking_budget=budget)
+        return ModelRules(
+            refused=refused,
+            efforts=("low", "medium", "high", "xhigh", "max"),
+            thinking_on={"thinking": {"type": "adaptive"}},
+            thinking_off={"thinking": {"type": "disabled"}},
+            thinking_budget=False,
+            cache="marker",
+        )
 
 
 def find(backend: str, model: str) -> ModelFacts | None:
