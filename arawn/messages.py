@@ -166,7 +166,7 @@ class Caller(Value):
 
     ``role`` is ``llm``, ``indexing`` or ``embeddings``, ``session`` the id of a kept conversation, ``owner`` a client
     of a gateway, ``attempt`` counts the calls before this one that failed. ``fresh`` asks for a new answer even if
-    the cache has one.
+    the cache has one. ``lasting`` says that more requests of the conversation are to come, as in a chat.
     """
 
     role: str = "llm"
@@ -174,12 +174,14 @@ class Caller(Value):
     owner: str = ""
     attempt: int = 0
     fresh: bool = False
+    lasting: bool = False
 
 
 class ChatRequest(Value):
     """Everything one call asks for. None means the provider's default: the field is not sent.
 
-    ``extra`` holds keys that are added to the body last; ``caller`` is not sent.
+    ``extra`` holds keys that are added to the body last; ``caller`` is not sent. ``without`` names the parameters that
+    the server refused before, so that they are left out, or a limit is sent under its other name.
     """
 
     model: str
@@ -196,6 +198,7 @@ class ChatRequest(Value):
     thinking: Thinking | None = None
     stream: bool = True
     extra: Mapping[str, Any] = EMPTY
+    without: frozenset[str] = frozenset()
     caller: Caller = Caller()
 
 

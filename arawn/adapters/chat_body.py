@@ -5,14 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from arawn.adapters.parameters import without
 from arawn.adapters.payload import parse_object
+from arawn.adapters.thinking import can_be_off, plan_thinking
 from arawn.errors import RequestError
 from arawn.events import Notice
+from arawn.messages import Role, Thinking, ToolChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from arawn.adapters.base import Quirks
+    from arawn.adapters.thinking import ThinkingPlan
     from arawn.messages import ChatRequest, ToolCall
 
 
@@ -23,7 +27,11 @@ class ChatBody(ABC):
         self._backend = backend
         self._quirks = quirks
         self._request = request
+        self._rules = quirks.rules
         self._dropped: dict[str, str] = {}
+        self._plan = self._planned()
+        self._thinks = self._plan.thinks
+        self._choice = self._allowed_choice()
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -34,12 +42,85 @@ class ChatBody(ABC):
         )
 
     def render(self) -> dict[str, Any]:
-        """Write the body. Keys of ``extra`` override, the request's those of the backend."""
-        return self._fields() | dict(self._quirks.extra) | dict(self._request.extra)
+        """Write the body. Keys of ``extra`` override, the request's those of the backend; what is refused goes."""
+        body = self._whole()
+        for names, why in self._refusals():
+            removed = []
+            for name in names:
+                rest = without(body, name)
+                if rest is not None:
+                    body = rest
+                    removed.append(name)
+            if removed:
+                self._drop(" and ".join(removed), why)
+        return body
+
+    def _whole(self) -> dict[str, Any]:
+        return self._fields() | self._cache_marker() | dict(self._quirks.extra) | dict(self._request.extra)
 
     @abstractmethod
     def _fields(self) -> dict[str, Any]:
         """Write the body without ``extra``."""
+
+    def _planned(self) -> ThinkingPlan:
+        """Decide what is said about thinking, and report what cannot be said."""
+        asked = self._request.thinking
+        if asked is None and self._must_not_think:
+            self._drop("the thinking of this model", "a tool can be forced only without it")
+            asked = Thinking("none")
+        plan = plan_thinking(asked, self._rules)
+        for what, why in plan.losses:
+            self._drop(what, why)
+        return plan
+
+    @property
+    def _forces_tool(self) -> bool:
+        return bool(self._request.tools) and self._request.tool_choice.mode in ("required", "tool")
+
+    @property
+    def _must_not_think(self) -> bool:
+        """Whether a model that thinks unasked has to be stopped, so that the tool can be forced that was asked for."""
+        rules = self._rules
+        unasked = rules.thinks_by_default and rules.forced_tool == "not_while_thinking"
+        return bool(unasked) and self._forces_tool and can_be_off(rules)
+
+    def _allowed_choice(self) -> ToolChoice:
+        """Return the choice of a tool, which is the model's own where it may not be forced.
+
+        Where thinking was asked for, it is kept and the choice is not: the tools are still there to be chosen.
+        """
+        rule = self._rules.forced_tool
+        if self._forces_tool and (rule == "never" or (rule == "not_while_thinking" and self._thinks)):
+            self._drop("the choice of a tool", f"this model chooses itself{' while it thinks' * (rule != 'never')}")
+            return ToolChoice()
+        return self._request.tool_choice
+
+    def _refusals(self) -> Iterator[tuple[Sequence[str], str]]:
+        """Yield the names of parameters that are not to be sent, with the reason."""
+        rules, request = self._rules, self._request
+        yield sorted(rules.refused), "this model takes none"
+        if self._thinks:
+            yield sorted(rules.refused_while_thinking), "a thinking model takes none"
+        given = [name for name in rules.one_of if getattr(request, name, None) is not None]
+        yield given[1:], f"this model takes only one of {' and '.join(rules.one_of)}"
+        yield sorted(request.without), "its server refused it before"
+
+    def _cache_marker(self) -> dict[str, Any]:
+        """Return what lets the server keep the prefix of a conversation, which its next request reads.
+
+        Writing costs more than plain input, so it is done only where a next request is likely: a chat, a conversation
+        that has gone on, a loop of tools. The marker at the top level moves along by itself
+        (https://platform.claude.com/docs/en/build-with-claude/prompt-caching).
+        """
+        lifetime = self._quirks.prompt_cache or ("5m" if self._rules.cache == "marker" else "off")
+        if lifetime == "off" or not self._goes_on:
+            return {}
+        return {"cache_control": {"type": "ephemeral"} | ({"ttl": lifetime} if lifetime != "5m" else {})}
+
+    @property
+    def _goes_on(self) -> bool:
+        request = self._request
+        return request.caller.lasting or bool(request.tools) or any(m.role is Role.ASSISTANT for m in request.messages)
 
     def _drop(self, what: str, why: str) -> None:
         self._dropped[what] = why
@@ -59,14 +140,10 @@ class ChatBody(ABC):
         given = self._request.max_tokens
         return self._quirks.default_max_tokens if given is None else given
 
-    def _sampling(self, *, thinks: bool = False) -> dict[str, Any]:
-        """Return temperature and top_p, where the model takes them; no model does that ``thinks``."""
+    def _sampling(self) -> dict[str, Any]:
+        """Return temperature and top_p, where they are given."""
         pairs = (("temperature", self._request.temperature), ("top_p", self._request.top_p))
-        given = {key: value for key, value in pairs if value is not None}
-        if given and (thinks or not self._quirks.sampling):
-            self._drop(" and ".join(given), "a thinking model takes none" if thinks else "its models take none")
-            return {}
-        return given
+        return {key: value for key, value in pairs if value is not None}
 
     def _schema(self) -> Mapping[str, Any] | None:
         """Return the JSON Schema of the answer, None where the service is asked for any JSON object."""

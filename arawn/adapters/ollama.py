@@ -24,6 +24,7 @@ from arawn.adapters.payload import (
     parse_object,
     text_of,
 )
+from arawn.adapters.thinking import merged
 from arawn.errors import RequestError
 from arawn.events import Finished, ReasoningDelta, Started, TextDelta, ToolCallDelta, ToolCallStarted
 from arawn.messages import (
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     from arawn.adapters.base import Quirks
     from arawn.events import StreamEvent
-    from arawn.messages import ChatRequest, Message, Part, Thinking, Tool, ToolCall
+    from arawn.messages import ChatRequest, Message, Part, Tool, ToolCall
 
 _THINKING_LEVELS = ("low", "medium", "high", "max")
 _FINISH_REASONS = {"": FinishReason.STOP, "stop": FinishReason.STOP, "length": FinishReason.LENGTH}
@@ -56,9 +57,9 @@ class OllamaBody(ChatBody):
         super().__init__(backend, quirks, request)
         self._names: dict[str, str] = {}
 
-    def render(self) -> dict[str, Any]:
+    def _whole(self) -> dict[str, Any]:
         """Write the body. Keys of ``extra`` override; its ``options`` are merged into ours."""
-        body = super().render()
+        body = super()._whole()
         options = self._options() | self._extra_options(self._quirks.extra) | self._extra_options(self._request.extra)
         return body | ({"options": options} if options else {})
 
@@ -72,7 +73,7 @@ class OllamaBody(ChatBody):
             "shift": False,
             **self._tools(),
             **self._format(),
-            **self._think(request.thinking),
+            **self._think(),
         }
 
     def _options(self) -> dict[str, Any]:
@@ -90,15 +91,14 @@ class OllamaBody(ChatBody):
             )
         return dict(options)
 
-    def _think(self, thinking: Thinking | None) -> dict[str, Any]:
+    def _think(self) -> dict[str, Any]:
         """Return ``think``: a level where Ollama has a word for it, else on or off."""
-        if thinking is None:
-            return {}
-        if thinking.budget_tokens:
+        plan = self._plan
+        if plan.budget is not None:
             self._drop("the budget for thinking", "it takes a level, no number of tokens")
-        if thinking.effort in _THINKING_LEVELS:
-            return {"think": thinking.effort}
-        return {"think": thinking.effort != "none" and thinking.budget_tokens != 0}
+        if not plan.said:
+            return dict(plan.fields)
+        return merged({"think": plan.effort if plan.effort in _THINKING_LEVELS else plan.thinks}, plan.fields)
 
     def _format(self) -> dict[str, Any]:
         output = self._request.output

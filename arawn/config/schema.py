@@ -12,7 +12,7 @@ from arawn.config.key import Key
 
 Node: TypeAlias = "Key | dict[str, Node]"
 
-ADAPTERS = ("openai_chat", "openai_responses", "anthropic", "ollama", "mlx", "mock")
+ADAPTERS = ("openai", "openai_chat", "openai_responses", "anthropic", "ollama", "mlx", "mock")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 PERIODS = ("day", "month", "total")
 FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter", "refusal", "pause", "unknown")
@@ -234,12 +234,25 @@ KEYS = (
         default=True,
     ),
     Key(
+        "backends.NAME.prompt_cache",
+        "string",
+        "How long the server is asked to keep the prefix of a conversation, where that is asked for (default: 5m).",
+        "1h",
+        choices=("5m", "1h", "off"),
+    ),
+    Key(
+        "backends.NAME.cache_key",
+        "string",
+        "Responses: the field for a key that keeps a conversation where its prefix is cached.",
+        "prompt_cache_key",
+    ),
+    Key(
         "backends.NAME.sampling", "boolean", "Whether the service supports temperature and top_p.", False, default=True
     ),
     Key(
         "backends.NAME.adaptive_thinking",
         "boolean",
-        "Whether thinking is controlled by an effort level instead of a token budget.",
+        "Whether an Anthropic service takes an effort for thinking instead of a token budget, for unknown models.",
         True,
         default=False,
     ),

@@ -58,6 +58,8 @@ class BackendSettings(Value, kw_only=True):
     max_retries: int = 3
     retry_ambiguous: bool = False
     hourly_rate: float | None = None
+    sampling: bool = True
+    adaptive_thinking: bool = False
     rpm: int | None = None
     tpm: int | None = None
     concurrent: int | None = None
@@ -171,6 +173,11 @@ class Settings(Value):
     def backend(self, name: str) -> BackendSettings:
         """Return a backend. Raises ConfigError when it is not defined, or its table cannot be used."""
         return self._decoded(name, _chat_table)
+
+    def built_in_address(self, name: str) -> str:
+        """Return the address a backend has where none is configured; empty where that is none."""
+        address: str = table_at(self.layers[0].tree, ("backends", name)).get("base_url", "")
+        return address.rstrip("/") if self.layers[0].name == "built-in" else ""
 
     def embeddings_backend(self, name: str) -> BackendSettings:
         """Return a backend for embeddings: ``[embeddings.NAME]`` merged over ``[backends.NAME]``."""
@@ -298,7 +305,7 @@ def _withheld(table: Tree, own: Tree) -> str:
 
 def _backend(name: str, table: Tree, key: KeyText | None, withheld: str) -> BackendSettings:
     values = {field: table[field] for field in _PLAIN if field in table}
-    quirks = {field: table[field] for field in fields_of(Quirks) if field in table}
+    quirks = {field: table[field] for field in fields_of(Quirks) if field in table and field != "rules"}
     return BackendSettings(
         **values,
         name=name,

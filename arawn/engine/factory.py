@@ -6,6 +6,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from arawn.adapters.rules import ModelRules
 from arawn.engine.stack import Target, default_output
 from arawn.errors import ConfigError
 from arawn.values import replace
@@ -32,11 +33,23 @@ ADAPTERS = {
     "openai_chat": "arawn.adapters.openai.chat:OpenAIChatAdapter",
     "openai_responses": "arawn.adapters.openai.responses:OpenAIResponsesAdapter",
 }
+EITHER = "openai"
+"""The adapter of services that have both protocols of OpenAI: which of them is used depends on the model."""
 EMBEDDING_ADAPTERS = {
+    EITHER: "arawn.adapters.embeddings:OpenAIEmbeddings",
     "ollama": "arawn.adapters.embeddings:OllamaEmbeddings",
     "openai_chat": "arawn.adapters.embeddings:OpenAIEmbeddings",
     "openai_responses": "arawn.adapters.embeddings:OpenAIEmbeddings",
 }
+
+
+_ADAPTIVE = ModelRules(
+    efforts=("low", "medium", "high", "xhigh", "max"),
+    thinking_on={"thinking": {"type": "adaptive"}},
+    thinking_off={"thinking": {"type": "disabled"}},
+    thinking_budget=False,
+)
+"""The rules that ``adaptive_thinking`` of a backend's table stands for, where nothing is known of a model."""
 
 
 class BackendFactory:
@@ -84,17 +97,22 @@ class BackendFactory:
         """Return what speaks HTTP for a target, without anything around it. Raises ConfigError where nothing does."""
         from arawn.backends.http import HttpBackend
 
-        table = target.table
-        if table.adapter not in ADAPTERS:
+        table, quirks = target.table, self.quirks(target)
+        protocol = table.adapter
+        if protocol == EITHER:
+            protocol = "openai_responses" if self._wants_responses(table, quirks) else "openai_chat"
+            if protocol == "openai_responses":
+                quirks = replace(quirks, max_tokens_key="")  # that of Chat Completions
+        if protocol not in ADAPTERS:
             raise ConfigError(f'backend "{table.name}" sends nothing: it runs in this process')
-        adapter: Adapter = _load(ADAPTERS[table.adapter])(table.name, self.quirks(target))
+        adapter: Adapter = _load(ADAPTERS[protocol])(table.name, quirks)
         return HttpBackend(self._endpoint(table), adapter)
 
     def lister(self, table: BackendSettings) -> ModelLister:
         """Return what knows the models of a backend. Raises ConfigError for one that has no list."""
         if table.adapter == "mock":
             return self._mock(table)
-        if table.adapter not in ADAPTERS:
+        if table.adapter not in (*ADAPTERS, EITHER):
             raise ConfigError(f'backend "{table.name}" has no list of models: it runs in this process')
         from arawn.middleware.errors import RedactSecrets
 
@@ -121,15 +139,22 @@ class BackendFactory:
     def quirks(self, target: Target) -> Quirks:
         """Return how a service deviates from its protocol, as far as the model's facts do not say otherwise."""
         table, facts = target.table, target.facts
-        if facts is None:
-            return table.quirks
-        return replace(
-            table.quirks,
-            default_max_tokens=default_output(target),
-            sampling=table.quirks.sampling and "temperature" not in facts.rules.refused,
-            adaptive_thinking=facts.rules.thinking_budget is False,
-            rules=facts.rules,
-        )
+        rules = ModelRules() if facts is None else facts.rules
+        if rules == ModelRules() and table.adaptive_thinking and table.adapter == "anthropic":
+            rules = _ADAPTIVE
+        if not table.sampling:
+            rules = replace(rules, refused=rules.refused | {"temperature", "top_p", "top_k"})
+        return replace(table.quirks, default_max_tokens=default_output(target), rules=rules)
+
+    def _wants_responses(self, table: BackendSettings, quirks: Quirks) -> bool:
+        """Return whether a model is asked by the Responses API, of a service that has Chat Completions too.
+
+        At another address than its own, a backend may be any server, and most of those know Chat Completions alone.
+        A path for chat is one of Chat Completions.
+        """
+        usual = self._settings.built_in_address(table.name)
+        elsewhere = bool(usual) and table.base_url != usual
+        return quirks.rules.api == "responses" and not elsewhere and not quirks.chat_path
 
     def _endpoint(self, table: BackendSettings) -> Endpoint:
         from arawn.network.endpoint import Endpoint

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from support.model_rules import ADAPTIVE, NO_SAMPLING
 
 from arawn.adapters.anthropic.messages import AnthropicAdapter
 from arawn.adapters.base import Quirks
@@ -235,11 +236,11 @@ def test_sampling_and_stop_sequences_are_written():
 
 
 def test_sampling_that_a_service_refuses_is_dropped_with_a_notice():
-    call = render(temperature=0.2, top_p=0.9, quirks=Quirks(sampling=False))
+    call = render(temperature=0.2, top_p=0.9, quirks=NO_SAMPLING)
 
     assert not {"temperature", "top_p"} & json.loads(call.body).keys()
     assert [(notice.kind, notice.text) for notice in call.notices] == [
-        ("dropped", 'temperature and top_p not sent to backend "mine": its models take none')
+        ("dropped", 'temperature and top_p not sent to backend "mine": this model takes none')
     ]
 
 
@@ -343,7 +344,7 @@ def test_without_an_effort_there_is_no_thinking_and_sampling_stays(thinking):
 
 
 def test_an_adaptive_service_takes_the_effort_beside_the_output_format():
-    quirks = Quirks(adaptive_thinking=True)
+    quirks = Quirks(rules=ADAPTIVE)
 
     written = body(thinking=Thinking("xhigh"), output=OutputFormat({"type": "object"}), quirks=quirks)
 
@@ -352,11 +353,11 @@ def test_an_adaptive_service_takes_the_effort_beside_the_output_format():
         "effort": "xhigh",
         "format": {"type": "json_schema", "schema": {"type": "object"}},
     }
-    assert written["max_tokens"] == 8192
+    assert written["max_tokens"] == 8192 + 32768
 
 
 def test_an_adaptive_service_is_spared_words_and_numbers_it_does_not_know():
-    quirks = Quirks(adaptive_thinking=True)
+    quirks = Quirks(rules=ADAPTIVE)
 
     counted = render(thinking=Thinking(budget_tokens=2000), quirks=quirks)
 
@@ -366,15 +367,15 @@ def test_an_adaptive_service_is_spared_words_and_numbers_it_does_not_know():
 
 
 def test_thinking_is_disabled_for_an_adaptive_service_and_then_it_takes_a_temperature():
-    written = body(thinking=Thinking("none"), temperature=0.5, quirks=Quirks(adaptive_thinking=True))
+    written = body(thinking=Thinking("none"), temperature=0.5, quirks=Quirks(rules=ADAPTIVE))
 
     assert written["thinking"] == {"type": "disabled"}
     assert written["temperature"] == 0.5
 
 
-@pytest.mark.parametrize("adaptive", [False, True])
-def test_a_thinking_model_gets_no_temperature(adaptive):
-    call = render(thinking=Thinking("low"), temperature=0.5, quirks=Quirks(adaptive_thinking=adaptive))
+@pytest.mark.parametrize("quirks", [Quirks(), Quirks(rules=ADAPTIVE)], ids=["budget", "effort"])
+def test_a_thinking_model_gets_no_temperature(quirks):
+    call = render(thinking=Thinking("low"), temperature=0.5, quirks=quirks)
 
     assert "temperature" not in json.loads(call.body)
     assert [notice.text for notice in call.notices] == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.model_rules import NO_SAMPLING
 from support.protocols import OLLAMA, WEATHER
 
 from arawn.adapters.base import Quirks
@@ -72,8 +73,8 @@ def test_a_backends_own_limit_counts_where_the_request_has_none():
 def test_sampling_is_dropped_with_a_notice_where_it_is_refused():
     request = replace(HELLO, temperature=0.5, seed=1)
 
-    assert sent(request, Quirks(sampling=False))["options"] == {"seed": 1}
-    assert "temperature" in notices(request, Quirks(sampling=False))[0]
+    assert sent(request, NO_SAMPLING)["options"] == {"seed": 1}
+    assert "temperature" in notices(request, NO_SAMPLING)[0]
 
 
 def test_extra_options_join_the_options_and_other_extra_keys_stand_beside_them():

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from support.model_rules import NO_SAMPLING
 from support.openai_messages import ADAPTER, HELLO, body_of, notices, rendered, sent
 from support.protocols import WEATHER
 
@@ -128,10 +129,10 @@ def test_the_limit_goes_under_the_key_the_service_knows() -> None:
 
 
 def test_sampling_that_a_service_refuses_is_dropped_with_a_notice() -> None:
-    wanted: dict[str, Any] = {"temperature": 0.5, "top_p": 0.1, "quirks": {"sampling": False}}
+    wanted: dict[str, Any] = {"temperature": 0.5, "top_p": 0.1, "quirks": {"rules": NO_SAMPLING.rules}}
     assert not {"temperature", "top_p"} & set(body_of(**wanted))
-    assert notices(**wanted) == ['temperature and top_p not sent to backend "here": its models take none']
-    assert notices(quirks={"sampling": False}) == []
+    assert notices(**wanted) == ['temperature and top_p not sent to backend "here": this model takes none']
+    assert notices(quirks={"rules": NO_SAMPLING.rules}) == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
+from support.model_rules import NO_SAMPLING
 from support.protocols import RESPONSES, WEATHER
 
 from arawn.adapters.base import Quirks
@@ -179,8 +180,8 @@ def test_a_backends_own_limit_counts_where_the_request_has_none():
 def test_sampling_is_dropped_with_a_notice_where_it_is_refused():
     request = replace(HELLO, temperature=0.5)
 
-    assert "temperature" not in sent(request, Quirks(sampling=False))
-    assert "temperature" in notices(request, Quirks(sampling=False))[0]
+    assert "temperature" not in sent(request, NO_SAMPLING)
+    assert "temperature" in notices(request, NO_SAMPLING)[0]
 
 
 def test_stop_and_seed_are_dropped_with_a_notice():

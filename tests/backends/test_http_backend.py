@@ -9,6 +9,7 @@ from contextlib import aclosing
 import pytest
 from support.http_backend import ANSWER, ASK, DONE, STREAM, WHOLE, asking, endpoint, streamed
 from support.loopback import CHUNKED, Fin, Flood, Loopback, Pause, Rst, Stall, answer, chunked, head
+from support.model_rules import NO_SAMPLING
 from support.transports import EVERY_TRANSPORT
 
 from arawn import __version__
@@ -224,7 +225,7 @@ def test_usage_that_is_not_reported_is_estimated_and_marked(runner):
 def test_notices_of_what_could_not_be_sent_come_before_the_answer(runner):
     request = ChatRequest("m-1", ASK.messages, temperature=0.5)
     with Loopback(streamed(*STREAM)) as server:
-        events = runner.play(asking(server.url, request, quirks=Quirks(sampling=False)))
+        events = runner.play(asking(server.url, request, quirks=NO_SAMPLING))
     assert isinstance(events[0], Notice)
     assert events[0].kind == "dropped"
 

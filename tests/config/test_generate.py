@@ -97,7 +97,7 @@ def test_the_json_schema_accepts_the_example_switched_on():
         "[llm]\ntemperature = 2.5",
         "[llm]\neffort = 'hihg'",
         "[bakends.x]",
-        "[backends.x]\nadapter = 'openai'",
+        "[backends.x]\nadapter = 'openapi'",
         "[backends.x]\nheaders = { a = 1 }",
         "[backends.x]\nreplies = [{ txt = 'x' }]",
         "[tiers]\nx = 1",

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import pytest
 from e2e.upstream import NEEDED, python_with
+from support.model_rules import ADAPTIVE, NO_SAMPLING
 
 from arawn.adapters.anthropic.messages import AnthropicAdapter
 from arawn.adapters.base import Quirks
@@ -32,7 +33,7 @@ from arawn.messages import (
     ToolChoice,
     ToolResult,
 )
-from arawn.values import as_dict
+from arawn.values import as_dict, replace
 
 pytestmark = NEEDED
 SDKS = ("openai==3.52.0", "anthropic==2.11.0", "ollama==0.6.3")
@@ -46,7 +47,7 @@ PROTOCOLS = {
 QUIRKS = {
     "openai_chat": [Quirks(max_tokens_key="max_completion_tokens"), Quirks(system_role="developer"), Quirks()],
     # no sampling: older models take it, but since its version 1 the SDK has no keys for it
-    "anthropic": [Quirks(adaptive_thinking=True, sampling=False), Quirks(sampling=False)],
+    "anthropic": [Quirks(rules=replace(ADAPTIVE, refused=NO_SAMPLING.rules.refused)), NO_SAMPLING],
 }
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452")

@@ -7,6 +7,7 @@ from contextlib import aclosing
 import pytest
 from support.http_backend import ASK, DONE, delta, endpoint, streamed
 from support.loopback import CHUNKED, Fin, Loopback, Rst, Stall, answer, chunked, head
+from support.model_rules import NO_SAMPLING
 from support.transports import EVERY_TRANSPORT
 from support.waiting import wait_until
 
@@ -310,7 +311,7 @@ def test_without_retries_there_is_one_attempt_and_no_count(runner):
 def test_what_could_not_be_sent_is_told_once_however_often_it_is_asked(runner):
     request = ChatRequest("m-1", ASK.messages, temperature=1.0)
     with Loopback(BUSY, BUSY, GOOD) as server:
-        asked = Asked(server.url, request=request, quirks=Quirks(sampling=False))
+        asked = Asked(server.url, request=request, quirks=NO_SAMPLING)
         runner.play(asked)
     assert [event.kind for event in asked.events if isinstance(event, Notice)] == ["dropped", "retrying", "retrying"]
 

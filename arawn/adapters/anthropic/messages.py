@@ -12,6 +12,7 @@ from arawn.adapters.anthropic.stream import AnthropicParser
 from arawn.adapters.chat_body import ChatBody
 from arawn.adapters.http_adapter import ChatAdapter
 from arawn.adapters.payload import base64_text, objects_of, parse_body, render_body
+from arawn.adapters.thinking import ThinkingPlan, is_off, merged
 from arawn.messages import (
     Image,
     ModelCard,
@@ -20,21 +21,22 @@ from arawn.messages import (
     Refusal,
     Role,
     Text,
+    Thinking,
     ToolCall,
     ToolResult,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from arawn.messages import Part, Thinking, Tool
+    from arawn.messages import Part, Tool
 
 _VERSION = "2023-06-01"
 _DEFAULT_MAX_TOKENS = 8192
 _MIN_BUDGET = 1024
 """Tokens of the smallest budget for thinking that the API takes."""
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 49152}
-_THINKS = frozenset({"adaptive", "enabled"})
+_NOT_WHILE_THINKING = ("temperature", "top_k", "top_p")
 _TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
 _JSON_ONLY = "Answer with a single JSON object and nothing else."
 
@@ -45,7 +47,7 @@ class AnthropicBody(ChatBody):
     def _fields(self) -> dict[str, Any]:
         request = self._request
         fields = {"model": request.model, **self._limits(), **self._system(), "messages": self._turns()}
-        fields |= self._tools() | self._sampling(thinks=fields.get("thinking", {}).get("type") in _THINKS)
+        fields |= self._tools() | self._sampling()
         if (schema := self._native_schema) is not None:
             form = {"format": {"type": "json_schema", "schema": dict(schema)}}
             fields["output_config"] = fields.get("output_config", {}) | form
@@ -63,23 +65,37 @@ class AnthropicBody(ChatBody):
         output = self._request.output
         return output.schema if output is not None and self._quirks.json_schema else None
 
+    def _planned(self) -> ThinkingPlan:
+        asked = self._asked_by_budget
+        if asked is None:
+            return super()._planned()
+        return ThinkingPlan(said=asked != Thinking(), thinks=asked != Thinking())
+
+    @property
+    def _asked_by_budget(self) -> Thinking | None:
+        """What is asked for where thinking takes a number of tokens: an effort stands for some; else None."""
+        asked, rules = self._request.thinking, self._rules
+        if asked is None or is_off(asked):
+            return None
+        if rules.thinking_on is None:
+            return asked if rules.thinking_budget is not False else None
+        return asked if rules.thinking_budget and asked.budget_tokens and asked.effort is None else None
+
     def _limits(self) -> dict[str, Any]:
         """Return ``max_tokens`` and what goes with thinking."""
-        thinking = self._request.thinking
+        plan = self._plan
         limit = _DEFAULT_MAX_TOKENS if self._max_tokens is None else self._max_tokens
-        if thinking is None or (thinking.effort is None and thinking.budget_tokens is None):
-            return {"max_tokens": limit}
-        off = thinking.effort == "none" or thinking.budget_tokens == 0
-        if self._quirks.adaptive_thinking:
-            return {"max_tokens": limit, **({"thinking": {"type": "disabled"}} if off else self._adaptive(thinking))}
-        return {"max_tokens": limit} if off else self._budgeted(thinking, limit)
+        if plan.thinks and (asked := self._asked_by_budget) is not None:
+            return self._budgeted(asked, limit)
+        if self._max_tokens is None and plan.said and plan.thinks:
+            limit += _BUDGETS[plan.effort or "high"]
+        effort = {"output_config": {"effort": plan.effort}} if plan.effort not in ("", "none") else {}
+        return merged({"max_tokens": limit, **plan.fields}, effort)
 
-    def _adaptive(self, thinking: Thinking) -> dict[str, Any]:
-        if thinking.effort is None:
-            self._drop("the budget for thinking", "it takes an effort, no number of tokens")
-            return {"thinking": {"type": "adaptive"}}
-        effort = "low" if thinking.effort == "minimal" else thinking.effort
-        return {"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}}
+    def _refusals(self) -> Iterator[tuple[Sequence[str], str]]:
+        yield from super()._refusals()
+        if self._thinks:
+            yield _NOT_WHILE_THINKING, "a thinking model takes none"
 
     def _budgeted(self, thinking: Thinking, limit: int) -> dict[str, Any]:
         """Fit the budget under ``max_tokens``, which counts thinking and answer; a default limit grows instead."""
@@ -97,10 +113,10 @@ class AnthropicBody(ChatBody):
         request = self._request
         if not request.tools:
             return {}
-        choice: dict[str, Any] = {"type": _TOOL_CHOICES[request.tool_choice.mode]}
-        if request.tool_choice.mode == "tool":
-            choice["name"] = request.tool_choice.name
-        if request.parallel_tool_calls is False and request.tool_choice.mode != "none":
+        choice: dict[str, Any] = {"type": _TOOL_CHOICES[self._choice.mode]}
+        if self._choice.mode == "tool":
+            choice["name"] = self._choice.name
+        if request.parallel_tool_calls is False and self._choice.mode != "none":
             choice["disable_parallel_tool_use"] = True
         tools = {"tools": [_tool(tool) for tool in request.tools]}
         return tools if choice == {"type": "auto"} else {**tools, "tool_choice": choice}

@@ -41,10 +41,10 @@ class OpenAIBody(ChatBody):
         if not request.tools:
             return {}
         fields: dict[str, Any] = {"tools": [self._tool(tool) for tool in request.tools]}
-        if request.tool_choice.mode == "tool":
-            fields["tool_choice"] = self._forced_tool(request.tool_choice.name)
-        elif request.tool_choice.mode != "auto":
-            fields["tool_choice"] = request.tool_choice.mode
+        if self._choice.mode == "tool":
+            fields["tool_choice"] = self._forced_tool(self._choice.name)
+        elif self._choice.mode != "auto":
+            fields["tool_choice"] = self._choice.mode
         if request.parallel_tool_calls is not None:
             fields["parallel_tool_calls"] = request.parallel_tool_calls
         return fields

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.adapters.openai.base import OpenAIAdapter, OpenAIBody, image_url
 from arawn.adapters.openai.chat_stream import ChatParser
-from arawn.adapters.openai.reasoning import render_reasoning, tool_use_begins
+from arawn.adapters.openai.reasoning import render_reasoning
+from arawn.adapters.parameters import LIMIT_KEYS
+from arawn.adapters.thinking import ThinkingPlan, merged
 from arawn.messages import Image, ProviderItem, Reasoning, Role, Text, ToolResult, joined_text
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class ChatCompletionsBody(OpenAIBody):
     def _fields(self) -> dict[str, Any]:
         request = self._request
         fields = {"model": request.model, "messages": self._messages(), **self._limits(), **self._tools()}
-        fields |= self._format() | self._thinking()
+        fields = merged(fields | self._format(), self._thinking())
         if request.stream:
             fields["stream"] = True
             if self._quirks.stream_usage:
@@ -37,12 +39,19 @@ class ChatCompletionsBody(OpenAIBody):
         request = self._request
         limits = self._sampling()
         if self._max_tokens is not None:
-            limits[self._quirks.max_tokens_key or "max_tokens"] = self._max_tokens
+            limits[self._limit_key] = self._max_tokens
         if request.stop:
             limits["stop"] = list(request.stop)
         if request.seed is not None:
             limits["seed"] = request.seed
         return limits
+
+    @property
+    def _limit_key(self) -> str:
+        """The service's name of the limit, the other one where its server refused that."""
+        refused = self._request.without
+        usual = self._quirks.max_tokens_key or "max_tokens"
+        return next((key for key in (usual, *LIMIT_KEYS) if key not in refused), usual)
 
     def _tool(self, tool: Tool) -> dict[str, Any]:
         function: dict[str, Any] = {"name": tool.name, "parameters": dict(tool.parameters)}
@@ -64,31 +73,40 @@ class ChatCompletionsBody(OpenAIBody):
         described = {"name": output.name, "schema": dict(schema), "strict": output.strict}
         return {"response_format": {"type": "json_schema", "json_schema": described}}
 
+    def _planned(self) -> ThinkingPlan:
+        plan = super()._planned()
+        rules = self._rules
+        if not (self._request.tools and rules.tools_need_no_effort and "none" in (rules.efforts or ())):
+            return plan
+        if plan.said and plan.thinks:
+            self._drop("thinking", "on this endpoint its model takes tools only without")
+        return ThinkingPlan(said=True, effort="none")
+
     def _thinking(self) -> dict[str, Any]:
-        """Ask for an effort, or for a budget where an object can hold one; both at once no service takes."""
-        thinking, key = self._request.thinking, self._quirks.effort_key or "reasoning_effort"
-        if thinking is None:
-            return {}
-        if thinking.effort is not None:
-            return {key: {"effort": thinking.effort} if key == "reasoning" else thinking.effort}
-        if key == "reasoning":
-            return {key: {"max_tokens": thinking.budget_tokens} if thinking.budget_tokens else {"enabled": True}}
-        if thinking.budget_tokens is not None:
-            self._drop("the budget for thinking", "it takes an effort, no number of tokens")
-        return {}
+        """Write the effort, or a budget where an object can hold one; both at once no service takes."""
+        plan, key = self._plan, self._quirks.effort_key or "reasoning_effort"
+        fields = dict(plan.fields)
+        if key != "reasoning":
+            if plan.budget is not None:
+                self._drop("the budget for thinking", "it takes an effort, no number of tokens")
+            return merged(fields, {key: plan.effort}) if plan.effort else fields
+        if plan.effort:
+            return merged(fields, {key: {"effort": plan.effort}})
+        if plan.budget is not None:
+            return merged(fields, {key: {"max_tokens": plan.budget}})
+        return merged({key: {"enabled": True}}, fields) if plan.said and plan.thinks else fields
 
     def _messages(self) -> list[dict[str, Any]]:
         """Write the messages. Pictures that a tool returned follow its results, as a message of the user."""
         written: list[dict[str, Any]] = []
         pictures: list[Image] = []
-        in_use = tool_use_begins(self._request.messages)
-        for place, message in enumerate(self._request.messages):
+        for message in self._request.messages:
             if message.role is Role.TOOL:
                 written.extend(self._results(message, pictures))
                 continue
             written.extend(_user_pictures(pictures))
             pictures.clear()
-            written.append(self._message(message, using_tools=place >= in_use))
+            written.append(self._message(message))
         return [*written, *_user_pictures(pictures)]
 
     def _results(self, message: Message, pictures: list[Image]) -> list[dict[str, Any]]:
@@ -99,18 +117,18 @@ class ChatCompletionsBody(OpenAIBody):
             for result in results
         ]
 
-    def _message(self, message: Message, *, using_tools: bool) -> dict[str, Any]:
+    def _message(self, message: Message) -> dict[str, Any]:
         for part in message.parts:
             self._report_losses(part, message.role)
         if message.role is Role.ASSISTANT:
-            return self._answer(message, using_tools=using_tools)
+            return self._answer(message)
         if message.role is Role.SYSTEM:
             return {"role": self._quirks.system_role or "system", "content": message.text}
         return {"role": "user", "content": _content(message.parts)}
 
-    def _answer(self, message: Message, *, using_tools: bool) -> dict[str, Any]:
+    def _answer(self, message: Message) -> dict[str, Any]:
         written: dict[str, Any] = {"role": "assistant", "content": message.text}
-        written |= render_reasoning(message, self._backend, using_tools=using_tools)
+        written |= render_reasoning(message, self._backend, back=self._rules.thinking_back)
         if message.tool_calls:
             written["content"] = message.text or None
             written["tool_calls"] = [_call(call) for call in message.tool_calls]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.adapters.openai.base import OpenAIAdapter, OpenAIBody, image_url
 from arawn.adapters.openai.responses_stream import ResponsesParser
+from arawn.adapters.thinking import merged
 from arawn.messages import Image, ProviderItem, Reasoning, Refusal, Role, Text, ToolCall, ToolResult
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class ResponsesBody(OpenAIBody):
         fields: dict[str, Any] = {"model": request.model, **self._conversation(), "store": False}
         if self._max_tokens is not None:
             fields[self._quirks.max_tokens_key or "max_output_tokens"] = self._max_tokens
-        fields |= self._sampling() | self._tools() | self._format() | self._reasoning()
+        fields |= self._sampling() | self._tools() | self._format() | self._cache_routing()
+        fields = merged(fields, self._reasoning())
         if request.stream:
             fields["stream"] = True
         for key, given in (("stop", bool(request.stop)), ("seed", request.seed is not None)):
@@ -54,15 +56,26 @@ class ResponsesBody(OpenAIBody):
 
     def _reasoning(self) -> dict[str, Any]:
         """Ask for reasoning, and to get it encrypted; models that do not reason refuse a request for either."""
-        thinking = self._request.thinking
-        if thinking is None:
-            return {}
-        if thinking.effort == "none" or (thinking.effort is None and thinking.budget_tokens == 0):
-            return {"reasoning": {"effort": "none"}}
-        if thinking.budget_tokens is not None:
+        plan = self._plan
+        if plan.budget is not None:
             self._drop("the budget for thinking", "it takes an effort, no number of tokens")
-        effort = {"effort": thinking.effort} if thinking.effort else {}
-        return {"reasoning": {**effort, "summary": "auto"}, "include": ["reasoning.encrypted_content"]}
+        fields = merged(plan.fields, {"reasoning": {"effort": plan.effort}} if plan.effort else {})
+        if not plan.thinks:
+            return fields
+        shown = {"reasoning": {"summary": "auto"}, "include": ["reasoning.encrypted_content"]}
+        return merged(shown, fields)
+
+    def _cache_routing(self) -> dict[str, Any]:
+        """Return the key by which a conversation stays where its prefix is cached; of the session's id a hash.
+
+        Protocol: https://platform.openai.com/docs/guides/prompt-caching.
+        """
+        key, session = self._quirks.cache_key, self._request.caller.session
+        if not key or not session or self._quirks.prompt_cache == "off":
+            return {}
+        from hashlib import sha256
+
+        return {key: sha256(f"arawn conversation {session}".encode()).hexdigest()[:32]}
 
     def _conversation(self) -> dict[str, Any]:
         """Return ``instructions``, made of the system messages in front, and ``input``."""
@@ -96,10 +109,10 @@ class ResponsesBody(OpenAIBody):
                 return {"type": "function_call_output", "call_id": call_id, "output": _output(content)}
             case ProviderItem(item, owner):
                 return self._own(item, owner)
-            case Reasoning(item=item, owner=owner) if item is not None:
+            case Reasoning(item=item, owner=owner) if item is not None and item.get("type") == "reasoning":
                 return self._own(item, owner)
-            case Reasoning(signature=signature) if signature:
-                self._drop_records()
+            case Reasoning(signature=signature, item=item) if signature or item is not None:
+                self._drop_records()  # also what the same backend made by Chat Completions
             case Image():
                 self._drop("a picture in an answer", "it takes pictures only from the user")
             case Text() | Refusal() | Reasoning():
