@@ -51,6 +51,7 @@ class Quirks(Value, kw_only=True):
     sampling: bool = True  # false: temperature and top_p are refused
     adaptive_thinking: bool = False  # true: an effort word, no budget in tokens
     output_includes_reasoning: bool = True  # false: the service counts reasoning tokens separately
+    reasoning_tag: str = ""  # "reasoning": the text of an answer opens with thoughts in <reasoning>
     extra: Mapping[str, Any] = EMPTY
     rules: ModelRules = ModelRules()  # those of the model a call is for
 
