@@ -89,7 +89,7 @@ class ProviderItemDone(Value):
 
 
 class PartExtra(Value):
-    """Fields that the backend wants back unchanged with the tool call of the index ``call``, or with a ``block`` of text.
+    """Fields the backend wants back unchanged with the tool call of the index ``call``, or else a ``block`` of text.
 
     They close that block.
     """
@@ -267,7 +267,7 @@ class _Slot:
             case "reasoning", _:
                 return Reasoning(text, self.signature, self.item, owner)
             case _, ToolCallStarted(_, call_id, name, custom):
-                return ToolCall(call_id, name, text, self.item, owned, custom)
+                return ToolCall(call_id, name, text, self.item, owner if custom else owned, custom)
             case _, ImageDone(data, media_type, url, extra):
                 return Image(data, media_type, url, extra, owner if extra is not None else "")
             case "refusal", _:

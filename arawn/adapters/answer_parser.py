@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from arawn.events import StreamEvent
 
 _ANNOUNCED = frozenset({"error", BARE_JSON})
+_TOO_DEEP = ValueError("it is nested too deeply")
 _ERROR_KEYS = ("error", "detail", "message")
 """Keys under which an error stands in the place of an answer."""
 
@@ -66,6 +67,8 @@ class AnswerParser(ABC):
             return [*self._whole_texts(self._read_whole(answer))]
         except ValueError as error:
             raise malformed(error, backend=self._backend) from None
+        except RecursionError:
+            raise malformed(_TOO_DEEP, backend=self._backend) from None
 
     def _parse(self, events: Sequence[SseEvent]) -> Iterator[StreamEvent]:
         for name, text in events:
@@ -79,6 +82,8 @@ class AnswerParser(ABC):
                 yield from self._whole_texts(found) if self._has_halves else found
             except ValueError as error:
                 raise malformed(error, backend=self._backend, event=self._count) from None
+            except RecursionError:
+                raise malformed(_TOO_DEEP, backend=self._backend, event=self._count) from None
 
     def _events_of(self, name: str, text: str) -> Iterable[StreamEvent]:
         if name in _ANNOUNCED:

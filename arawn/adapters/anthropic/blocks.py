@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from arawn.events import StreamEvent
 
-_BREAK = "\n\n"
-"""Stands between two texts that have something else between them, such as a search."""
 _RESULT = "_tool_result"
 
 
@@ -37,31 +35,16 @@ class Block(ABC):
 
 
 class Texts:
-    """Numbers the texts of an answer, and sets a paragraph where something else stands between two of them."""
+    """What the texts of an answer share: their numbers, and the sources they cite."""
 
     def __init__(self) -> None:
         self.citations = CitationCollector()
         self._count = 0
-        self._end = ""
-        self._interrupted = False
 
-    def interrupt(self) -> None:
-        """Take note that another block follows the text."""
-        self._interrupted = True
-
-    def begin(self, text: str) -> tuple[int, Sequence[StreamEvent]]:
-        """Return the number of a text that begins with these characters, and what stands before it."""
-        before: Sequence[StreamEvent] = ()
-        if self._interrupted and self._end and "\n" not in (self._end, text[0]):
-            before = (TextDelta(_BREAK, block=self._count),)
-            self._count += 1
-        self._interrupted = False
+    def number(self) -> int:
+        """Return the number of the next text."""
         self._count += 1
-        return self._count - 1, before
-
-    def end(self, text: str) -> None:
-        """Take note of the last text."""
-        self._end = text[-1]
+        return self._count - 1
 
 
 class TextBlock(Block):
@@ -86,6 +69,8 @@ class TextBlock(Block):
                 return self._text(text_of(delta, "text"))
             case "citations_delta":
                 return self._cited([delta.get("citation")])
+            case "input_json_delta":
+                raise ValueError("arguments come for a block that is no tool call")
             case _:
                 return ()
 
@@ -97,11 +82,9 @@ class TextBlock(Block):
     def _text(self, text: str) -> Sequence[StreamEvent]:
         if not text:
             return ()
-        before: Sequence[StreamEvent] = ()
         if self._number is None:
-            self._number, before = self._texts.begin(text)
-        self._texts.end(text)
-        return (*before, TextDelta(text, block=self._number))
+            self._number = self._texts.number()
+        return (TextDelta(text, block=self._number),)
 
     def _cited(self, citations: list[Any]) -> Sequence[StreamEvent]:
         self._citations += citations

@@ -102,16 +102,13 @@ class AnthropicParser(AnswerParser):
                 self._open[index] = text = TextBlock(self._texts, block)
                 return text.begin()
             case "tool_use":
-                self._texts.interrupt()
                 return self._call(index, block)
             case "thinking":
-                self._texts.interrupt()
                 self._open[index] = thought = ThinkingBlock(index, block)
                 return thought.begin()
             case "redacted_thinking":
                 return (ReasoningDelta(item=block, block=index),)
             case str():
-                self._texts.interrupt()
                 self._open[index] = ForeignBlock(block)
                 return ()
             case _:
