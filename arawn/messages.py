@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-
-
+CITATIONS = "citations"
+"""The key in a message's metadata under which its sources stand."""
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
@@ -43,17 +43,24 @@ class FinishReason(StrEnum):
 
 
 class Text(Value):
-    """Visible text."""
+    """Visible text. ``extra`` are fields of the block that only its ``owner`` reads; see ``ToolCall``."""
 
     text: str
+    extra: Mapping[str, Any] | None = None
+    owner: str = ""
 
 
 class Image(Value):
-    """A picture: its bytes with their media type (``image/png``), or an https URL the provider fetches itself."""
+    """A picture: its bytes with their media type (``image/png``), or an https URL the provider fetches itself.
+
+    One that a model made has the fields its ``owner`` wants back in ``extra``.
+    """
 
     data: bytes = b""
     media_type: str = ""
     url: str = ""
+    extra: Mapping[str, Any] | None = None
+    owner: str = ""
 
 
 class Reasoning(Value):
@@ -76,11 +83,18 @@ class Refusal(Value):
 
 
 class ToolCall(Value):
-    """The model asks for a tool. ``arguments`` is the JSON text as it came; an empty one means ``{}``."""
+    """The model asks for a tool. ``arguments`` is the JSON text as it came; an empty one means ``{}``.
+
+    ``extra`` are fields that the backend ``owner`` wants back unchanged (a thought signature, a caller) and no other
+    backend is sent. A ``custom`` tool takes plain text, which stands in ``arguments`` then.
+    """
 
     id: str
     name: str
     arguments: str = ""
+    extra: Mapping[str, Any] | None = None
+    owner: str = ""
+    custom: bool = False
 
 
 class ToolResult(Value):
@@ -100,6 +114,15 @@ class ProviderItem(Value):
 
 
 Part: TypeAlias = Text | Image | Reasoning | Refusal | ToolCall | ToolResult | ProviderItem
+
+
+class Citation(Value):
+    """A source that an answer names: ``index`` numbers the sources of the answer from 1, ``text`` is what is cited."""
+
+    index: int
+    title: str = ""
+    url: str = ""
+    text: str = ""
 
 
 class Message(Value):
@@ -123,6 +146,16 @@ class Message(Value):
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls, in order."""
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The pictures, in order."""
+        return tuple(part for part in self.parts if isinstance(part, Image))
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The sources it names, in order; they are kept in its metadata."""
+        return tuple(Citation(**written) for written in self.metadata.get(CITATIONS, ()))
 
 
 def LLMMessage(role: str, content: str) -> Message:  # noqa: N802 -- a documented name of the public API
@@ -247,7 +280,7 @@ class Usage(Value):
 
 
 class Response(Value):
-    """A complete answer, or as much of one as has come."""
+    """A complete answer, or as much of one as has come; ``finish_detail`` is the provider's own reason for its end."""
 
     message: Message
     finish_reason: FinishReason = FinishReason.UNKNOWN
@@ -256,6 +289,7 @@ class Response(Value):
     model: str = ""
     backend: str = ""
     id: str = ""
+    finish_detail: str = ""
 
     @property
     def text(self) -> str:
@@ -276,6 +310,11 @@ class Response(Value):
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tool calls, in order."""
         return self.message.tool_calls
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The sources it names."""
+        return self.message.citations
 
 
 class Embeddings(Value):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from arawn.adapters.base import Quirks
     from arawn.adapters.thinking import ThinkingPlan
-    from arawn.messages import ChatRequest, ToolCall
+    from arawn.messages import ChatRequest, Image, Text, ToolCall
 
 
 class ChatBody(ABC):
@@ -135,6 +135,14 @@ class ChatBody(ABC):
         self._drop_records()
         return None
 
+    def _extra(self, part: Text | Image | ToolCall) -> dict[str, Any]:
+        """Return the fields of a part that go back to the backend which made it, nothing for any other."""
+        return {} if part.extra is None else self._own(part.extra, part.owner) or {}
+
+    def _is_custom(self, call: ToolCall) -> bool:
+        """Whether a call goes back as one of a custom tool; to another backend it is a function with one argument."""
+        return call.custom and call.owner == self._backend
+
     @property
     def _max_tokens(self) -> int | None:
         given = self._request.max_tokens
@@ -155,6 +163,8 @@ class ChatBody(ABC):
 
     def _arguments(self, call: ToolCall) -> dict[str, Any]:
         """Return the arguments of a tool call as an object. Raises RequestError where they are none."""
+        if call.custom:
+            return {"input": call.arguments}
         text = call.arguments.strip()
         if text in {"", "null"}:  # both are written for a tool without parameters
             return {}

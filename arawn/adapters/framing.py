@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from arawn.errors import ProtocolError
 
-MAX_LINE = 1 << 20
-"""Bytes of the longest line that is accepted."""
-MAX_EVENT = 8 << 20
-"""Bytes of the largest event that is accepted."""
+MAX_LINE = MAX_EVENT = 8 << 20
+"""Bytes of the longest line, and of the largest event, that are accepted: a picture comes as one line."""
+BARE_JSON = "bare JSON"
+"""The name of an event that no field announced: a server that fails in mid-stream may write just its JSON error."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -49,7 +49,7 @@ class LineDecoder:
             self._held.append(tail)
             self._held_size += len(tail)
         if self._held_size > self._max_line or any(len(line) > self._max_line for line in lines):
-            raise ProtocolError(f"a line of the answer is longer than {self._max_line} bytes", backend=self._backend)
+            raise _too_large("a line", self._max_line, self._backend)
         return [line.decode("utf-8", "replace") for line in lines]
 
     def close(self) -> str:
@@ -80,6 +80,8 @@ class LineDecoder:
 class SseDecoder:
     """Collects lines into events. Comments, ``id`` and ``retry`` are skipped; an event without its blank line is lost.
 
+    What is no field at all is skipped too, but for two forms of an error that servers write into a stream: a line
+    ``error: …`` is an event of that name, and lines that begin with a brace or a bracket are one named ``BARE_JSON``.
     An event over ``MAX_EVENT`` bytes raises ProtocolError.
     """
 
@@ -92,42 +94,71 @@ class SseDecoder:
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """Return the events that these bytes complete."""
-        events = []
+        events: list[SseEvent] = []
         for line in self._lines.feed(data):
             if not line:
-                if self._data:
-                    events.append(SseEvent(self._name, "\n".join(self._data)))
-                self._name, self._data, self._size = "", [], 0
+                self._end(events)
             elif line.startswith("data:"):
+                if self._name is BARE_JSON:
+                    self._end(events)
                 self._add(line[6:] if line[5:6] == " " else line[5:])
             elif line.startswith("event:"):
                 self._name = line[6:].removeprefix(" ")
             elif line == "data":
                 self._add("")
+            else:
+                self._take_error(line)
         return events
 
     def close(self) -> list[SseEvent]:
         """Return the last event, if it lacks its blank line."""
         return self.feed(b"\n\n")
 
+    def _end(self, events: list[SseEvent]) -> None:
+        if self._data:
+            events.append(SseEvent(self._name, "\n".join(self._data)))
+        self._name, self._data, self._size = "", [], 0
+
+    def _take_error(self, line: str) -> None:
+        """Take a line that is no field, if it is, or may be, an error."""
+        if line.startswith("error:"):
+            self._name = "error"
+            self._add(line[6:].strip())
+        elif self._name is BARE_JSON or (not self._data and line.lstrip()[:1] in ("{", "[")):
+            self._name = BARE_JSON
+            self._add(line)
+
     def _add(self, text: str) -> None:
         self._data.append(text)
         self._size += len(text)
         if self._size > MAX_EVENT:
-            raise ProtocolError(f"an event of the answer is larger than {MAX_EVENT} bytes", backend=self._backend)
+            raise _too_large("an event", MAX_EVENT, self._backend)
 
 
 class JsonLineDecoder:
-    """Reads newline-delimited JSON: each line that is not blank is the data of an event without a name."""
+    """Reads newline-delimited JSON: each line that is not blank is the data of an event.
+
+    The event has no name, but for a line ``error: …``, which is one of that name.
+    """
 
     def __init__(self, backend: str = "", max_line: int = MAX_LINE) -> None:
         self._lines = LineDecoder(backend, max_line)
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """Return the events that these bytes complete."""
-        return [SseEvent("", line) for line in self._lines.feed(data) if line.strip()]
+        return [_line_event(line) for line in self._lines.feed(data) if line.strip()]
 
     def close(self) -> list[SseEvent]:
         """Return the last event, if its line lacks its end."""
         line = self._lines.close()
-        return [SseEvent("", line)] if line.strip() else []
+        return [_line_event(line)] if line.strip() else []
+
+
+def _line_event(line: str) -> SseEvent:
+    return SseEvent("error", line[6:].strip()) if line.startswith("error:") else SseEvent("", line)
+
+
+def _too_large(what: str, limit: int, backend: str) -> ProtocolError:
+    return ProtocolError(
+        f'Backend "{backend}" sent {what} of more than {limit:,} bytes, the most that is accepted', backend=backend
+    )

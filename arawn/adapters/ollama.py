@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.adapters.answer_parser import AnswerParser
 from arawn.adapters.chat_body import ChatBody
+from arawn.adapters.finish_reasons import finish_reason
 from arawn.adapters.framing import JsonLineDecoder
 from arawn.adapters.http_adapter import ChatAdapter
 from arawn.adapters.payload import (
@@ -21,9 +22,9 @@ from arawn.adapters.payload import (
     object_of,
     objects_of,
     parse_body,
-    parse_object,
     text_of,
 )
+from arawn.adapters.pictures import picture_of
 from arawn.adapters.thinking import merged
 from arawn.errors import RequestError
 from arawn.events import Finished, ReasoningDelta, Started, TextDelta, ToolCallDelta, ToolCallStarted
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from arawn.messages import ChatRequest, Message, Part, Tool, ToolCall
 
 _THINKING_LEVELS = ("low", "medium", "high", "max")
-_FINISH_REASONS = {"": FinishReason.STOP, "stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 
 
 class OllamaBody(ChatBody):
@@ -175,8 +175,8 @@ class OllamaParser(AnswerParser):
         super().__init__(backend, quirks)
         self._call_ids: list[str] = []
 
-    def _read(self, _name: str, text: str) -> Iterator[StreamEvent]:
-        return self._chunk(parse_object(text))
+    def _read(self, _name: str, event: dict[str, Any]) -> Iterator[StreamEvent]:
+        return self._chunk(event)
 
     def _read_whole(self, answer: dict[str, Any]) -> Iterator[StreamEvent]:
         yield from self._chunk(answer)
@@ -184,8 +184,7 @@ class OllamaParser(AnswerParser):
             raise ValueError('it is not "done"')
 
     def _chunk(self, answer: dict[str, Any]) -> Iterator[StreamEvent]:
-        if answer.get("error"):
-            self._fail(answer)
+        self._check(answer)
         if not self._started:
             self._started = True
             self._model = text_of(answer, "model")
@@ -197,17 +196,26 @@ class OllamaParser(AnswerParser):
             yield TextDelta(text)
         if "tool_calls" in message:
             yield from self._calls(message, text_of(answer, "created_at"))
+        if "images" in message:
+            yield from _pictures(message["images"])
         if done := answer.get("done"):
             if done is not True:
                 raise ValueError('"done" is neither true nor false')
             self._finished = True
             yield self._finish(answer)
 
+    def _check(self, answer: dict[str, Any]) -> None:
+        """Raise the error that stands in the place of, or beside, an answer."""
+        if "error" in answer or "message" not in answer or type(answer["message"]) is str:
+            self._refuse(answer)
+
     def _calls(self, message: dict[str, Any], created_at: str) -> Iterator[StreamEvent]:
         """Read whole calls. Where Ollama gives no id, one is made that no other answer has."""
         for call in objects_of(message, "tool_calls"):
             function, index = object_of(call, "function"), len(self._call_ids)
             call_id, name = text_of(call, "id"), text_of(function, "name")
+            if not name and not call_id and not function.get("arguments"):
+                continue  # a call of empty values is none
             if not name:
                 raise ValueError("a tool call has no name")
             if not call_id or call_id in self._call_ids:
@@ -219,7 +227,7 @@ class OllamaParser(AnswerParser):
 
     def _finish(self, answer: dict[str, Any]) -> Finished:
         raw = text_of(answer, "done_reason")
-        reason = _FINISH_REASONS.get(raw, FinishReason.UNKNOWN)  # "load" and "unload": nothing was asked
+        reason = finish_reason(raw or "stop")  # "load" and "unload" are unknown: nothing was asked
         if reason is FinishReason.STOP and self._call_ids:
             reason = FinishReason.TOOL_CALLS
         return Finished(reason, raw, _usage(answer))
@@ -243,6 +251,12 @@ class OllamaAdapter(ChatAdapter):
 def _tool(tool: Tool) -> dict[str, Any]:
     function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
     return {"type": "function", "function": function}
+
+
+def _pictures(images: Any) -> Iterator[StreamEvent]:
+    for image in images if type(images) is list else ():
+        if type(image) is str:
+            yield picture_of(image)
 
 
 def _usage(answer: Mapping[str, Any]) -> Usage | None:

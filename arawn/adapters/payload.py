@@ -21,7 +21,7 @@ _COUNT_LIMIT = 1 << 53
 def render_body(body: Mapping[str, Any], *, backend: str) -> bytes:
     """Write a request body. Raises RequestError for what JSON cannot say (NaN, a date, a set)."""
     try:
-        return json_text(body).encode("utf-8", "replace")
+        return whole_text(json_text(body)).encode()
     except (ValueError, TypeError) as error:
         raise RequestError(
             f'The request to backend "{backend}" cannot be written as JSON: {error}',
@@ -50,15 +50,40 @@ def json_text(value: Any) -> str:
 
 def parse_json(text: str) -> Any:
     """Read JSON strictly: no NaN, no Infinity, no half of a surrogate pair (which no encoder could write again)."""
+    value = decode_json(text)
+    return without_halves(value) if has_halves(text) else value
+
+
+def decode_json(text: str) -> Any:
+    """Read JSON strictly, but for halves of surrogate pairs: the other half may come with the next event."""
     try:
-        value = _DECODER.decode(text)
-        if "\\ud" in text or "\\uD" in text:
-            value = _DECODER.decode(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode())
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not JSON ({error.msg} at character {error.pos})") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    return value
+
+
+def has_halves(text: str) -> bool:
+    """Whether JSON text may hold half of a surrogate pair, which can only be written as an escape."""
+    return "\\ud" in text or "\\uD" in text
+
+
+def whole_text(text: str) -> str:
+    """Return a text with the halves of surrogate pairs joined; a half without its other one becomes U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def without_halves(value: Any) -> Any:
+    """Return a JSON value, all its texts and names made whole. Raises ValueError for one that is nested too deeply."""
+    try:
+        return _made_whole(value)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -71,7 +96,12 @@ def parse_object(text: str) -> dict[str, Any]:
 
 def parse_body(body: bytes) -> dict[str, Any]:
     """Read the JSON object an unstreamed answer consists of."""
-    return parse_object(body.decode("utf-8-sig", "replace"))
+    return parse_object(body_text(body))
+
+
+def body_text(body: bytes) -> str:
+    """Return a body as text, without its byte-order mark."""
+    return body.decode("utf-8-sig", "replace")
 
 
 def base64_text(data: bytes) -> str:
@@ -111,6 +141,18 @@ def objects_of(fields: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     if type(value) is list and all(type(item) is dict for item in value):
         return value
     return [] if value is None else _wrong(key, "a list of objects", value)
+
+
+def _made_whole(value: Any) -> Any:
+    match value:
+        case str():
+            return whole_text(value)
+        case list():
+            return [_made_whole(each) for each in value]
+        case dict():
+            return {whole_text(key): _made_whole(each) for key, each in value.items()}
+        case _:
+            return value
 
 
 def _wrong(key: str, expected: str, value: Any) -> NoReturn:

@@ -263,6 +263,12 @@ KEYS = (
         False,
         default=True,
     ),
+    Key(
+        "backends.NAME.reasoning_tag",
+        "string",
+        "The tag around the thoughts with which the text of an answer opens, as in <think> … </think>.",
+        "think",
+    ),
     Key("backends.NAME.mode", "string", "Mock: echo the user's last message.", "echo", choices=("echo",)),
     Key("backends.NAME.replies.[].text", "string", "The text of the answer.", "Hello!"),
     Key("backends.NAME.replies.[].reasoning", "string", "The reasoning before the answer.", "A greeting."),

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, NoReturn
 from arawn.errors import ConfigError, NotSavedError
 from arawn.events import (
     Finished,
+    ImageDone,
     Notice,
+    PartExtra,
     ProviderItemDone,
     ReasoningDelta,
     ResponseBuilder,
+    ServerToolDone,
     Started,
     TextDelta,
 )
-from arawn.messages import FinishReason, Usage
+from arawn.messages import Citation, FinishReason, Usage
 from arawn.values import replace
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from arawn.messages import ChatRequest, OutputFormat, Response
     from arawn.store.answers import Answers, CachedAnswer
 
-_CACHEABLE = (TextDelta, ReasoningDelta, ProviderItemDone)
+_CACHEABLE = (TextDelta, ReasoningDelta, ProviderItemDone, PartExtra, Citation, ImageDone, ServerToolDone)
 """What a cached answer may consist of: a tool call or a refusal may differ each time."""
 _FOREIGN = frozenset({"cached", "fallback"})
 """Notices of an answer that another cache gave, or another backend than the one that was asked."""

@@ -65,7 +65,8 @@ class StreamedAnswer:
         if isinstance(error, ArawnError):
             status = "incomplete" if response.message.parts else "error"
             mark = {PARTIAL: error.kind, "error": error.message}
-        return replace(response, message=replace(response.message, metadata=mark)), status
+        metadata = {**response.message.metadata, **mark}
+        return replace(response, message=replace(response.message, metadata=metadata)), status
 
     def _with_usage(self, response: Response) -> Response:
         """Estimate the usage where the backend reported none."""

@@ -6,20 +6,24 @@ An event is its kind and its fields in their order. The JSON is ASCII, so it als
 from __future__ import annotations
 
 import json
+from binascii import a2b_base64, b2a_base64
 from typing import TYPE_CHECKING, Any
 
 from arawn.events import (
     Finished,
+    ImageDone,
     Notice,
+    PartExtra,
     ProviderItemDone,
     ReasoningDelta,
     RefusalDelta,
+    ServerToolDone,
     Started,
     TextDelta,
     ToolCallDelta,
     ToolCallStarted,
 )
-from arawn.messages import FinishReason, Usage
+from arawn.messages import Citation, FinishReason, Usage
 from arawn.store.message_json import usage_from_json, usage_to_json
 from arawn.values import as_dict
 
@@ -38,6 +42,10 @@ _KINDS: Mapping[str, type[StreamEvent]] = {
     "call": ToolCallStarted,
     "arguments": ToolCallDelta,
     "item": ProviderItemDone,
+    "extra": PartExtra,
+    "citation": Citation,
+    "image": ImageDone,
+    "server_tool": ServerToolDone,
     "notice": Notice,
     "finished": Finished,
 }
@@ -64,14 +72,19 @@ def loads(text: bytes) -> tuple[StreamEvent, ...]:
 def _event_to_json(event: StreamEvent) -> list[Any]:
     fields = list(as_dict(event).values())
     if isinstance(event, Finished):
-        fields = [event.finish_reason.value, event.raw, None if event.usage is None else usage_to_json(event.usage)]
+        usage = None if event.usage is None else usage_to_json(event.usage)
+        fields = [event.finish_reason.value, event.raw, usage, event.detail]
+    elif isinstance(event, ImageDone):
+        fields[0] = b2a_base64(event.data, newline=False).decode()
     return [_NAMES[type(event)], *fields]
 
 
 def _event_from_json(name: str, *fields: Any) -> StreamEvent:
     if name == "finished":
-        reason, raw, usage = fields
-        fields = FinishReason(reason), raw, None if usage is None else usage_from_json(usage)
+        reason, raw, usage, *detail = fields
+        fields = FinishReason(reason), raw, None if usage is None else usage_from_json(usage), *detail
+    elif name == "image":
+        fields = a2b_base64(fields[0], strict_mode=True), *fields[1:]
     return _checked(_KINDS[name](*fields))
 
 
@@ -80,14 +93,18 @@ def _checked(event: object) -> StreamEvent:
     match event:
         case (
             Started(str(), str(), str())
-            | TextDelta(str())
+            | TextDelta(str(), int())
             | RefusalDelta(str())
             | ReasoningDelta(str(), str(), None | dict(), int())
-            | ToolCallStarted(int(), str(), str())
+            | ToolCallStarted(int(), str(), str(), bool())
             | ToolCallDelta(int(), str())
             | ProviderItemDone(dict())
+            | PartExtra(dict(), None | int(), int())
+            | Citation(int(), str(), str(), str())
+            | ImageDone(bytes(), str(), str(), None | dict())
+            | ServerToolDone(str(), str())
             | Notice(str(), str())
-            | Finished(FinishReason(), str(), None | Usage())
+            | Finished(FinishReason(), str(), None | Usage(), str())
         ):
             return event
         case _:

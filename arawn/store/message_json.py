@@ -27,6 +27,8 @@ _KINDS: Mapping[str, type[Part]] = {
     "tool_result": ToolResult,
     "provider_item": ProviderItem,
 }
+_OPTIONAL = frozenset({"extra", "owner", "custom"})
+"""Fields that most parts do not have: they are written where there is something in them."""
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
@@ -77,7 +79,7 @@ def usage_from_json(written: Mapping[str, Any]) -> Usage:
 
 
 def _part_to_json(part: Part) -> dict[str, Any]:
-    fields = as_dict(part)
+    fields = {key: value for key, value in as_dict(part).items() if value or key not in _OPTIONAL}
     match part:
         case Image(data):
             fields["data"] = b2a_base64(data, newline=False).decode()

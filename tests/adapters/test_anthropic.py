@@ -397,4 +397,4 @@ def test_what_json_cannot_say_is_a_refused_request():
 
 
 def test_half_a_character_does_not_stop_a_request():
-    assert turns(user("a\ud800b"))[0]["content"] == [text("a?b")]
+    assert turns(user("a\ud800b"))[0]["content"] == [text("a\ufffdb")]

@@ -90,7 +90,6 @@ def test_r27_an_end_without_a_stop_reason_is_interrupted():
 
 BAD = {
     "no json": b"data: {\n\n",
-    "a list": b"data: [1]\n\n",
     "nan": b'data: {"type": "message_start", "message": {"usage": {"input_tokens": NaN}}}\n\n',
     "deep": b"data: " + b"[" * 100_000 + b"\n\n",
     "a huge number": b"data: " + b"9" * 5_000 + b"\n\n",
@@ -111,7 +110,7 @@ BAD = {
     "arguments are infinite": b'data: {"type":"content_block_start","index":7,"content_block":'
     b'{"type":"tool_use","id":"c","name":"x","input":{"a":1e999}}}\n\n',
     "item input is no json": sse(*block(7, "server_tool_use", *json_deltas("{"))),
-    "a second start": sse(message_start()),
+    "another start": sse({"type": "message_start", "message": {"id": "msg_2"}}),
     "null end": b'data: {"type": "message_delta", "delta": null}\n\n',
     "stop reason is a number": sse(*end(7)),
 }

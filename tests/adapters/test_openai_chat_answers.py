@@ -195,7 +195,7 @@ def test_a_whole_answer_without_choices_may_be_asked_for_again(body: bytes) -> N
     assert caught.value.transient
 
 
-@pytest.mark.parametrize("data", [b"{", b"[]", b"7", b"null", b'"x"', b'{"choices":[7]}', b'{"choices":{}}', b"\xff"])
+@pytest.mark.parametrize("data", [b"{", b"NaN", b'{"choices":[7]}', b'{"choices":{}}', b"\xff"])
 def test_r31_a_bad_event_is_named_by_its_number(data: bytes) -> None:
     with pytest.raises(ProtocolError, match=r'"here".*event 2 '):
         read(stream(chunk({"content": "Hi"}), done=False) + b"data: " + data + b"\n\n")

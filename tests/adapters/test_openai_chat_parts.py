@@ -206,11 +206,23 @@ def test_thinking_before_a_tool_call_goes_back_with_it_in_every_later_request() 
     assert notices(*HELLO, answer, result, *HELLO) == []
 
 
-def test_thinking_without_a_tool_call_or_under_another_key_does_not_go_back() -> None:
+@pytest.mark.parametrize("key", ["reasoning", "reasoning_content"])
+def test_thinking_goes_back_before_a_tool_call_under_the_key_it_came_with(key: str) -> None:
     call = fragment("{}", index=0, id="a", name="f")
-    for deltas in ([{"reasoning_content": "hm"}, {"content": "ok"}], [{"reasoning": "hm"}, {"tool_calls": [call]}]):
-        answer = Message(Role.ASSISTANT, thinking_of(*deltas))
-        assert not any(key.startswith("reasoning") for key in sent(*HELLO, answer)[1])
+    answer = Message(Role.ASSISTANT, thinking_of({key: "hm"}, {"tool_calls": [call]}))
+    assert {name: value for name, value in sent(*HELLO, answer)[1].items() if "reasoning" in name} == {key: "hm"}
+
+
+def test_empty_thinking_before_a_tool_call_goes_back_empty() -> None:
+    call = fragment("{}", index=0, id="a", name="f")
+    answer = Message(Role.ASSISTANT, thinking_of({"reasoning_content": "", "tool_calls": [call]}))
+    assert sent(*HELLO, answer)[1]["reasoning_content"] == ""
+
+
+@pytest.mark.parametrize("key", ["reasoning", "reasoning_content"])
+def test_thinking_without_a_tool_call_does_not_go_back(key: str) -> None:
+    answer = Message(Role.ASSISTANT, thinking_of({key: "hm"}, {"content": "ok"}))
+    assert not any(key.startswith("reasoning") for key in sent(*HELLO, answer)[1])
 
 
 # Usage

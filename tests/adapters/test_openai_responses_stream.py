@@ -16,6 +16,7 @@ from arawn.events import (
     ReasoningDelta,
     RefusalDelta,
     ResponseBuilder,
+    ServerToolDone,
     Started,
     TextDelta,
     ToolCallDelta,
@@ -222,7 +223,7 @@ def test_a_server_that_numbers_nothing_is_followed_by_its_names():
 def test_items_of_hosted_tools_are_kept_whole():
     search = {"type": "web_search_call", "id": "ws_1", "action": {"query": "x"}}
 
-    assert said(done(search)) == [ProviderItemDone(search)]
+    assert said(done(search)) == [ProviderItemDone(search), ServerToolDone("web_search", "x")]
 
 
 def ended(status: str, **response: object) -> Finished:

@@ -62,10 +62,10 @@ def test_what_is_not_an_object_is_a_value_error(text):
         parse_object(text)
 
 
-def test_half_of_a_surrogate_pair_becomes_a_question_mark_and_a_whole_one_a_character():
+def test_half_of_a_surrogate_pair_becomes_a_replacement_character_and_a_whole_one_a_character():
     value = parse_object('{"a":"\\ud83d\\ude00","b":"x\\uD83D","\\udc00":1,"c":"\\\\ud800"}')
 
-    assert value == {"a": "\N{GRINNING FACE}", "b": "x?", "?": 1, "c": "\\ud800"}
+    assert value == {"a": "\N{GRINNING FACE}", "b": "x\ufffd", "\ufffd": 1, "c": "\\ud800"}
 
 
 def test_a_body_may_begin_with_a_byte_order_mark_and_hold_bad_bytes():

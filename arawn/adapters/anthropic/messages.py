@@ -153,12 +153,15 @@ class AnthropicBody(ChatBody):
 
     def _block(self, part: Part) -> dict[str, Any] | None:
         match part:
-            case Text(text) | Refusal(text):
+            case Text(text):
+                return {"type": "text", "text": text, **self._extra(part)} if text.strip() else None
+            case Refusal(text):
                 return {"type": "text", "text": text} if text.strip() else None  # blank texts are refused
             case Image():
                 return _image(part)
             case ToolCall(call_id, name):
-                return {"type": "tool_use", "id": call_id, "name": name, "input": self._arguments(part)}
+                block = {"type": "tool_use", "id": call_id, "name": name, "input": self._arguments(part)}
+                return block | self._extra(part)
             case ToolResult():
                 return self._result(part)
             case Reasoning():
@@ -173,12 +176,10 @@ class AnthropicBody(ChatBody):
         return {**block, "is_error": True} if result.is_error else block
 
     def _reasoning(self, reasoning: Reasoning) -> dict[str, Any] | None:
-        if reasoning.item is not None:
-            return self._own(reasoning.item, reasoning.owner)
         if not reasoning.signature:
-            return None
+            return None if reasoning.item is None else self._own(reasoning.item, reasoning.owner)
         signed = {"type": "thinking", "thinking": reasoning.text, "signature": reasoning.signature}
-        return self._own(signed, reasoning.owner)
+        return self._own(signed | dict(reasoning.item or {}), reasoning.owner)
 
 
 class AnthropicAdapter(ChatAdapter):

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.adapters.chat_body import ChatBody
 from arawn.adapters.http_adapter import ChatAdapter
-from arawn.adapters.payload import base64_text, objects_of, parse_json, text_of
+from arawn.adapters.payload import base64_text, json_text, objects_of, parse_json, text_of
 from arawn.messages import ModelCard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from arawn.messages import Image, Tool
+    from arawn.messages import Image, Tool, ToolCall
 
 _WINDOWS = ("context_length", "context_window", "max_model_len", "max_context_length")
 _OUTPUTS = ("max_completion_tokens", "max_output_tokens", "max_output_length")
@@ -48,6 +48,11 @@ class OpenAIBody(ChatBody):
         if request.parallel_tool_calls is not None:
             fields["parallel_tool_calls"] = request.parallel_tool_calls
         return fields
+
+    def _argument_text(self, call: ToolCall) -> str:
+        """Return the arguments of a call as JSON text."""
+        text = json_text(self._arguments(call)) if call.custom else call.arguments
+        return "{}" if text.strip() in {"", "null"} else text
 
     @abstractmethod
     def _tool(self, tool: Tool) -> dict[str, Any]:

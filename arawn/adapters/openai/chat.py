@@ -129,10 +129,20 @@ class ChatCompletionsBody(OpenAIBody):
     def _answer(self, message: Message) -> dict[str, Any]:
         written: dict[str, Any] = {"role": "assistant", "content": message.text}
         written |= render_reasoning(message, self._backend, back=self._rules.thinking_back)
+        for part in message.parts:
+            if isinstance(part, Text):
+                written |= self._extra(part)
         if message.tool_calls:
             written["content"] = message.text or None
-            written["tool_calls"] = [_call(call) for call in message.tool_calls]
+            written["tool_calls"] = [self._call(call) for call in message.tool_calls]
         return written
+
+    def _call(self, call: ToolCall) -> dict[str, Any]:
+        if self._is_custom(call):
+            custom = {"name": call.name, "input": call.arguments}
+            return {"id": call.id, "type": "custom", "custom": custom} | self._extra(call)
+        function = {"name": call.name, "arguments": self._argument_text(call)}
+        return {"id": call.id, "type": "function", "function": function} | self._extra(call)
 
     def _report_losses(self, part: Part, role: Role) -> None:
         match part:
@@ -169,9 +179,3 @@ def _piece(part: Text | Image) -> dict[str, Any]:
 
 def _user_pictures(pictures: Sequence[Image]) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [_piece(picture) for picture in pictures]}] if pictures else []
-
-
-def _call(call: ToolCall) -> dict[str, Any]:
-    arguments = call.arguments.strip()
-    function = {"name": call.name, "arguments": "{}" if arguments in {"", "null"} else call.arguments}
-    return {"id": call.id, "type": "function", "function": function}

@@ -9,11 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from arawn.adapters.answer_parser import AnswerParser
+from arawn.adapters.citations import CitationCollector, listed_sources
+from arawn.adapters.finish_reasons import FAILURES, finish_reason
 from arawn.adapters.openai.reasoning import ReasoningCollector
+from arawn.adapters.openai.thoughts import ContentThoughts, is_marked
 from arawn.adapters.openai.tool_calls import ToolCallCollector
 from arawn.adapters.openai.usage import parse_usage
-from arawn.adapters.payload import malformed, object_of, objects_of, parse_json, parse_object, text_of
-from arawn.events import Finished, ReasoningDelta, RefusalDelta, Started, TextDelta
+from arawn.adapters.payload import malformed, object_of, objects_of, text_of
+from arawn.adapters.pictures import picture_of
+from arawn.adapters.server_tools import executed_tools
+from arawn.events import Finished, PartExtra, ReasoningDelta, RefusalDelta, Started, TextDelta
 from arawn.messages import FinishReason
 
 if TYPE_CHECKING:
@@ -22,19 +27,6 @@ if TYPE_CHECKING:
     from arawn.adapters.base import Quirks
     from arawn.events import StreamEvent
 
-_FINISH_REASONS = {
-    "stop": FinishReason.STOP,
-    "end_turn": FinishReason.STOP,
-    "eos_token": FinishReason.STOP,  # Text Generation Inference
-    "stop_sequence": FinishReason.STOP,
-    "length": FinishReason.LENGTH,
-    "max_tokens": FinishReason.LENGTH,
-    "model_length": FinishReason.LENGTH,  # Mistral: the context window is full
-    "tool_calls": FinishReason.TOOL_CALLS,
-    "function_call": FinishReason.TOOL_CALLS,
-    "content_filter": FinishReason.CONTENT_FILTER,
-    "refusal": FinishReason.REFUSAL,
-}
 _PLAIN = {"content", "role"}
 
 
@@ -48,16 +40,15 @@ class ChatParser(AnswerParser):
         self._finish_reason = ""
         self._usage: Any = None
         self._reasoning = ReasoningCollector()
+        self._thoughts = ContentThoughts(quirks.reasoning_tag)
         self._calls = ToolCallCollector()
+        self._citations = CitationCollector()
 
-    def _read(self, name: str, text: str) -> Iterable[StreamEvent]:
-        if name == "error":
-            self._fail(_value_or_text(text))
-        if text.startswith("[DONE]"):
-            return self._end(complete=self._answered or bool(self._finish_reason))
-        if not text.strip():  # an event without data keeps the connection alive
-            return ()
-        return self._chunk(parse_object(text), "delta")
+    def _read(self, _name: str, event: dict[str, Any]) -> Iterable[StreamEvent]:
+        return self._chunk(event, "delta")
+
+    def _read_done(self) -> Iterable[StreamEvent]:
+        return self._end(complete=self._answered or bool(self._finish_reason))
 
     def _read_whole(self, answer: dict[str, Any]) -> Iterable[StreamEvent]:
         events = self._chunk(answer, "message")
@@ -78,6 +69,8 @@ class ChatParser(AnswerParser):
         events: list[StreamEvent] = []
         if not self._started and (choices or chunk.get("model")):
             events.append(self._start(chunk))
+        if "citations" in chunk or "search_results" in chunk:
+            events.extend(self._citations.take(listed_sources(chunk)))
         for choice in choices:
             if not choice.get("index"):
                 self._choice(choice, key, events)
@@ -88,34 +81,46 @@ class ChatParser(AnswerParser):
         if delta := object_of(choice, key):
             before = len(events)
             content = delta.get("content")
-            if type(content) is str and content and delta.keys() <= _PLAIN and not self._reasoning.is_open:
+            is_open = self._reasoning.is_open or self._thoughts.is_open
+            if type(content) is str and content and not is_open and delta.keys() <= _PLAIN:
                 events.append(TextDelta(content))
             else:
                 self._parts(delta, events, whole=key == "message")
             self._answered = self._answered or len(events) > before
         if reason := text_of(choice, "finish_reason"):
-            if reason == "error":
-                self._fail(choice.get("error") or {"message": "it ended its answer with an error"})
+            if reason in FAILURES:
+                self._fail(choice.get("error") or {"message": f"it ended its answer with {reason}"})
             self._finish_reason = reason
             self._usage = choice.get("usage") or self._usage
 
     def _parts(self, delta: dict[str, Any], events: list[StreamEvent], *, whole: bool) -> None:
         events.extend(self._reasoning.take(delta))
-        content = delta.get("content")
+        marked, content = is_marked(delta), delta.get("content")
         if content and isinstance(content, str):
-            events.extend((*self._reasoning.close(), TextDelta(content)))
+            events.extend((*self._reasoning.close(), *self._thoughts.take(content, marked=marked)))
         elif isinstance(content, list):
             events.extend(_pieces(content))
         if refusal := text_of(delta, "refusal"):
             self._refused = True
             events.extend((*self._reasoning.close(), RefusalDelta(refusal)))
+        if not marked and (extra := object_of(delta, "extra_content")):  # Gemini: the signature of the text
+            events.append(PartExtra({"extra_content": extra}))
+        self._extras(delta, events)
         fragments = objects_of(delta, "tool_calls")
         if legacy := object_of(delta, "function_call"):
             fragments = [{"index": "function_call", "function": legacy}]
-        if fragments:
-            events.extend(self._reasoning.close(for_call=True))
         for fragment in fragments:
-            events.extend(self._calls.take(fragment, whole=whole))
+            if calls := [*self._calls.take(fragment, whole=whole)]:
+                events.extend((*self._reasoning.close(for_call=True), *calls))
+
+    def _extras(self, delta: dict[str, Any], events: list[StreamEvent]) -> None:
+        """Read what some services send beside the text: sources, pictures (OpenRouter), tools that ran (Groq)."""
+        if type(annotations := delta.get("annotations")) is list:
+            events.extend(self._citations.take(annotations))
+        if "images" in delta:
+            events.extend(_pictures(objects_of(delta, "images")))
+        if "executed_tools" in delta:
+            events.extend(executed_tools(objects_of(delta, "executed_tools")))
 
     def _start(self, chunk: dict[str, Any]) -> Started:
         self._started = True
@@ -143,7 +148,8 @@ class ChatParser(AnswerParser):
             raise self._interrupted("broke off its answer")
         self._finished = True
         yield from self._reasoning.close()
-        reason = _FINISH_REASONS.get(self._finish_reason, FinishReason.UNKNOWN)
+        yield from self._thoughts.close()
+        reason = finish_reason(self._finish_reason)
         if reason in {FinishReason.STOP, FinishReason.UNKNOWN}:
             if self._calls:  # a forced tool, and several servers, end with "stop"
                 reason = FinishReason.TOOL_CALLS
@@ -154,17 +160,20 @@ class ChatParser(AnswerParser):
 
 
 def _pieces(pieces: list[Any]) -> Iterator[StreamEvent]:
-    """Yield the pieces of a content that is a list: text, and thinking with texts of its own (Mistral)."""
+    """Yield the pieces of a content that is a list: text, pictures, and thinking with texts of its own (Mistral)."""
     for piece in objects_of({"content": pieces}, "content"):
         if piece.get("type") == "thinking":
             thoughts = objects_of(piece, "thinking")
             yield from (ReasoningDelta(text) for thought in thoughts if (text := text_of(thought, "text")))
         elif text := text_of(piece, "text"):
             yield TextDelta(text)
+        elif piece.get("image_url"):
+            yield from _pictures([piece])
 
 
-def _value_or_text(text: str) -> Any:
-    try:
-        return parse_json(text)
-    except ValueError:
-        return text
+def _pictures(images: list[dict[str, Any]]) -> Iterator[StreamEvent]:
+    for image in images:
+        written = image.get("image_url")
+        url = written if type(written) is str else text_of(object_of(image, "image_url"), "url")
+        if url:
+            yield picture_of(url)

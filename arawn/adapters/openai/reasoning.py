@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from arawn.messages import Message
 
-_MARK = {"type": "reasoning_content"}
-"""An item of our own: it says that the text around it came as ``reasoning_content``, before a tool call."""
+_MARKS = ("reasoning", "reasoning_content")
+"""Types of an item of our own: it says under which key the text around it came, before a tool call."""
 
 
 class ReasoningCollector:
@@ -30,7 +30,7 @@ class ReasoningCollector:
         self.is_open = False
         self._detail: dict[str, Any] | None = None
         self._block = 0
-        self._marked = False
+        self._mark = ""
 
     def take(self, delta: Mapping[str, Any]) -> Iterator[ReasoningDelta]:
         """Yield the thinking of a delta, each text once although some services send it under two keys."""
@@ -40,11 +40,13 @@ class ReasoningCollector:
             if text := _text(fragment):
                 found = True
                 yield ReasoningDelta(text, block=self._block)
-        for key in () if found else ("reasoning", "reasoning_content"):
+        for key in () if found else _MARKS:
             if text := _text(delta, key):
-                self._marked = key == "reasoning_content"
+                self._mark = key
                 yield ReasoningDelta(text, block=self._block)
                 return
+        if not found and delta.get("reasoning_content") == "":  # DeepSeek wants this back as well
+            self._mark = self._mark or "reasoning_content"
 
     def close(self, *, for_call: bool = False) -> Iterator[ReasoningDelta]:
         """Yield the item of the current block, which ends because other content begins."""
@@ -53,9 +55,9 @@ class ReasoningCollector:
             yield ReasoningDelta(item=self._detail, block=self._block)
             self._detail = None
             self._block += 1
-        elif for_call and self._marked:
-            self._marked = False
-            yield ReasoningDelta(item=_MARK, block=self._block)
+        elif for_call and self._mark:
+            yield ReasoningDelta(item={"type": self._mark}, block=self._block)
+            self._mark = ""
 
     def _joined(self, fragment: dict[str, Any]) -> Iterator[ReasoningDelta]:
         if self._detail is None or not _continues(fragment, self._detail):
@@ -81,6 +83,11 @@ def _continues(fragment: Mapping[str, Any], detail: Mapping[str, Any]) -> bool:
     return same and "data" not in fragment and not (detail.get("signature") and _text(fragment))
 
 
+def is_mark(item: Mapping[str, Any]) -> bool:
+    """Return whether an item is our own mark; an item of the Responses API holds more than its type."""
+    return item.keys() == {"type"} and item["type"] in _MARKS
+
+
 def render_reasoning(message: Message, backend: str, *, back: str = "") -> dict[str, Any]:
     """Return the keys of an assistant message that carry its own thinking back to the backend that made it.
 
@@ -88,9 +95,10 @@ def render_reasoning(message: Message, backend: str, *, back: str = "") -> dict[
     Items of the Responses API, which the same backend may speak to other models, are not for this protocol.
     """
     own = [part for part in message.parts if isinstance(part, Reasoning) and part.owner == backend]
-    items = [dict(part.item) for part in own if part.item is not None]
-    details = [item for item in items if item != _MARK and item.get("type") != "reasoning"]
+    items = [part.item for part in own if part.item is not None]
+    keys = [item["type"] for item in items if is_mark(item)]
+    details = [dict(item) for item in items if not is_mark(item) and item.get("type") != "reasoning"]
     written: dict[str, Any] = {"reasoning_details": details} if details else {}
-    if _MARK in items or (back and message.tool_calls):
-        written[back or "reasoning_content"] = "".join(part.text for part in own)
+    if keys or (back and message.tool_calls):
+        written[back or keys[0]] = "".join(part.text for part in own)
     return written

@@ -9,18 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from arawn.adapters.openai.base import OpenAIAdapter, OpenAIBody, image_url
+from arawn.adapters.openai.reasoning import is_mark
 from arawn.adapters.openai.responses_stream import ResponsesParser
+from arawn.adapters.payload import base64_text
 from arawn.adapters.thinking import merged
 from arawn.messages import Image, ProviderItem, Reasoning, Refusal, Role, Text, ToolCall, ToolResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from arawn.messages import Message, Part, Tool
 
 
 class ResponsesBody(OpenAIBody):
     """Writes the body of a request."""
+
+    _custom: Collection[str] = ()  # the ids of calls of custom tools, whose results have a type of their own
 
     def _fields(self) -> dict[str, Any]:
         request = self._request
@@ -82,19 +86,26 @@ class ResponsesBody(OpenAIBody):
         messages = self._request.messages
         first = next((n for n, message in enumerate(messages) if message.role is not Role.SYSTEM), len(messages))
         instructions = "\n\n".join(filter(None, (message.text.strip() for message in messages[:first])))
+        self._custom = {call.id for message in messages for call in message.tool_calls if self._is_custom(call)}
         items = [item for message in messages[first:] for item in self._items(message)]
         return {**({"instructions": instructions} if instructions else {}), "input": items}
 
     def _items(self, message: Message) -> list[dict[str, Any]]:
         roles = {Role.SYSTEM: self._quirks.system_role or "developer", Role.ASSISTANT: "assistant"}
         items: list[dict[str, Any]] = []
+        goes_on = False
         for part in message.parts:
             if (content := _content(part, answer=message.role is Role.ASSISTANT)) is not None:
-                if not items or items[-1].get("type") != "message":
-                    items.append({"type": "message", "role": roles.get(message.role, "user"), "content": []})
+                extra = self._extra(part) if isinstance(part, Text) else {}
+                if not goes_on or extra:
+                    items.append({"type": "message", "role": roles.get(message.role, "user"), "content": [], **extra})
                 items[-1]["content"].append(content)
+                goes_on = not extra
             elif (item := self._item(part)) is not None:
                 items.append(item)
+                goes_on = False
+            elif isinstance(part, Text):  # the paragraph between two messages of one answer
+                goes_on = False
         while items and items[-1].get("type") == "reasoning":
             items.pop()  # an answer cut while thinking: reasoning without the item it led to is refused
         for item in items:
@@ -103,20 +114,34 @@ class ResponsesBody(OpenAIBody):
 
     def _item(self, part: Part) -> dict[str, Any] | None:
         match part:
-            case ToolCall(call_id, name, arguments):
-                return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments or "{}"}
+            case ToolCall():
+                return self._call(part)
             case ToolResult(call_id, content):
-                return {"type": "function_call_output", "call_id": call_id, "output": _output(content)}
+                kind = "custom_tool_call_output" if call_id in self._custom else "function_call_output"
+                return {"type": kind, "call_id": call_id, "output": _output(content)}
             case ProviderItem(item, owner):
                 return self._own(item, owner)
-            case Reasoning(item=item, owner=owner) if item is not None and item.get("type") == "reasoning":
+            case Reasoning(item=item, owner=owner) if item is not None and _is_reasoning_item(item):
                 return self._own(item, owner)
             case Reasoning(signature=signature, item=item) if signature or item is not None:
                 self._drop_records()  # also what the same backend made by Chat Completions
             case Image():
-                self._drop("a picture in an answer", "it takes pictures only from the user")
+                return self._picture(part)
             case Text() | Refusal() | Reasoning():
                 pass
+        return None
+
+    def _call(self, call: ToolCall) -> dict[str, Any]:
+        item = {"call_id": call.id, "name": call.name, **self._extra(call)}
+        if self._is_custom(call):
+            return {"type": "custom_tool_call", **item, "input": call.arguments}
+        return {"type": "function_call", **item, "arguments": self._argument_text(call)}
+
+    def _picture(self, image: Image) -> dict[str, Any] | None:
+        """Write a picture that this service made."""
+        if image.extra is not None and image.owner == self._backend:
+            return {**image.extra, "result": base64_text(image.data)}
+        self._drop("a picture in an answer", "it takes pictures only from the user")
         return None
 
 
@@ -126,6 +151,11 @@ class OpenAIResponsesAdapter(OpenAIAdapter):
     _chat_path = "/responses"
     _body = ResponsesBody
     _parser = ResponsesParser
+
+
+def _is_reasoning_item(item: Mapping[str, Any]) -> bool:
+    """Return whether Responses made an item; Chat Completions of the same backend leaves items of other kinds."""
+    return item.get("type") == "reasoning" and not is_mark(item)
 
 
 def _shorten(item: dict[str, Any]) -> None:
@@ -139,7 +169,7 @@ def _content(part: Part, *, answer: bool) -> dict[str, Any] | None:
     """Write a part that stands inside a message; None for what is an item of its own, or nothing."""
     match part:
         case Text(text) if answer:
-            return {"type": "output_text", "text": text, "annotations": []} if text else None
+            return {"type": "output_text", "text": text, "annotations": []} if text.strip() else None
         case Refusal(text) if answer:
             return {"type": "refusal", "refusal": text}
         case Text(text) | Refusal(text):

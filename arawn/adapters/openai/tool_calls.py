@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from arawn.events import ToolCallDelta, ToolCallStarted
+from arawn.events import PartExtra, ToolCallDelta, ToolCallStarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_WANTED_BACK = ("extra_content", "provider_specific_fields")
+"""Keys of a call that hold what the service wants back: Gemini's thought signature, also behind LiteLLM's proxy."""
 
 
 class ToolCallCollector:
@@ -27,19 +30,28 @@ class ToolCallCollector:
         """Return whether there is a call."""
         return bool(self._calls)
 
-    def take(self, fragment: dict[str, Any], *, whole: bool = False) -> Iterator[ToolCallStarted | ToolCallDelta]:
-        """Yield the events of a fragment; ``whole`` means that it is a complete call."""
-        function = fragment.get("function")
+    def take(
+        self, fragment: dict[str, Any], *, whole: bool = False
+    ) -> Iterator[ToolCallStarted | ToolCallDelta | PartExtra]:
+        """Yield the events of a fragment; ``whole`` means that it is a complete call. One of empty values is none."""
+        custom = isinstance(fragment.get("custom"), dict)
+        function = fragment.get("custom" if custom else "function")
         function = function if isinstance(function, dict) else {}
         call_id, name, index = _word(fragment.get("id")), _word(function.get("name")), fragment.get("index")
+        arguments = function.get("input" if custom else "arguments")
+        extra = {key: fragment[key] for key in _WANTED_BACK if fragment.get(key)}
+        if not (call_id or name or arguments or extra):
+            return
         call = None if whole else self._owner(call_id, name, index)
         if call is None:
             call = _Call(len(self._calls), self._unused(call_id), name, index)
             self._calls.append(call)
-            yield ToolCallStarted(call.number, call.id, name)
-        if text := _arguments(function.get("arguments"), call):
+            yield ToolCallStarted(call.number, call.id, name, custom)
+        if text := _arguments(arguments, call):
             call.texts.append(text)
             yield ToolCallDelta(call.number, text)
+        if extra:
+            yield PartExtra(extra, call.number)
 
     def _owner(self, call_id: str, name: str, index: Any) -> _Call | None:
         if call_id:

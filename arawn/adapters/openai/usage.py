@@ -17,8 +17,7 @@ _LIMIT = 10**12
 def parse_usage(raw: Any, *, output_includes_reasoning: bool = True) -> Usage | None:
     """Return the counts of a ``usage`` object, None where it has none that make sense.
 
-    Where ``total_tokens`` is more than prompt and completion together, the rest is reasoning counted beside the
-    completion (xAI: ``completion_tokens_details``; Gemini: reported nowhere else); it belongs to the output.
+    The counts of the completion include reasoning, or what ``total_tokens`` says; see ``beside_output``.
     """
     if not isinstance(raw, dict):
         return None
@@ -28,9 +27,8 @@ def parse_usage(raw: Any, *, output_includes_reasoning: bool = True) -> Usage | 
     read_from = raw.get("prompt_tokens_details")
     reasoning = _count(raw.get("completion_tokens_details"), "reasoning_tokens") or 0
     prompt, completion = prompt or 0, completion or 0
-    beside = max(0, (_count(raw, "total_tokens") or 0) - prompt - completion)
-    if not output_includes_reasoning:
-        beside = beside or reasoning
+    total = _count(raw, "total_tokens") or 0
+    beside = beside_output(prompt, completion, total, 0 if output_includes_reasoning else reasoning)
     cached = _first(
         _count(read_from, "cached_tokens"), _count(raw, "prompt_cache_hit_tokens"), _count(raw, "cached_tokens")
     )
@@ -44,6 +42,16 @@ def parse_usage(raw: Any, *, output_includes_reasoning: bool = True) -> Usage | 
         reasoning_tokens=min(reasoning or beside, output),
         cost=charged(raw),
     )
+
+
+def beside_output(prompt: int, completion: int, total: int, separate: int) -> int:
+    """Return the tokens of reasoning that are counted beside the output; they belong to it.
+
+    Where the total is more than prompt and completion together, that is the rest (xAI: ``completion_tokens_details``;
+    Gemini: reported nowhere else). Only where there is no total it is ``separate``, the count that the configuration
+    says to be beside.
+    """
+    return max(0, total - prompt - completion) if total else separate
 
 
 def _first(*counts: int | None) -> int:
