@@ -195,13 +195,13 @@ def test_a_signature_ends_its_detail() -> None:
     assert parts == (Reasoning("a", item=signed, owner="here"), Reasoning("b", item=other, owner="here"))
 
 
-def test_thinking_before_a_tool_call_goes_back_only_while_the_tool_is_used() -> None:
+def test_thinking_before_a_tool_call_goes_back_in_all_later_requests() -> None:
     call = fragment("{}", index=0, id="a", name="f")
     parts = thinking_of({"reasoning_content": "hm"}, {"content": "ok"}, {"tool_calls": [call]})
     answer = Message(Role.ASSISTANT, parts)
     result = Message(Role.TOOL, (ToolResult("a", (Text("1"),)),))
     assert sent(*HELLO, answer, result)[1]["reasoning_content"] == "hm"
-    assert "reasoning_content" not in sent(*HELLO, answer, result, *HELLO)[1]
+    assert sent(*HELLO, answer, result, *HELLO)[1] == sent(*HELLO, answer, result)[1]
     assert "reasoning_details" not in sent(*HELLO, answer, result)[1]
     assert notices(*HELLO, answer, result, *HELLO) == []
 

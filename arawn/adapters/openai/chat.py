@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.adapters.openai.base import OpenAIAdapter, OpenAIBody, image_url
 from arawn.adapters.openai.chat_stream import ChatParser
-from arawn.adapters.openai.reasoning import render_reasoning, tool_use_begins
+from arawn.adapters.openai.reasoning import render_reasoning
 from arawn.messages import Image, ProviderItem, Reasoning, Role, Text, ToolResult, joined_text
 
 if TYPE_CHECKING:
@@ -81,14 +81,13 @@ class ChatCompletionsBody(OpenAIBody):
         """Write the messages. Pictures that a tool returned follow its results, as a message of the user."""
         written: list[dict[str, Any]] = []
         pictures: list[Image] = []
-        in_use = tool_use_begins(self._request.messages)
-        for place, message in enumerate(self._request.messages):
+        for message in self._request.messages:
             if message.role is Role.TOOL:
                 written.extend(self._results(message, pictures))
                 continue
             written.extend(_user_pictures(pictures))
             pictures.clear()
-            written.append(self._message(message, using_tools=place >= in_use))
+            written.append(self._message(message))
         return [*written, *_user_pictures(pictures)]
 
     def _results(self, message: Message, pictures: list[Image]) -> list[dict[str, Any]]:
@@ -99,18 +98,18 @@ class ChatCompletionsBody(OpenAIBody):
             for result in results
         ]
 
-    def _message(self, message: Message, *, using_tools: bool) -> dict[str, Any]:
+    def _message(self, message: Message) -> dict[str, Any]:
         for part in message.parts:
             self._report_losses(part, message.role)
         if message.role is Role.ASSISTANT:
-            return self._answer(message, using_tools=using_tools)
+            return self._answer(message)
         if message.role is Role.SYSTEM:
             return {"role": self._quirks.system_role or "system", "content": message.text}
         return {"role": "user", "content": _content(message.parts)}
 
-    def _answer(self, message: Message, *, using_tools: bool) -> dict[str, Any]:
+    def _answer(self, message: Message) -> dict[str, Any]:
         written: dict[str, Any] = {"role": "assistant", "content": message.text}
-        written |= render_reasoning(message, self._backend, using_tools=using_tools)
+        written |= render_reasoning(message, self._backend)
         if message.tool_calls:
             written["content"] = message.text or None
             written["tool_calls"] = [_call(call) for call in message.tool_calls]

@@ -2,8 +2,8 @@
 
 ``reasoning`` and ``reasoning_content`` are plain text. ``reasoning_details`` are typed blocks, some signed or
 encrypted, which the service wants back unchanged and in order (OpenRouter documentation, "Reasoning tokens"). Services
-with ``reasoning_content`` want it back while a tool is being used, and at no other time (DeepSeek API documentation,
-"Thinking mode", "Tool calls").
+with ``reasoning_content`` want it back with the answers that called a tool, in all later requests, and with no others
+(DeepSeek API documentation, "Thinking mode", "Tool calls").
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.adapters.payload import objects_of
 from arawn.events import ReasoningDelta
-from arawn.messages import Reasoning, Role
+from arawn.messages import Reasoning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from arawn.messages import Message
 
@@ -81,17 +81,11 @@ def _continues(fragment: Mapping[str, Any], detail: Mapping[str, Any]) -> bool:
     return same and "data" not in fragment and not (detail.get("signature") and _text(fragment))
 
 
-def render_reasoning(message: Message, backend: str, *, using_tools: bool) -> dict[str, Any]:
+def render_reasoning(message: Message, backend: str) -> dict[str, Any]:
     """Return the keys of an assistant message that carry its own thinking back to the backend that made it."""
     own = [part for part in message.parts if isinstance(part, Reasoning) and part.owner == backend]
     details = [dict(part.item) for part in own if part.item is not None and part.item != _MARK]
     written: dict[str, Any] = {"reasoning_details": details} if details else {}
-    if using_tools and any(part.item == _MARK for part in own):
+    if any(part.item == _MARK for part in own):
         written["reasoning_content"] = "".join(part.text for part in own)
     return written
-
-
-def tool_use_begins(messages: Sequence[Message]) -> int:
-    """Return the place after the last message of the user: from there on a tool may still be in use."""
-    places = (place for place, message in enumerate(messages, 1) if message.role is Role.USER)
-    return max(places, default=0)
