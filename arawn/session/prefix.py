@@ -60,15 +60,18 @@ class Prefix(Value):
 
     def notice_after(self, earlier: Prefix | None, *, drops: bool) -> str:
         """Return what to say where this one follows another; empty for nothing. ``drops`` says that records go."""
-        if earlier is not None:
-            pairs = (("system prompt", earlier.system, self.system), ("tools", earlier.tools, self.tools))
-            changed = [name for name, before, now in pairs if before != now]
-            if changed:
-                begins = "a new prefix begins, and what was cached or signed for the old one is not used"
-                return f"the {' and the '.join(changed)} changed: {begins}"
-            if earlier.dropped != self.dropped:
-                return ""  # compaction says so itself
-        return "reasoning and tool records of earlier turns not sent: they belong to another model" if drops else ""
+        pairs = (
+            ()
+            if earlier is None
+            else (("system prompt", earlier.system, self.system), ("tools", earlier.tools, self.tools))
+        )
+        if changed := [f"the {name}" for name, before, now in pairs if before != now]:
+            begins = "a new prefix begins, and what was cached or signed for the old one is not used"
+            return f"{' and '.join(changed)} changed: {begins}"
+        if not drops or (earlier is not None and earlier.dropped != self.dropped):
+            return ""  # compaction says so itself
+        why = "it is not known what they were signed for" if earlier is None else "they belong to another model"
+        return f"reasoning and tool records of earlier turns not sent: {why}"
 
 
 def drop_records(message: Message, backend: str) -> Message:

@@ -182,9 +182,7 @@ def test_when_no_summary_can_be_made_the_turns_are_left_out_and_that_is_said(fai
 def test_old_turns_can_be_left_out_without_a_summary():
     bench, conversation = outgrown(overflow="drop")
 
-    assert notices(collect_events(conversation.send("D " + LONG))) == [
-        f"{DROPPED} no longer sent; a new prefix begins"
-    ]
+    assert notices(collect_events(conversation.send("D " + LONG))) == [f"{DROPPED} no longer sent; a new prefix begins"]
     assert openings(bench.backends["mock"]) == ["C", "C", "D"]
     assert bench.backends["indexing"].call_count == 0
 

@@ -194,7 +194,7 @@ def test_what_a_killed_process_left_is_marked_when_it_is_taken_up(store):
     conversation = session(MockBackends(mock=scripted_backend("one two three")), store)
     run(read_events(conversation.send("count"), 3))
     with store._database.writing() as connection:
-        connection.execute("UPDATE messages SET message = replace(message, '\"partial\":\"stopped\"', '')")
+        connection.execute("UPDATE messages SET message = replace(message, ',\"partial\":\"stopped\"', '')")
 
     taken_up = session(MockBackends(mock=echo_backend()), store).resume(store.load(conversation.id))
 
