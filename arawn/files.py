@@ -1,7 +1,8 @@
-"""Reading and writing files: atomically, privately where they are arawn's own, and only regular files.
+"""Reading and writing files: atomically, privately where they are arawn's own, and regular files only.
 
 A file is written to a temporary one beside it, synced, and renamed, and its folder is synced: a reader sees the old
-version or the new one at any time. Only regular files are read, once, up to a size.
+version or the new one at any time. Only regular files are read, once, up to a size. Where the user names a file, a pipe
+will do as well: a shell gives one for ``<(command)`` and ``>(command)``. It is read to its end, or written to.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ _BINARY = getattr(os, "O_BINARY", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+PIPE_WAIT = 10.0
+"""Seconds that the other end of a pipe has to be opened."""
+_STDOUT = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
+_DESCRIPTORS = ("/dev/fd/", "/dev/std", "/proc/")
+"""Where the descriptors of a process have names: what stands behind one is written to as it is."""
 
 
 def write_private(path: str, data: bytes) -> None:
@@ -38,6 +44,22 @@ def write_private(path: str, data: bytes) -> None:
         raise ConfigError(f"cannot write {path}: {_reason(error)}", hints=("nothing was changed",)) from error
 
 
+def names_stdout(path: str) -> bool:
+    """Say whether the name of a file for output means standard output."""
+    return path in _STDOUT
+
+
+def is_special(path: str) -> bool:
+    """Say whether a file for output is a device or a pipe, which is written to and never replaced."""
+    if path.startswith(_DESCRIPTORS):
+        return True
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
 def write_output(path: str, data: bytes) -> None:
     """Replace a file the user named for output: with the mode it had, a new one as the umask says.
 
@@ -45,28 +67,42 @@ def write_output(path: str, data: bytes) -> None:
     the writing failed; the old file is then as it was.
     """
     try:
-        target = os.path.realpath(path)
-        if _is_special(target):
-            with open(path, "wb") as file:
+        if is_special(path):
+            with open(open_special(path), "wb") as file:
                 file.write(data)
         else:
-            _replace(target, data, private=False)
+            _replace(os.path.realpath(path), data, private=False)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError, ValueError) as error:
         raise UsageError(f"cannot write {path}: {_reason(error)}") from error
     except OSError as error:
         raise NotSavedError(f"cannot write {path}: {_reason(error)}", hints=("nothing was changed",)) from error
 
 
+def open_special(path: str, wait: float = PIPE_WAIT) -> int:
+    """Open a device or a pipe to write; returns the descriptor.
+
+    Raises UsageError for a pipe that no program reads for ``wait`` seconds.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | _BINARY
+    if stat.S_ISFIFO(os.stat(path).st_mode):
+        return _open_pipe(path, flags, wait, f"cannot write {path}: it is a pipe, and no program reads it")
+    return os.open(path, flags)
+
+
 def require_place(path: str) -> None:
     """Raise UsageError where ``write_output`` could write no file, so that the work is not done in vain."""
     try:
-        target = os.path.realpath(path)
-        folder = os.path.dirname(target)
-        if os.path.isdir(target):
-            raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        if not os.path.isdir(folder):
-            raise FileNotFoundError(errno.ENOENT, f"there is no folder {folder}")
-        if not os.access(target if _is_special(target) else folder, os.W_OK):
+        if is_special(path):
+            place = path
+            os.stat(path)
+        else:
+            target = os.path.realpath(path)
+            place = os.path.dirname(target)
+            if os.path.isdir(target):
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
+            if not os.path.isdir(place):
+                raise FileNotFoundError(errno.ENOENT, f"there is no folder {place}")
+        if not os.access(place, os.W_OK):
             raise PermissionError(errno.EACCES, "permission denied")
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot write {path}: {_reason(error)}") from error
@@ -139,6 +175,25 @@ def read_file(path: str, limit: int, *, private: bool = False) -> bytes:
     if len(data) != info.st_size:
         raise UsageError(f"cannot read {path}: its size is not what it says, so it is no regular file")
     return data
+
+
+def read_named(path: str, limit: int, *, pipe_wait: float = PIPE_WAIT) -> bytes:
+    """Read a file that the user named, as ``read_file`` does, or a pipe to its end. Raises UsageError."""
+    try:
+        if not stat.S_ISFIFO(os.stat(path).st_mode):
+            return read_file(path, limit)
+        with open(open_pipe(path, pipe_wait), "rb") as file:
+            data = file.read(limit + 1)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {_reason(error)}") from error
+    if len(data) > limit:
+        raise UsageError(f"{path} is too large: the limit is {limit:,} bytes")
+    return data
+
+
+def open_pipe(path: str, wait: float = PIPE_WAIT) -> int:
+    """Open a pipe to read; returns the descriptor. Raises UsageError if no program writes to it for ``wait`` seconds."""
+    return _open_pipe(path, os.O_RDONLY, wait, f"cannot read {path}: it is a pipe, and no program writes to it")
 
 
 def media_type(data: bytes) -> str:
@@ -241,12 +296,35 @@ def _lock(descriptor: int, path: str) -> None:
         raise ConfigError(f"cannot lock {path}: {_reason(error)}") from error
 
 
-def _is_special(target: str) -> bool:
+def _open_pipe(path: str, flags: int, wait: float, complaint: str) -> int:
+    """Open a pipe, which takes until its other end is open too: in a thread, since that may never be."""
+    from threading import Event, Thread
+
+    opened: list[int | OSError] = []  # the one of both threads that takes it out has it
+    given_up = Event()
+
+    def open_it() -> None:
+        try:
+            opened.append(os.open(path, flags))
+        except OSError as error:
+            opened.append(error)
+        if given_up.is_set():
+            with suppress(IndexError):
+                late = opened.pop()
+                if isinstance(late, int):
+                    os.close(late)
+
+    opening = Thread(target=open_it, daemon=True)
+    opening.start()
+    opening.join(wait)
+    given_up.set()
     try:
-        mode = os.stat(target).st_mode
-    except FileNotFoundError:
-        return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+        found = opened.pop()
+    except IndexError:
+        raise UsageError(complaint) from None
+    if isinstance(found, OSError):
+        raise found
+    return found
 
 
 def _require_regular(path: str, info: os.stat_result) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from arawn.answers.extract import json_text
 from arawn.errors import IncompleteAnswerError, UsageError
-from arawn.files import read_file
+from arawn.files import read_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,9 +56,9 @@ class AnswerSchema:
 
 
 def _parsed(given: str) -> dict[str, Any]:
-    written = given if given.lstrip().startswith("{") else read_file(given, _LIMIT).decode("utf-8-sig", "replace")
+    is_json = given.lstrip().startswith("{")
     try:
-        schema = json.loads(written)
+        schema = json.loads(given if is_json else read_named(given, _LIMIT).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"--schema: not JSON: {error}") from None
     if not isinstance(schema, dict):

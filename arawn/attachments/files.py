@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from arawn.errors import UsageError
-from arawn.files import media_type, read_file
+from arawn.files import media_type, read_named
 from arawn.messages import Image, Text
+from arawn.texts import shown_path, without_line_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +20,15 @@ MAX_INPUT = 32 << 20
 
 def attachment(path: str) -> Text | Image:
     """Return a file as it goes into a message: a text with its name, or an image. Raises UsageError."""
-    data = read_file(path, MAX_INPUT)
+    return as_part(read_named(path, MAX_INPUT), shown_path(path))
+
+
+def as_part(data: bytes, name: str) -> Text | Image:
+    """Return what was read as it goes into a message, with the ``name`` of where it comes from. Raises UsageError."""
     kind = media_type(data)
     if kind:
         return Image(data, kind)
-    return Text(f'<file path="{path}">\n{decode(data, path).removesuffix(chr(10))}\n</file>')
+    return Text(f'<file path="{name}">\n{without_line_end(decode(data, name))}\n</file>')
 
 
 def compose(attached: Sequence[Text | Image], text: str) -> tuple[Part, ...]:
@@ -35,7 +40,7 @@ def compose(attached: Sequence[Text | Image], text: str) -> tuple[Part, ...]:
 
 def read_text(path: str) -> str:
     """Return a text file without its last line end. Raises UsageError for anything else."""
-    return decode(read_file(path, MAX_INPUT), path).removesuffix("\n")
+    return without_line_end(decode(read_named(path, MAX_INPUT), shown_path(path)))
 
 
 def decode(data: bytes, name: str) -> str:

@@ -1,4 +1,6 @@
-"""The file a batch writes: a record for every line of its input, kept as soon as it is there, in order at the end.
+"""Where a batch writes: a file with a record for every line of its input, or a stream.
+
+The file keeps a record as soon as it is there, and has them in order at the end.
 
 A record is a line of JSON: ``line`` is the number of the question's line, ``input`` and ``settings`` are short hashes
 of that line and of how it was asked, the rest is what ``ask --json`` prints. Whatever ends the run, what was written
@@ -17,11 +19,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from arawn.errors import NotSavedError, UsageError
-from arawn.files import require_place
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SYNCED_EVERY = 10.0
 """Seconds of answers that a power failure may cost."""
@@ -37,6 +38,27 @@ class Key(NamedTuple):
 
     input: str
     settings: str
+
+
+class AnswerStream:
+    """Standard output, a pipe or a device: it gets the records as they come and has none of an earlier run.
+
+    ``write`` takes a record with its line end.
+    """
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+
+    def has(self, line: int, key: Key) -> bool:
+        """Whether the answer to a line is there: never."""
+        return False
+
+    def append(self, line: int, key: Key, fields: dict[str, Any]) -> None:
+        """Write a record. Raises what ``write`` raises."""
+        self._write(_record(line, key, fields))
+
+    def finish(self) -> None:
+        """Do nothing: the records are where they belong."""
 
 
 class AnswerFile:
@@ -73,7 +95,7 @@ class AnswerFile:
 
     def append(self, line: int, key: Key, fields: dict[str, Any]) -> None:
         """Write a record behind the others, in one piece. Raises NotSavedError, and then nothing of it is there."""
-        record = _encoded({"line": line, "input": key.input, "settings": key.settings, **fields})
+        record = _record(line, key, fields)
         try:
             written = os.write(self._descriptor, record)
             while written < len(record):
@@ -100,7 +122,6 @@ class AnswerFile:
 
     def _open(self) -> int:
         """Open the file and lock it; one that another run put into its place meanwhile is opened instead."""
-        require_place(self.path)
         while True:
             try:
                 descriptor = os.open(self._target, os.O_RDWR | os.O_CREAT | os.O_APPEND | _FLAGS, 0o600)
@@ -249,7 +270,8 @@ class _Index:
         return self._blocks[number]
 
 
-def _encoded(fields: dict[str, Any]) -> bytes:
+def _record(line: int, key: Key, fields: dict[str, Any]) -> bytes:
+    fields = {"line": line, "input": key.input, "settings": key.settings, **fields}
     text = _JSON.encode(fields)
     try:
         return text.encode() + b"\n"

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from arawn.errors import UsageError
+from arawn.files import open_pipe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -48,7 +49,7 @@ class Feed:
         self.is_empty = True
         self._owned = path != "-"
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | _BINARY) if self._owned else 0
+            self._descriptor = _opened(path) if self._owned else 0
             self._mode = os.fstat(self._descriptor).st_mode
         except (OSError, ValueError) as error:
             raise self._unreadable(error) from error
@@ -146,6 +147,10 @@ class _Growing:
             self._parts.append(part)
         else:
             self._parts.clear()
+
+
+def _opened(path: str) -> int:
+    return open_pipe(path) if stat.S_ISFIFO(os.stat(path).st_mode) else os.open(path, os.O_RDONLY | _BINARY)
 
 
 async def _in_thread(descriptor: int) -> bytes:

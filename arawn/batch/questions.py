@@ -27,6 +27,7 @@ from arawn.messages import (
     ToolChoice,
     ToolResult,
 )
+from arawn.texts import is_valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -56,9 +57,12 @@ def read_question(text: str) -> Asking:
     """Read a line. Raises UsageError, which does not repeat what is asked, for one that is no question."""
     try:
         given = json.loads(text)
+        is_text = "\\" not in text or is_valid(json.dumps(given, ensure_ascii=False))
     except (ValueError, RecursionError) as error:
         reason = f": {error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise UsageError(f"the line is not JSON{reason}") from None
+    if not is_text:
+        raise UsageError("the line holds half of a surrogate pair (\\ud800 to \\udfff), which is no character")
     if isinstance(given, str):
         return Asking(None, None, None, ChatRequest("", (_prompt(given),)))
     if not isinstance(given, dict):

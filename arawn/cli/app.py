@@ -180,10 +180,6 @@ def _usage_error(error: Any) -> UsageError:
     return UsageError(f"{name}: {text}" if name else text, hints=hints)
 
 
-def _name_of(param: Any, ctx: typer.Context) -> str:
-    return str(param.opts[-1] if param.param_type_name == "option" else param.make_metavar(ctx).strip("[]."))
-
-
 def _nearest_option(ctx: typer.Context, option: str) -> list[str]:
     """Return the option that is most like an unknown one, also among those of the commands below."""
     known = [flag for param in ctx.command.get_params(ctx) for flag in param.opts if param.param_type_name == "option"]

@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from arawn.cli.help import Helped, print_panel
 from arawn.errors import UsageError
+from arawn.texts import is_valid, require_valid
 from arawn.values import Value
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Command(Helped, TyperCommand):
     allow_extra_args = True
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        """Read the words."""
+        """Read the words. Raises UsageError for those that are no text."""
+        _require_text(self, ctx, args)
         rest = super().parse_args(ctx, args)
         if rest and not ctx.resilient_parsing:
             raise UsageError("too many words", hints=[try_help(ctx)])
@@ -68,6 +70,11 @@ class Command(Helped, TyperCommand):
 
 class Group(Helped, TyperGroup):
     """A command with commands below it."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Read the words. Raises UsageError for those that are no text."""
+        _require_text(self, ctx, args)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Context, formatter: Any) -> None:
         """Write the commands, then the options."""
@@ -168,6 +175,23 @@ def nearest(word: str, known: Sequence[str]) -> str | None:
 def is_short(word: str) -> bool:
     """Say whether a word may be repeated in an error: it has no blanks and is too short for a key."""
     return len(word) <= 20 and not any(map(str.isspace, word))
+
+
+def _require_text(command: Any, ctx: Context, args: list[str]) -> None:
+    """Raise UsageError for a value that is no valid text, unless it is the path of a file, which may be any bytes."""
+    if ctx.resilient_parsing or all(map(is_valid, args)):
+        return
+    given, _, _ = command.make_parser(ctx).parse_args(args=list(args))
+    for param in command.get_params(ctx):
+        name = param.opts[-1] if param.param_type_name == "option" else param.make_metavar(ctx).strip("[].")
+        value = given.get(param.name)
+        for text in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(text, str) and not _names_file(param.metavar or "", text):
+                require_valid(text, name)
+
+
+def _names_file(metavar: str, text: str) -> bool:
+    return metavar.strip("[].") == "FILE" or (metavar == "SCHEMA" and not text.lstrip().startswith("{"))
 
 
 def _share(options: Sequence[Any], command: Any) -> None:

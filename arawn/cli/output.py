@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.cli.guard import escaped, one_line, printable
 from arawn.errors import NotSavedError, UsageError
-from arawn.files import require_place, write_output
+from arawn.files import is_special, names_stdout, require_place, write_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,19 +58,24 @@ class Output:
         self._guarded = on
 
     def hold_for(self, path: str) -> None:
-        """Keep everything for a file instead of writing it to stdout. Raises UsageError when it could not be there."""
+        """Keep everything for a file instead of writing it to stdout, unless the name means stdout.
+
+        Raises UsageError when the file could not be there.
+        """
+        if names_stdout(path):
+            return
         require_place(path)
         self._held, self._path, self._guarded = bytearray(), path, False
 
     def release(self, *, complete: bool) -> str:
         """Write what was held: to its file when complete, beside it when not. Return what to say about it.
 
-        Raises NotSavedError when that fails; what was held is then on stdout.
+        A pipe or a device gets what there is in any case: there is no place beside it. Raises NotSavedError when that fails; what was held is then on stdout.
         """
         if self._held is None or not (complete or self._held):
             return ""
         held, self._held = bytes(self._held), None
-        path = self._path if complete else f"{self._path}.partial"
+        path = self._path if complete or is_special(self._path) else f"{self._path}.partial"
         try:
             write_output(path, held)
         except (UsageError, NotSavedError) as error:

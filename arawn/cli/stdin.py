@@ -6,12 +6,18 @@ import os
 import stat
 from typing import IO, TYPE_CHECKING
 
-from arawn.attachments.files import MAX_INPUT, attachment, compose, decode
+from arawn.attachments.files import MAX_INPUT, as_part, attachment, compose, decode
 from arawn.errors import UsageError
 from arawn.messages import Message, Role
+from arawn.texts import without_line_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_NAME = "standard input"
+_FILES = frozenset({"-", "/dev/stdin"})
+"""What a file is called that means standard input."""
 
 
 class StandardInput:
@@ -40,10 +46,14 @@ class StandardInput:
             return ""
         if is_device and not expected:
             return ""
+        return without_line_end(decode(self.data(), _NAME))
+
+    def data(self) -> bytes:
+        """Return all of it, also what is typed at a terminal. Raises UsageError where it is too large."""
         data = self._opened().read(MAX_INPUT + 1)
         if len(data) > MAX_INPUT:
-            raise UsageError(f"standard input is larger than {MAX_INPUT >> 20} MiB")
-        return decode(data, "standard input").removesuffix("\n")
+            raise UsageError(f"{_NAME} is larger than {MAX_INPUT >> 20} MiB")
+        return data
 
     def _opened(self) -> IO[bytes]:
         if self._stream is None:
@@ -54,12 +64,14 @@ class StandardInput:
 def read_prompt(words: Sequence[str], files: Sequence[str], stdin: StandardInput) -> Message:
     """Return the user's message: the words, a blank line, standard input; then the files in order.
 
-    ``-`` as the only word means standard input alone. Raises UsageError when there is nothing to ask.
+    ``-`` as the only word means standard input alone, and as a file standard input in place of a file. Raises
+    UsageError when there is nothing to ask.
     """
     typed = "" if list(words) == ["-"] else " ".join(words)
-    piped = stdin.text(expected=list(words) == ["-"])
+    attached = [as_part(stdin.data(), _NAME) if path in _FILES else attachment(path) for path in files]
+    piped = "" if _FILES & {*files} else stdin.text(expected=list(words) == ["-"])
     text = "\n\n".join(part for part in (typed, piped) if part.strip())
-    parts = compose([attachment(path) for path in files], text)
+    parts = compose(attached, text)
     if not parts:
         raise UsageError("nothing to ask", hints=['arawn ask "your question"', "or pipe text into: arawn ask -"])
     return Message(Role.USER, parts)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.config.settings import ROLES, Layer, Settings, overlay, table_at
 from arawn.errors import ConfigError, UsageError
-from arawn.files import check_private, read_file
+from arawn.files import check_private, read_file, read_named
 from arawn.folders import config_folder, follows_xdg, home_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from arawn.config.decode import Problem
     from arawn.config.settings import Tree
@@ -144,9 +144,9 @@ def _merged(layers: Iterable[Layer]) -> Tree:
     return tree
 
 
-def _read(path: str, limit: int = CONFIG_FILE_LIMIT) -> bytes:
+def _read(path: str, limit: int = CONFIG_FILE_LIMIT, *, read: Callable[[str, int], bytes] = read_named) -> bytes:
     try:
-        return read_file(path, limit)
+        return read(path, limit)
     except UsageError as error:
         raise ConfigError(error.message, hints=error.hints) from None
 
@@ -183,7 +183,7 @@ def _checked(name: str, path: str, content: bytes, lower: Iterable[Layer], warni
 def _project_layer(path: str, lower: Iterable[Layer], trust: Trust, warnings: list[str]) -> Layer:
     """Read a project file, which may be hostile: until it is trusted, nothing in it can fail a run."""
     try:
-        content = _read(path, _PROJECT_FILE_LIMIT)
+        content = _read(path, _PROJECT_FILE_LIMIT, read=read_file)  # a pipe there would be a trap
     except ConfigError as error:
         warnings.append(f"ignored: {error.message}")
         return Layer("project", {}, path, trusted=False)

@@ -15,13 +15,14 @@ from arawn.events import Delta, Finished, Notice, collect
 from arawn.messages import Caller, ChatRequest, Message, Role, Text, Usage
 from arawn.models.estimates import tokens
 from arawn.session import compaction
+from arawn.session.prefix import Prefix
 from arawn.session.turns import StreamedAnswer, Turn, first_line, turns_of
 from arawn.store.recorder import Recorder, start_timer
 from arawn.store.sessions import add_cost, add_usage
 from arawn.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from decimal import Decimal
 
     from arawn.backends.base import Backend
@@ -258,9 +259,9 @@ class Session(Generic[C]):
         answer = StreamedAnswer(backend, model)
         draft = self._recorder.draft(self._turns[-1].number, backend=backend, model=model)
         try:
-            for notice in await self._make_room():
+            for notice in await self._prepare(answer):
                 yield notice
-            answer.request = self._full_request(len(self._turns) - 1, self._turns[-1].question)
+            assert answer.request is not None
             async with aclosing(self._engine.backend(self.choice).stream(answer.request)) as events:
                 async for event in events:
                     answer.builder.add(event)
@@ -269,7 +270,7 @@ class Session(Generic[C]):
                     if not self._is_repeated(event):
                         yield event
                     if isinstance(event, Delta):  # after the reader has it, which must not wait for the disk
-                        draft.update(answer.builder.response)
+                        draft.update(answer.response)
         except BaseException as error:
             self._end_answer(answer, draft, error)
             raise
@@ -286,6 +287,13 @@ class Session(Generic[C]):
             with self._recorder.deferring_errors():
                 self.retitle(title)
         self._turns.append(Turn((message,), number))
+
+    async def _prepare(self, answer: StreamedAnswer) -> Sequence[Notice]:
+        """Make the request for an answer to the last question. Returns the notices for the user."""
+        made_room = await self._make_room()
+        answer.prefix = self._prefix(self._empty_request())
+        answer.request = self._full_request(len(self._turns) - 1, self._turns[-1].question)
+        return *made_room, *self._notices_of(answer.prefix)
 
     def _end_answer(self, answer: StreamedAnswer, draft: Draft, error: BaseException | None) -> None:
         """End an answer, once: count it, put it into its turn, save it. Where nothing came, an older one stays."""
@@ -336,7 +344,9 @@ class Session(Generic[C]):
                 outcome = f"no longer sent, since no summary could be made: {error.message}"
         self._compacted = upto
         self._recorder.summarise(self._summary, self._last_number(upto))
-        return Notice("dropped", f"to fit the context window, the first {upto} turns are {outcome}")
+        return Notice(
+            "dropped", f"to fit the context window, the first {upto} turns are {outcome}; a new prefix begins"
+        )
 
     async def _summarised(self, turns: Sequence[Turn]) -> str:
         messages = [message for turn in turns for message in turn.messages]
@@ -359,12 +369,33 @@ class Session(Generic[C]):
 
     def _full_request(self, upto: int, *more: Message) -> ChatRequest:
         """Return a request with what is sent of the turns before ``upto``, followed by these messages."""
-        older = [message for turn in self._turns[self._compacted : upto] for message in turn.sendable]
+        empty = self._empty_request()
+        prefix, backend = self._prefix(empty), self.choice.backend
+        turns = self._turns[self._compacted : upto]
+        older = [message for turn in turns for message in turn.sendable_under(prefix, backend)]
         messages = compaction.with_summary((*older, *more), self._summary)
+        return replace(empty, messages=(*empty.messages, *messages))
+
+    def _empty_request(self) -> ChatRequest:
+        """Return a request with the system prompt and without a message."""
         system = (Message(Role.SYSTEM, (Text(self._system),)),) if self._system else ()
         caller = Caller("llm", self.id, fresh=self._is_retry)
-        request = replace(self.request, model=self.choice.model, messages=(*system, *messages), caller=caller)
+        request = replace(self.request, model=self.choice.model, messages=system, caller=caller)
         return self._engine.complete(request, self.choice)
+
+    def _prefix(self, empty: ChatRequest) -> Prefix:
+        """Return what stands before the next message; see ``session.prefix``."""
+        return Prefix.of(empty, backend=self.choice.backend, summary=self._summary, dropped_turns=self._compacted)
+
+    def _notices_of(self, prefix: Prefix) -> Iterator[Notice]:
+        """Yield the notice that a new prefix begins, and what is not sent because of it."""
+        older = [turn for turn in self._turns[self._compacted : -1] if turn.answer is not None]
+        if not older or older[-1].prefix == prefix:
+            return
+        drops = any(turn.sendable_under(prefix, self.choice.backend) != turn.sendable for turn in older)
+        text = prefix.notice_after(older[-1].prefix, drops=drops)
+        if text and not self._is_repeated(notice := Notice("dropped", text)):
+            yield notice
 
     def _input_limit(self, request: ChatRequest) -> int | None:
         return compaction.input_limit(self._engine.facts(self.choice.backend, self.choice.model), request.max_tokens)

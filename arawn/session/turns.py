@@ -8,6 +8,7 @@ from arawn.errors import ArawnError
 from arawn.events import ResponseBuilder
 from arawn.messages import Refusal, Text, Usage
 from arawn.models.estimates import tokens
+from arawn.session.prefix import Prefix, drop_records
 from arawn.values import Value, replace
 
 if TYPE_CHECKING:
@@ -45,19 +46,39 @@ class Turn(Value):
             answer = replace(answer, parts=tuple(part for part in answer.parts if isinstance(part, Text | Refusal)))
         return (*self.messages[:-1], answer) if answer is not None and answer.parts else ()
 
+    @property
+    def prefix(self) -> Prefix | None:
+        """The prefix its answer was given under; None where there is no answer, or it was saved without one."""
+        return Prefix.recorded_in(self.messages)
+
+    def sendable_under(self, prefix: Prefix, backend: str) -> tuple[Message, ...]:
+        """What is sent of it under a prefix to a backend: without what was signed for another prefix."""
+        if self.prefix == prefix:
+            return self.sendable
+        reduced = (drop_records(message, backend) for message in self.messages)
+        return replace(self, messages=tuple(reduced)).sendable
+
 
 class StreamedAnswer:
-    """An answer while it streams: what has come of it, and how it ended."""
+    """An answer while it streams: what has come of it, and how it ended. ``prefix`` is what it is given under."""
 
     def __init__(self, backend: str, model: str) -> None:
         self.builder = ResponseBuilder(backend, model)
         self.request: ChatRequest | None = None
+        self.prefix: Prefix | None = None
         self.ended = False
+
+    def response(self) -> Response:
+        """Return what has come; its metadata names the prefix."""
+        response = self.builder.response()
+        if self.prefix is None:
+            return response
+        return replace(response, message=replace(response.message, metadata=self.prefix.metadata))
 
     def end(self, error: BaseException | None) -> tuple[Response, Status]:
         """Return what came and how it ended; the metadata of an incomplete one says why."""
         self.ended = True
-        response = self._with_usage(self.builder.response())
+        response = self._with_usage(self.response())
         if error is None:
             return response, "complete"
         status: Status = "partial"

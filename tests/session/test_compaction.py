@@ -32,6 +32,7 @@ from arawn.models.catalog import ModelFacts
 from arawn.models.estimates import IMAGE_TOKENS, tokens
 from arawn.session.compaction import input_limit, turns_to_drop
 
+DROPPED = "to fit the context window, the first 2 turns are"
 LONG = "word " * 16  # 21 tokens, and an echo is as long
 
 
@@ -119,7 +120,7 @@ def test_old_turns_are_sent_as_a_summary_once_they_no_longer_fit():
 
     events = collect_events(conversation.send("D " + LONG))
 
-    assert notices(events) == ["to fit the context window, the first 2 turns are sent as a summary from now on"]
+    assert notices(events) == [f"{DROPPED} sent as a summary from now on; a new prefix begins"]
     sent = sent_messages(bench.backends["mock"])
     assert sent[0] == ("user", f"[What was said before, in summary]\nThey spoke of words.\n\nC {LONG}")
     assert [text[:2] for _, text in sent[1:]] == ["C ", "D "]
@@ -181,9 +182,7 @@ def test_when_no_summary_can_be_made_the_turns_are_left_out_and_that_is_said(fai
 def test_old_turns_can_be_left_out_without_a_summary():
     bench, conversation = outgrown(overflow="drop")
 
-    assert notices(collect_events(conversation.send("D " + LONG))) == [
-        "to fit the context window, the first 2 turns are no longer sent"
-    ]
+    assert notices(collect_events(conversation.send("D " + LONG))) == [f"{DROPPED} no longer sent; a new prefix begins"]
     assert openings(bench.backends["mock"]) == ["C", "C", "D"]
     assert bench.backends["indexing"].call_count == 0
 
@@ -235,7 +234,7 @@ def test_compacting_on_request_leaves_the_last_turn():
     notice = run(conversation.compact())
     collect_events(conversation.send("D"))
 
-    assert notice.text.endswith("the first 2 turns are sent as a summary from now on")
+    assert notice.text.endswith("the first 2 turns are sent as a summary from now on; a new prefix begins")
     assert len(sent_messages(bench.backends["mock"])) == 3
     assert run(send_all(session(bench), "only one").compact()) is None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+import os
+from contextlib import aclosing, contextmanager
 from decimal import Decimal
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -13,7 +14,7 @@ import typer
 from typer import Argument, Option
 
 from arawn.answers.record import FinishedRecord
-from arawn.batch.answer_file import AnswerFile, Key
+from arawn.batch.answer_file import AnswerFile, AnswerStream, Key
 from arawn.batch.feed import Feed
 from arawn.batch.questions import id_of, nearest, read_question
 from arawn.cli import options, signals
@@ -23,18 +24,20 @@ from arawn.cli.help import examples
 from arawn.cli.report.progress import Progress
 from arawn.cli.request import NewNotices, at_line, make_request
 from arawn.engine.assembly import Engine
-from arawn.errors import ArawnError, BudgetError, IncompleteAnswerError, UsageError
+from arawn.errors import ArawnError, BudgetError, IncompleteAnswerError, NotSavedError, UsageError
+from arawn.files import is_special, names_stdout, open_special, require_place
 from arawn.messages import ChatRequest, Role
 from arawn.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from arawn.answers.schema import AnswerSchema
     from arawn.backends.base import Backend
     from arawn.batch.feed import Line
     from arawn.batch.questions import Asking
     from arawn.batch.runner import Answer
+    from arawn.cli.output import Output
     from arawn.config.roles import Choice
     from arawn.events import Events
 
@@ -57,7 +60,9 @@ app = options.new_app()
 def batch(
     ctx: typer.Context,
     file: Annotated[str, Argument(metavar="FILE", help="the questions, a line of JSON each; - for standard input")],
-    output: Annotated[str, Option("-o", "--output", metavar="FILE", help="the answers, also those of an earlier run")],
+    output: Annotated[
+        str, Option("-o", "--output", metavar="FILE", help="the answers, also those of an earlier run; - for stdout")
+    ],
     jobs: Annotated[
         int | None,
         Option("--jobs", parser=options.positive_int, metavar="N", help=f"how many to ask at a time ({_JOBS})"),
@@ -91,12 +96,13 @@ def _run(
     import asyncio
 
     output = context.output
+    options.exclusive({"-o -": names_stdout(answers), "--json": as_json})
     with Feed(questions) as feed:
-        if feed.is_same_as(answers):
+        if feed.is_same_as(answers) and not is_special(answers):
             raise UsageError(f"{answers} holds the questions: the answers need a file of their own")
-        with AnswerFile(answers) as file:
-            animated = output.stderr_tty and context.environ.get("TERM") != "dumb"
-            progress = Progress(output, None if output.quiet else feed.count(), bar=animated)
+        animated = output.stderr_tty and context.environ.get("TERM") != "dumb"
+        progress = Progress(output, None if output.quiet else feed.count(), bar=animated)
+        with _opened(answers, output, progress) as file:
             work = _Work(context, feed, file, progress, request_options)
 
             def describe_end(exit_code: int, before: str = "") -> None:
@@ -112,6 +118,38 @@ def _run(
                 raise
             describe_end(work.exit_code)
             return work.exit_code
+
+
+@contextmanager
+def _opened(path: str, output: Output, progress: Progress) -> Iterator[AnswerFile | AnswerStream]:
+    """Open what the answers are written to."""
+    if names_stdout(path):
+        yield AnswerStream(lambda record: progress.write_above(partial(output.data, record.decode().rstrip("\n"))))
+        return
+    require_place(path)
+    if not is_special(path):
+        with AnswerFile(path) as file:
+            yield file
+        return
+    descriptor = open_special(path)
+    try:
+        yield AnswerStream(_writer(path, descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def _writer(path: str, descriptor: int) -> Callable[[bytes], None]:
+    def write(record: bytes) -> None:
+        view = memoryview(record)
+        try:
+            while view:
+                view = view[os.write(descriptor, view) :]
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise NotSavedError(f"cannot write {path}: {error.strerror}") from error
+
+    return write
 
 
 class Route(NamedTuple):
@@ -186,7 +224,7 @@ class _Work:
         self,
         context: Context,
         feed: Feed,
-        file: AnswerFile,
+        file: AnswerFile | AnswerStream,
         progress: Progress,
         request_options: options.RequestOptions,
     ) -> None:
@@ -242,7 +280,7 @@ class _Work:
         if self._failure is not None:
             output.error(at_line(*self._failure))
         output.note(before + progress.summary())
-        if exit_code:
+        if exit_code and isinstance(self._file, AnswerFile):
             output.note(f"the same command again asks what has no answer in {path} yet")
         if as_json:
             fields = {**progress.fields(), "output": path, "exit_code": exit_code}
