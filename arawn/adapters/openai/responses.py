@@ -16,7 +16,7 @@ from arawn.adapters.thinking import merged
 from arawn.messages import Image, ProviderItem, Reasoning, Refusal, Role, Text, ToolCall, ToolResult
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from arawn.messages import Message, Part, Tool
 
