@@ -189,8 +189,8 @@ def split_bedrock(rows: dict[str, Row]) -> None:
         regional = f"bedrock-anthropic/{name.removeprefix('global.')}"
         if name.startswith("global."):
             prices = [{word: dearer(word, value) for word, value in price.items()} for price in row["prices"]]
-            row |= {"prices": prices, "sure": False, "note": "price taken as 10% over the global one"}
-            rows.setdefault(regional, row)
+            guess = {"prices": prices, "sure": False, "note": "price taken as 10% over the global one"}
+            rows.setdefault(regional, row | guess)
         else:
             rows[regional] = row
 
@@ -201,7 +201,7 @@ def dearer(word: str, value: Any) -> Any:
 
 def add_azure(rows: dict[str, Row]) -> None:
     """Complete Azure's rows, which have days of their own, from OpenAI's; other models have no day there."""
-    for key in [key for key in rows if key.startswith("openai/")]:
+    for key in [key for key, row in rows.items() if key.startswith("openai/") and "context_window" in row]:
         base = {name: value for name, value in rows[key].items() if name not in ("retires", "successor", "deprecated")}
         there = rows.get(f"azure/{key.removeprefix('openai/')}", {})
         own = {name: value for name, value in there.items() if name in ("retires", "source", "as_of", "sure")}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 BACKENDS = (
-    *("anthropic", "azure", "bedrock", "bedrock-anthropic", "cerebras", "deepseek", "fireworks", "gemini", "groq"),
+    *("anthropic", "azure", "bedrock-anthropic", "bedrock", "cerebras", "deepseek", "fireworks", "gemini", "groq"),
     *("huggingface", "llamacpp", "mistral", "ollama", "openai", "openrouter", "together", "vllm", "xai"),
 )
 """The backends that have a file of facts."""
