@@ -33,6 +33,11 @@ SOURCES = {
     "pip ": "",
 }
 DATED = re.compile(r"-(\d{8}|\d{4}-\d\d-\d\d)$")
+PRICE_NOTES = {
+    "bedrock": "price of the address of a region",
+    "huggingface": "price of one provider; others differ",
+    "openrouter": "price of one route; what it reports counts",
+}
 IN_REGION = Decimal("1.1")  # of the list price, for Claude at the regional addresses of Bedrock
 README = """\
 # Facts about models
@@ -97,7 +102,7 @@ def by_key(tables: Row) -> dict[str, Row]:
 
 def model_row(key: str, facts: Row, families: list[Row], day: str) -> Row:
     """Return the row of a model of the table of facts, without its prices."""
-    row: Row = {name: facts[name] for name in ("context_window", "max_output", "successor", "note") if name in facts}
+    row: Row = {name: facts[name] for name in ("context_window", "max_output", "successor") if name in facts}
     if "dimensions" in facts or "embed" in key:
         row |= {"context_window": facts["max_input"], "capabilities": ["embeddings"]}
     else:
@@ -154,8 +159,9 @@ def add_prices(rows: dict[str, Row], prices: list[Row], facts: dict[str, Row]) -
         row.setdefault("prices", []).append(price_row(price))
         if not price["sure"]:
             row["sure"] = False
-        if "note" in price and "note" not in row and "from" not in price:
-            row["note"] = price["note"]
+        backend = price["id"].split("/")[0]
+        if "note" in price and backend in PRICE_NOTES:
+            row.setdefault("note", PRICE_NOTES[backend])
     for key in facts:
         rows[key].setdefault("prices", [])
 
