@@ -33,6 +33,11 @@ SOURCES = {
     "pip ": "",
 }
 DATED = re.compile(r"-(\d{8}|\d{4}-\d\d-\d\d)$")
+PRICE_NOTES = {
+    "bedrock": "price of the address of a region",
+    "huggingface": "price of one provider; others differ",
+    "openrouter": "price of one route; what it reports counts",
+}
 IN_REGION = Decimal("1.1")  # of the list price, for Claude at the regional addresses of Bedrock
 README = """\
 # Facts about models
@@ -97,7 +102,7 @@ def by_key(tables: Row) -> dict[str, Row]:
 
 def model_row(key: str, facts: Row, families: list[Row], day: str) -> Row:
     """Return the row of a model of the table of facts, without its prices."""
-    row: Row = {name: facts[name] for name in ("context_window", "max_output", "successor", "note") if name in facts}
+    row: Row = {name: facts[name] for name in ("context_window", "max_output", "successor") if name in facts}
     if "dimensions" in facts or "embed" in key:
         row |= {"context_window": facts["max_input"], "capabilities": ["embeddings"]}
     else:
@@ -154,8 +159,9 @@ def add_prices(rows: dict[str, Row], prices: list[Row], facts: dict[str, Row]) -
         row.setdefault("prices", []).append(price_row(price))
         if not price["sure"]:
             row["sure"] = False
-        if "note" in price and "note" not in row and "from" not in price:
-            row["note"] = price["note"]
+        backend = price["id"].split("/")[0]
+        if "note" in price and backend in PRICE_NOTES:
+            row.setdefault("note", PRICE_NOTES[backend])
     for key in facts:
         rows[key].setdefault("prices", [])
 
@@ -189,8 +195,8 @@ def split_bedrock(rows: dict[str, Row]) -> None:
         regional = f"bedrock-anthropic/{name.removeprefix('global.')}"
         if name.startswith("global."):
             prices = [{word: dearer(word, value) for word, value in price.items()} for price in row["prices"]]
-            row |= {"prices": prices, "sure": False, "note": "price taken as 10% over the global one"}
-            rows.setdefault(regional, row)
+            guess = {"prices": prices, "sure": False, "note": "price taken as 10% over the global one"}
+            rows.setdefault(regional, row | guess)
         else:
             rows[regional] = row
 
@@ -201,7 +207,7 @@ def dearer(word: str, value: Any) -> Any:
 
 def add_azure(rows: dict[str, Row]) -> None:
     """Complete Azure's rows, which have days of their own, from OpenAI's; other models have no day there."""
-    for key in [key for key in rows if key.startswith("openai/")]:
+    for key in [key for key, row in rows.items() if key.startswith("openai/") and "context_window" in row]:
         base = {name: value for name, value in rows[key].items() if name not in ("retires", "successor", "deprecated")}
         there = rows.get(f"azure/{key.removeprefix('openai/')}", {})
         own = {name: value for name, value in there.items() if name in ("retires", "source", "as_of", "sure")}

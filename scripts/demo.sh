@@ -26,6 +26,6 @@ cat <<'TEXT'
 Set a key or start a server, and ask:
   export ANTHROPIC_API_KEY=...           .venv/bin/arawn ask "hello"
   .venv/bin/arawn secrets set groq       .venv/bin/arawn -b groq ask "hello"
-  ollama serve                           .venv/bin/arawn -b ollama -m llama3.2 ask "hello"
+  ollama serve                           .venv/bin/arawn -b ollama -m qwen3:8b ask "hello"
 Which backends there are, and which of them answer:  .venv/bin/arawn backends
 TEXT

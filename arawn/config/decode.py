@@ -223,14 +223,24 @@ def _wrong(key: Key, value: object) -> str:
     if key.kind in ("map", "table"):
         return _wrong_table(key, value)
     if key.kind == "strings":
-        good = isinstance(value, list) and all(isinstance(word, str) and word for word in value)
-        return "" if good else f'expected an array of strings like ["groq", "ollama"], got {_describe(value)}'
+        return _wrong_strings(key, value)
     if not isinstance(value, str):
         return f"expected a string, got {'another type' if key.secret else _describe(value)}"
     if key.choices and value not in key.choices:
         known = ", ".join(f'"{choice}"' for choice in key.choices)
         return f"expected one of {known}, got {shown(value)}{_guess(value, key.choices)}"
     return _wrong_text(key, value)
+
+
+def _wrong_strings(key: Key, value: object) -> str:
+    if not isinstance(value, list) or not all(isinstance(word, str) and word for word in value):
+        return f"expected an array of strings like {_array(key.example)}, got {_describe(value)}"
+    unknown = [word for word in value if key.choices and word not in key.choices]
+    return f"expected some of {_array(key.choices)}, got {shown(unknown[0])}" if unknown else ""
+
+
+def _array(words: Any) -> str:
+    return "[" + ", ".join(shown(word) for word in words) + "]"
 
 
 def _wrong_text(key: Key, value: str) -> str:

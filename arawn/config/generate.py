@@ -162,7 +162,7 @@ def _inner(table: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _json_key(key: Key) -> Mapping[str, Any]:
     schema: dict[str, Any] = {"description": key.doc, "type": _JSON_TYPES.get(key.kind, "string")}
-    if key.choices:
+    if key.choices and key.kind != "strings":
         schema["enum"] = list(key.choices)
     if key.minimum is not None:
         schema["minimum"] = key.minimum
@@ -173,7 +173,7 @@ def _json_key(key: Key) -> Mapping[str, Any]:
     if key.default is not None:
         schema["default"] = key.default
     if key.kind == "strings":
-        schema["items"] = {"type": "string"}
+        schema["items"] = {"type": "string"} | ({"enum": list(key.choices)} if key.choices else {})
     if key.kind == "map":
         schema["additionalProperties"] = {"type": "string"}
     return schema

@@ -169,7 +169,7 @@ def _nothing_available() -> ConfigError:
         hints=[
             "a key in the environment: export ANTHROPIC_API_KEY=… (OPENAI_API_KEY, GROQ_API_KEY, OPENROUTER_API_KEY …)",
             "a key in the keyring: arawn secrets set anthropic",
-            "a model on this machine: https://ollama.com, then: ollama pull llama3.2",
+            "a model on this machine: https://ollama.com, then: ollama pull qwen3:8b",
             "without any of them, to try arawn: arawn --backend mock ask hello",
             "all backends: arawn backends · docs/configuration.md",
         ],

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from arawn.config.key import Key
+from arawn.config.model_keys import EFFORTS, MODEL_KEYS
 
 Node: TypeAlias = "Key | dict[str, Node]"
 
 ADAPTERS = ("openai", "openai_chat", "openai_responses", "anthropic", "ollama", "mlx", "mock")
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 PERIODS = ("day", "month", "total")
 FINISH_REASONS = ("stop", "length", "tool_calls", "content_filter", "refusal", "pause", "unknown")
 MOCK_ERRORS = (
@@ -296,12 +296,7 @@ KEYS = (
     Key("backends.NAME.replies.[].tokens_per_second", "number", "Tokens per second of the answer.", 50, minimum=0),
     Key("tiers.NAME", "string", "A size and its model.", "anthropic/claude-haiku-5-5", project=True),
     Key("aliases.NAME", "string", "A name and its model.", "groq/openai/gpt-oss-120b", project=True),
-    Key("models.NAME.input_price", "number", "USD per million input tokens.", 3.0, minimum=0),
-    Key("models.NAME.output_price", "number", "USD per million output tokens.", 15.0, minimum=0),
-    Key("models.NAME.cache_read_price", "number", "USD per million tokens read from the cache.", 0.3, minimum=0),
-    Key("models.NAME.cache_write_price", "number", "USD per million tokens written to the cache.", 3.75, minimum=0),
-    Key("models.NAME.context_window", "integer", "The context window, in tokens.", 200_000, minimum=1),
-    Key("models.NAME.max_output", "integer", "The maximum output, in tokens.", 64_000, minimum=1),
+    *MODEL_KEYS,
     Key("budget.limit", "number", "The spending limit for all backends together, in USD.", 20.0, minimum=0),
     Key("budget.period", "string", "The period of the limit.", "day", default="month", choices=PERIODS),
     Key(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 BACKENDS = (
-    *("anthropic", "azure", "bedrock", "bedrock-anthropic", "cerebras", "deepseek", "fireworks", "gemini", "groq"),
+    *("anthropic", "azure", "bedrock-anthropic", "bedrock", "cerebras", "deepseek", "fireworks", "gemini", "groq"),
     *("huggingface", "llamacpp", "mistral", "ollama", "openai", "openrouter", "together", "vllm", "xai"),
 )
 """The backends that have a file of facts."""
@@ -91,8 +91,13 @@ def facts_of(backend: str, model: str, stored: str = "") -> ModelFacts | None:
 
 def all_models(backend: str, stored: str = "") -> tuple[ModelFacts, ...]:
     """Return every known model of a backend, sorted by name, including the retired ones."""
-    table = _table(backend, stored)
-    return tuple(_facts(backend, model, row, table["families"]) for model, row in table["models"].items())
+    return models_in(backend, _table(backend, stored))
+
+
+def models_in(backend: str, table: Mapping[str, Any]) -> tuple[ModelFacts, ...]:
+    """Return the models of a backend's table; families that it does not have are the built-in ones."""
+    families = table["families"] if "families" in table else _built_in(backend).get("families", [])
+    return tuple(_facts(backend, model, row, families) for model, row in table["models"].items())
 
 
 def known_ids(today: str, stored: str = "") -> Iterator[tuple[str, str]]:
@@ -150,16 +155,21 @@ def _similar_names(backend: str, model: str, today: str, stored: str) -> tuple[s
 def _table(backend: str, stored: str) -> dict[str, Any]:
     """Return the families and the models of a backend; none for one without facts."""
     name = SAME_MODELS.get(backend, backend)
-    text = _stored_line(name, stored) if stored else ""
-    if not text and name in BACKENDS:
-        with open(f"{__file__.removesuffix('models/catalog.py')}data/models/{name}.json", encoding="utf-8") as file:
-            text = file.read()
+    line = _stored_line(name, stored) if stored else ""
     try:
-        table: dict[str, Any] = json.loads(text or '{"families":[],"models":{}}')
+        own: dict[str, Any] = json.loads(line or "{}")
     except ValueError:
-        raise ConfigError(
-            f"the stored table of models is damaged: {stored}", hints=["arawn models update --undo"]
-        ) from None
+        raise _unreadable("it is damaged") from None
+    if "families" in own and "models" in own:
+        return own
+    return {"families": [], "models": {}, **_built_in(name), **own}
+
+
+def _built_in(backend: str) -> dict[str, Any]:
+    if backend not in BACKENDS:
+        return {}
+    with open(f"{__file__.removesuffix('models/catalog.py')}data/models/{backend}.json", encoding="utf-8") as file:
+        table: dict[str, Any] = json.load(file)
     return table
 
 
@@ -172,9 +182,14 @@ def _stored_line(backend: str, stored: str) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"cannot read the stored table of models: {error}", hints=["arawn models update --undo"]
-        ) from None
+        raise _unreadable(str(error)) from None
+
+
+def _unreadable(why: str) -> ConfigError:
+    return ConfigError(
+        f"the stored table of models cannot be read: {why}",
+        hints=["go back to the one before: arawn models update --undo"],
+    )
 
 
 def _facts(backend: str, model: str, row: Mapping[str, Any], families: list[dict[str, Any]]) -> ModelFacts:

@@ -101,7 +101,7 @@ bare = "large"
         assert self.asked(home, "bare", "mock") == ("mock", "large")
 
     def test_backend_and_model_are_taken_as_they_stand(self, home):
-        assert self.asked(home, "vllm/Qwen/Qwen2.5-7B-Instruct") == ("vllm", "Qwen/Qwen2.5-7B-Instruct")
+        assert self.asked(home, "vllm/Qwen/Qwen3-8B") == ("vllm", "Qwen/Qwen3-8B")
 
     def test_any_other_name_is_a_model_of_the_clients_backend(self, home):
         assert self.asked(home, "medium", "mock") == ("mock", "medium")

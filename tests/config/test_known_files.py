@@ -54,7 +54,7 @@ ENVIRONMENTS = [
         {"LLM_BACKEND": "mlx", "LLM_MODEL": "mlx-community/Qwen2.5-3B-Instruct"},
         ("mlx", "mlx-community/Qwen2.5-3B-Instruct"),
     ),
-    ({"LLM_BACKEND": "ollama"}, ("ollama", "llama3.2")),
+    ({"LLM_BACKEND": "ollama"}, ("ollama", "qwen3:8b")),
     (
         {"LLM_BACKEND": "huggingface", "HF_TOKEN": "k", "LLM_TIMEOUT_SECONDS": "120"},
         ("huggingface", "openai/gpt-oss-120b"),
@@ -96,4 +96,4 @@ def test_a_self_hosted_server_is_set_by_three_variables(home):
     vllm = settings.backend("vllm")
 
     assert (vllm.base_url, vllm.hourly_rate, settings.warnings) == ("http://your-vllm-server:8000/v1", 0.2, ())
-    assert resolve_model(settings, None, "qwen")[:2] == ("vllm", "Qwen/Qwen2.5-7B-Instruct")
+    assert resolve_model(settings, None, "qwen")[:2] == ("vllm", "Qwen/Qwen3-8B")

@@ -26,7 +26,7 @@ def knows(backend: str, model: str) -> bool:
         ('[llm]\nmodel = "sonnet"\n', None, None, ("anthropic", "claude-sonnet-5-5")),
         ('[llm]\nmodel = "ollama/llama3:8b"\n', None, None, ("ollama", "llama3:8b")),
         # a backend named: its own model, or the id word for word
-        (GROQ, "ollama", None, ("ollama", "llama3.2")),
+        (GROQ, "ollama", None, ("ollama", "qwen3:8b")),
         (GROQ, "groq", None, ("groq", "openai/gpt-oss-20b")),
         (GROQ, "ollama", "qwen2.5:1.5b", ("ollama", "qwen2.5:1.5b")),
         (GROQ, "openrouter", "anthropic/claude-sonnet-5", ("openrouter", "anthropic/claude-sonnet-5")),
@@ -35,7 +35,7 @@ def knows(backend: str, model: str) -> bool:
         ('[llm]\nmodel = "sonnet"\n', "anthropic", None, ("anthropic", "claude-sonnet-5-5")),
         # a model named: alias or tier, then the configured backend's ids, then backend/model, then an id
         (GROQ, None, "opus", ("anthropic", "claude-opus-5-5")),
-        (GROQ, None, "qwen", ("vllm", "Qwen/Qwen2.5-7B-Instruct")),
+        (GROQ, None, "qwen", ("vllm", "Qwen/Qwen3-8B")),
         (GROQ + '[aliases]\nfast = "cerebras/gpt-oss-120b"\n', None, "fast", ("cerebras", "gpt-oss-120b")),
         (GROQ + '[aliases]\nopus = "groq/big"\n', None, "opus", ("groq", "big")),
         (GROQ + '[aliases]\nmine = "llama-x"\n', None, "mine", ("groq", "llama-x")),
@@ -113,7 +113,7 @@ def test_with_nothing_configured_the_first_backend_with_a_key_is_taken_and_said(
         settings, None, None, available=lambda: first_available(settings, home.environ, lambda _: pytest.fail("asked"))
     )
 
-    assert found == Choice("openai", "gpt-5.4-mini", "using openai: OPENAI_API_KEY is set")
+    assert found == Choice("openai", "gpt-6-luna", "using openai: OPENAI_API_KEY is set")
 
 
 def test_a_model_named_alone_goes_to_that_backend(home):

@@ -198,7 +198,7 @@ def test_aliases_come_before_tiers_and_a_model_can_be_described(home):
     settings = home.load()
 
     assert settings.aliases["sonnet"] == "groq/x"
-    assert settings.aliases["qwen"] == "vllm/Qwen/Qwen2.5-7B-Instruct"
+    assert settings.aliases["qwen"] == "vllm/Qwen/Qwen3-8B"
     assert settings.model_overrides("a/b:c") == {"input_price": 1.5}
     assert settings.model_overrides("other") == {}
     assert settings.value('models."a/b:c".input_price') == 1.5

@@ -24,8 +24,8 @@ ANTHROPIC = b"".join(
     )
 )
 OLLAMA = (
-    b'{"model":"llama3.2","message":{"role":"assistant","content":"Hello from here"},"done":false}\n'
-    b'{"model":"llama3.2","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop"}\n'
+    b'{"model":"qwen3:8b","message":{"role":"assistant","content":"Hello from here"},"done":false}\n'
+    b'{"model":"qwen3:8b","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop"}\n'
 )
 
 
@@ -70,13 +70,13 @@ def test_a_key_in_the_environment_is_enough_and_the_choice_is_told(home):
 
 
 def test_a_running_ollama_is_found_without_any_key(home):
-    tags = answer(b'{"models":[{"name":"llama3.2"}]}')
+    tags = answer(b'{"models":[{"name":"qwen3:8b"}]}')
     with Loopback([tags], [streamed(OLLAMA, "application/x-ndjson")]) as server:
         run = home.run("ask", "hi", env={"OLLAMA_HOST": server.url})
 
     assert (run.code, run.out) == (0, "Hello from here\n")
     assert run.err == f"using ollama: it is running at {server.url}, and no key is set\n"
-    assert json.loads(server.requests[1].body)["model"] == "llama3.2"
+    assert json.loads(server.requests[1].body)["model"] == "qwen3:8b"
 
 
 @pytest.mark.parametrize("way", ["SSL_CERT_FILE", "ca_bundle"])

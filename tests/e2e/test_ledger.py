@@ -269,4 +269,4 @@ def test_what_a_protocol_sends_as_the_limit_of_an_answer_is_what_is_reserved(hom
         [request] = server.requests
     assert run.code == 8
     assert "limited" not in run.err
-    assert json.loads(request.body)["max_tokens"] == 32_000
+    assert json.loads(request.body)["max_tokens"] == 64_000

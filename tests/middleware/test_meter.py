@@ -18,10 +18,11 @@ from arawn.middleware.meter import RESERVATION_WAIT, Accounting, Meter, MeterEmb
 from arawn.middleware.pricing import Pricing
 from arawn.models.catalog import ModelFacts
 from arawn.models.money import stored
+from arawn.models.prices import Price
 from arawn.store.calls import Call
 from arawn.values import replace
 
-PRICED = ModelFacts(backend="b", id="m-1", input_price=Decimal(1), output_price=Decimal(10), max_output=1_000)
+PRICED = ModelFacts(backend="b", id="m-1", prices=(Price(input=Decimal(1), output=Decimal(10)),), max_output=1_000)
 REQUEST = ChatRequest("m-1", (Message(Role.USER, (Text("a question of words"),)),), caller=Caller("llm", "s-1"))
 
 

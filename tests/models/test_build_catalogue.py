@@ -1,3 +1,5 @@
+"""The script that makes the catalogue, and that the committed files are what it makes."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
+FACTS = {"context_window": 9, "source": "x", "sure": True}
 
 
 @pytest.fixture(scope="module")
@@ -24,86 +27,122 @@ def script() -> ModuleType:
     return module
 
 
-def test_the_committed_files_are_what_the_script_makes_of_the_snapshots(script):
+def test_the_committed_files_are_what_the_script_makes_of_the_tables(script):
     made = script.build(folder_of("ARAWN_CATALOGUE"))
     folder = ROOT / "arawn" / "data" / "models"
     assert made == {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()}
 
 
-def test_a_price_of_nothing_in_a_snapshot_is_a_price_not_known(script):
-    entry = {"cost": {"input": Decimal("0.5"), "output": Decimal(0), "cache_read": 0}, "limit": {"context": 8000}}
-    row = script.models_dev_row("some-model", entry)
-    assert row["input_price"] == Decimal("0.5")
-    assert not {"output_price", "cache_read_price"} & row.keys()
-
-
-def test_an_entry_inherits_from_its_base_but_not_its_price_or_its_end(script):
-    base = {"cost": {"input": 1}, "status": "deprecated", "tool_call": True, "limit": {"context": 9, "output": 5}}
-    entry = {"limit": {"output": 3}}
-    assert script.inherited(entry, base) == {"tool_call": True, "limit": {"context": 9, "output": 3}}
-
-
-def test_the_second_source_fills_only_the_gaps(script):
-    row = {"input_price": Decimal(3), "source": "models.dev", "as_of": "2026-07"}
-    script.add_prices(
-        row, {"prices": {"input_mtok": Decimal(3), "cache_read_mtok": Decimal("0.3")}, "context_window": 9}
-    )
-    assert row["cache_read_price"] == Decimal("0.3")
-    assert row["context_window"] == 9
-    assert row["source"] == "models.dev, genai-prices"
-
-
-def test_prices_of_two_sources_that_disagree_are_not_mixed(script):
-    row = {"input_price": Decimal(3), "source": "models.dev", "as_of": "2026-07"}
-    script.add_prices(row, {"prices": {"input_mtok": Decimal(4), "cache_read_mtok": Decimal("0.4")}})
-    assert row == {"input_price": Decimal(3), "source": "models.dev", "as_of": "2026-07"}
-
-
-def test_our_own_price_drops_every_older_one(script):
-    row = {
-        "input_price": Decimal(5),
-        "cache_read_price": Decimal(1),
-        "long_context": 9,
-        "source": "x",
-        "as_of": "2026-07",
-    }
-    script.add_ours(row, {"input_price": Decimal(2)}, "price list", "2026-09")
-    assert row == {"input_price": Decimal(2), "source": "x; price list 2026-09", "as_of": "2026-09"}
-
-
-def test_the_prices_are_those_of_the_day_of_the_snapshot(script):
-    history = [
-        {"prices": {"input_mtok": 2}},
-        {"constraint": {"start_date": "2026-03-13"}, "prices": {"input_mtok": 3}},
-        {"constraint": {"start_date": "2026-09-01"}, "prices": {"input_mtok": 4}},
+def test_prices_keep_their_order_and_those_of_a_day_their_days(script):
+    rows = {"b/m": {}}
+    prices = [
+        {"id": "b/m", "from": "2026-09-10", "hours_utc": ["01:00-04:00"], "weekdays": [1], "input": 2, "sure": True},
+        {
+            "id": "b/m",
+            "from": "2026-09-10",
+            "until": "2026-12-31",
+            "input": 1,
+            "batch": [5],
+            "sure": False,
+        },
     ]
-    assert script.genai_prices(history)["input_price"] == 3
-
-
-def test_a_tier_becomes_a_long_price(script):
-    row = script.genai_prices({"input_mtok": {"base": 2, "tiers": [{"start": 200_000, "price": 4}]}})
-    assert (row["input_price"], row["long_context"], row["long_input_price"]) == (2, 200_000, 4)
+    script.add_prices(rows, prices, {})
+    assert rows["b/m"]["prices"] == [
+        {"hours_utc": ["01:00-04:00"], "weekdays": [1], "input": 2, "since": "2026-09-10"},
+        {"input": 1, "since": "2026-09-10", "until": "2026-12-31", "batch_input": 5},
+    ]
+    assert rows["b/m"]["sure"] is False
 
 
 @pytest.mark.parametrize(
-    ("clause", "matched"),
+    ("said", "kept"),
     [
-        ({"equals": "gpt-5"}, False),
-        ({"starts_with": "gpt-5"}, True),
-        ({"ends_with": "mini"}, True),
-        ({"contains": "5-m"}, True),
-        ({"regex": r"^gpt-\d-m"}, True),
-        ({"or": [{"equals": "x"}, {"ends_with": "mini"}]}, True),
-        ({"and": [{"equals": "x"}, {"ends_with": "mini"}]}, False),
+        ({"efforts": ["low", "high", "xhigh"], "effort_off": "none"}, {"efforts": ["none", "low", "high"]}),
+        ({"efforts": ["low", "high"], "effort_off": False}, {"efforts": ["low", "high"], "always_thinks": True}),
+        ({"efforts": ["low", "high"]}, {}),
+        ({"cache_min_tokens": 512}, {"cache_min_tokens": 512}),
+        ({}, {}),
     ],
 )
-def test_it_matches_names_as_the_second_source_writes_its_rules(script, clause, matched):
-    assert script.matches(clause, "gpt-5-mini") is matched
+def test_a_model_takes_the_effort_words_that_it_and_its_family_name(script, said, kept):
+    assert script.rules_of(said, {"efforts": ["none", "low", "medium", "high"]}) == kept
+
+
+def test_a_rule_that_the_family_has_too_is_not_written_again(script):
+    said = {"efforts": ["low"], "effort_off": False, "cache_min_tokens": 512}
+    assert script.rules_of(said, {"efforts": ["low"], "always_thinks": True, "cache_min_tokens": 512}) == {}
+
+
+def test_a_family_has_the_rules_of_the_one_it_is_like_but_not_its_source(script):
+    first = {"backends": ["a"], "match": ["*base"], "efforts": ["low"], "cache": "marker", "source": "x", "sure": False}
+    other = {"backends": ["a", "b"], "match": ["other"], "like": "base", "efforts": [], "source": "y"}
+    assert script.whole(other, [first, other]) == {
+        "match": ["other"],
+        "efforts": [],
+        "cache": "marker",
+        "source": "y",
+    }
+
+
+def test_a_model_has_input_of_its_own_only_where_it_is_less_than_the_window(script):
+    assert "max_input" not in script.model_row("b/m", FACTS | {"max_input": 9}, [], "2026-11-30")
+    assert script.model_row("b/m", FACTS | {"max_input": 8}, [], "2026-11-30")["max_input"] == 8
+
+
+def test_an_embedding_model_takes_its_input_as_its_window(script):
+    row = script.model_row("b/embed", {"max_input": 8191, "source": "x", "sure": True}, [], "2026-11-30")
+    assert (row["context_window"], row["capabilities"]) == (8191, ["embeddings"])
+
+
+def test_claude_on_bedrock_costs_a_tenth_more_than_at_the_global_address_where_nothing_else_is_known(script):
+    known = {"prices": [{"input": Decimal(10), "long_above": 5, "since": "2026-01-01"}]}
+    rows = {
+        "bedrock/global.anthropic.claude-a": known,
+        "bedrock/anthropic.claude-b": known,
+        "bedrock/global.anthropic.claude-b": known,
+        "bedrock/openai.gpt": known,
+    }
+    script.split_bedrock(rows)
+    claude = {f"bedrock-anthropic/anthropic.claude-{name}" for name in "ab"}
+    assert set(rows) == {"bedrock/openai.gpt", *claude}
+    guessed = rows["bedrock-anthropic/anthropic.claude-a"]
+    assert guessed["prices"] == [{"input": Decimal(11), "long_above": 5, "since": "2026-01-01"}]
+    assert guessed["sure"] is False
+    assert rows["bedrock-anthropic/anthropic.claude-b"] == known
+
+
+def test_azure_has_the_models_of_openai_with_days_of_its_own(script):
+    rows = {
+        "openai/a": {"context_window": 9, "prices": [1], "retires": "2026-12-11", "successor": "c", "source": "x"},
+        "openai/b": {"context_window": 9, "prices": [2], "retires": "2026-10-23", "successor": "c", "source": "x"},
+        "azure/a": {"retires": "2027-02-09", "source": "y"},
+        "openai/c": {"retires": "2026-07-23", "source": "x"},
+    }
+    script.add_azure(rows)
+    same = {"context_window": 9, "prices": [1], "source": "y"}
+    assert rows["azure/a"] == same | {"retires": "2027-02-09", "successor": "c"}
+    assert rows["azure/b"] == {"context_window": 9, "prices": [2], "source": "x"}
+    assert "azure/c" not in rows
+
+
+@pytest.mark.parametrize(
+    ("word", "model", "matched"),
+    [("gpt-5", "gpt-5.4", True), ("gpt-5", "openai.gpt-5", False), ("*gpt-5", "openai.gpt-5", True), ("", "any", True)],
+)
+def test_a_word_of_a_family_begins_a_name_or_stands_anywhere_in_it(script, word, model, matched):
+    assert script.matches(word, model) is matched
 
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(Decimal("0.0028"), "0.0028"), (Decimal("2.50"), "2.5"), (15, "15.0"), (Decimal("1E+2"), "100.0")],
+    [
+        (Decimal("0.0028"), "0.0028"),
+        (Decimal("2.50"), "2.5"),
+        (Decimal(15), "15.0"),
+        (Decimal("1E+2"), "100.0"),
+        (200_000, 200_000),
+        ("2026-11-30", "2026-11-30"),
+    ],
 )
-def test_a_price_is_written_plainly_and_always_as_a_decimal(script, value, written):
-    assert script.price(value) == written
+def test_a_price_is_written_plainly_and_always_as_a_decimal_text(script, value, written):
+    assert script.price_text(value) == written

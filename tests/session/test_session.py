@@ -30,6 +30,7 @@ from arawn.errors import (
 )
 from arawn.events import Finished, Notice, TextDelta
 from arawn.messages import ChatRequest, Image, Text, Usage
+from arawn.models.prices import Price
 from arawn.session.session import Session
 
 RED = Image(b"\x89PNG", "image/png")
@@ -243,7 +244,7 @@ def test_what_an_adapter_leaves_out_is_told_once():
 
 def test_usage_and_cost_are_of_the_whole_conversation(store):
     bench = MockBackends(mock=scripted_backend("12345678", "1234"))
-    bench.knows("mock", input_price=Decimal(1_000_000), output_price=Decimal(10_000_000))
+    bench.knows("mock", prices=(Price(input=Decimal(1_000_000), output=Decimal(10_000_000)),))
     conversation = send_all(session(bench, store), "1234", "1234")
 
     assert conversation.usage == Usage(1 + 4, 2 + 1)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from arawn.backends.mock import MockBackend, MockResponse
 from arawn.engine.blocking import iterate, sleep
 from arawn.errors import ConfigError
-from arawn.models.catalog import ModelFacts, cost
+from arawn.models.catalog import ModelFacts
+from arawn.models.prices import cost
 from arawn.session.session import Session
 from arawn.store.database import Database
 from arawn.store.sessions import Sessions
@@ -42,7 +43,7 @@ class MockBackends:
         return self.known.get(backend)
 
     def cost(self, response, choice):
-        return cost(response.usage, self.facts(choice.backend, choice.model))
+        return cost(response.usage, self.facts(choice.backend, choice.model), 0.0)
 
     def knows(self, backend, **facts):
         self.known[backend] = ModelFacts(backend=backend, id=f"{backend}-1", **facts)

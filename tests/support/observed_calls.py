@@ -16,6 +16,7 @@ from arawn.middleware.errors import RedactSecrets
 from arawn.middleware.meter import Accounting, Meter
 from arawn.middleware.pricing import Pricing
 from arawn.models.catalog import ModelFacts
+from arawn.models.prices import Price
 from arawn.network.endpoint import Endpoint
 from arawn.network.routes import Route
 from arawn.network.transport import BlockingTransport
@@ -27,7 +28,7 @@ from arawn.telemetry.attempts import Attempt
 KEY = "cAnary/+7f3aK9zQ=secret"
 PROMPT = "Where does the heron nest in a cold spring?"
 REQUEST = ChatRequest("m-1", (Message(Role.USER, (Text(PROMPT),)),))
-PRICES = ModelFacts(backend="here", id="m-1", input_price=Decimal(1), output_price=Decimal("2.5"))
+PRICES = ModelFacts(backend="here", id="m-1", prices=(Price(input=Decimal(1), output=Decimal("2.5")),))
 
 
 class ObservedBackend:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from support.recordings import Recording
 
@@ -75,21 +76,41 @@ def row_of(recording: Recording) -> tuple[str, dict[str, Any]]:
 def rows() -> dict[str, dict[str, Any]]:
     """Return the whole catalogue, a row for each ``backend/model``, its prices as exact decimals."""
     return {
-        f"{file.stem}/{model}": row | {key: Decimal(row[key]) for key in row if key.endswith("_price")}
+        f"{file.stem}/{model}": row | {"prices": [_exact(price) for price in row.get("prices", [])]}
         for file in sorted(MODELS.glob("*.json"))
-        for model, row in json.loads(file.read_text(encoding="utf-8")).items()
+        for model, row in json.loads(file.read_text(encoding="utf-8"))["models"].items()
     }
 
 
-def dollars(bill: Bill, row: dict[str, Any]) -> Decimal | None:
-    """Multiply tokens with the prices of a line; None where one that is needed is missing."""
-    long = "long_" if bill.input > row.get("long_context", bill.input) else ""
-    plain = row.get(f"{long}input_price")
+def _exact(price: dict[str, Any]) -> dict[str, Any]:
+    texts = ("since", "until")
+    return {key: Decimal(value) if type(value) is str and key not in texts else value for key, value in price.items()}
+
+
+def in_force(row: dict[str, Any], at: datetime) -> dict[str, Any]:
+    """Return the prices of a row at a moment in UTC; nothing where it has none then."""
+    return next((price for price in row.get("prices", []) if _holds(price, at)), {})
+
+
+def _holds(price: dict[str, Any], at: datetime) -> bool:
+    day, clock = at.strftime("%Y-%m-%d"), at.strftime("%H:%M")
+    hours = [span.split("-") for span in price.get("hours_utc", ["00:00-24:00"])]
+    return (
+        price.get("since", day) <= day <= price.get("until", day)
+        and at.isoweekday() in price.get("weekdays", range(1, 8))
+        and any(begin <= clock < end for begin, end in hours)
+    )
+
+
+def dollars(bill: Bill, price: dict[str, Any]) -> Decimal | None:
+    """Multiply tokens with prices; None where one that is needed is missing."""
+    long = "long_" if bill.input > price.get("long_above", bill.input) else ""
+    plain = price.get(f"{long}input")
     priced = (
         (bill.plain, plain),
-        (bill.read, row.get(f"{long}cache_read_price", plain)),
-        (bill.written, row.get(f"{long}cache_write_price", plain)),
-        (bill.output, row.get(f"{long}output_price")),
+        (bill.read, price.get(f"{long}cache_read", plain)),
+        (bill.written, price.get(f"{long}cache_write", plain)),
+        (bill.output, price.get(f"{long}output")),
     )
     needed = [(tokens, price) for tokens, price in priced if tokens]
     if any(price is None for _, price in needed):
@@ -98,11 +119,11 @@ def dollars(bill: Bill, row: dict[str, Any]) -> Decimal | None:
 
 
 def listed_row(key: str, as_of: str) -> dict[str, Any] | None:
-    """Return what the public list said of ``backend/model`` in the month ``as_of``, in the catalogue's words."""
+    """Return what the public list said of ``backend/model`` on the day ``as_of``, in the catalogue's words."""
     backend, _, model = key.partition("/")
     for entry in _lists().get(_LISTED_AS.get(backend, backend), ()):
         if _fits(entry["match"], model):
-            return _as_row(_in_force(entry["prices"], f"{as_of}-31"))
+            return _as_row(_in_force(entry["prices"], as_of))
     return None
 
 
@@ -137,10 +158,10 @@ def _as_row(prices: dict[str, Any]) -> dict[str, Any]:
         price = prices.get(f"{name}_mtok")
         if isinstance(price, dict):
             (tier,) = price["tiers"]
-            row |= {"long_context": tier["start"], f"long_{name}_price": tier["price"]}
+            row |= {"long_above": int(tier["start"]), f"long_{name}": tier["price"]}
             price = price["base"]
         if price:  # a zero of the list is a price it does not know
-            row[f"{name}_price"] = price
+            row[name] = price
     return row
 
 
