@@ -103,7 +103,7 @@ class ChatBody(ABC):
             yield sorted(rules.refused_while_thinking), "a thinking model takes none"
         given = [name for name in rules.one_of if getattr(request, name, None) is not None]
         yield given[1:], f"this model takes only one of {' and '.join(rules.one_of)}"
-        yield sorted(request.without), "its server refused it before"
+        yield sorted(request.without), "its server refuses it"
 
     def _cache_marker(self) -> dict[str, Any]:
         """Return what lets the server keep the prefix of a conversation, which its next request reads.

@@ -362,7 +362,7 @@ class Session(Generic[C]):
         older = [message for turn in self._turns[self._compacted : upto] for message in turn.sendable]
         messages = compaction.with_summary((*older, *more), self._summary)
         system = (Message(Role.SYSTEM, (Text(self._system),)),) if self._system else ()
-        caller = Caller("llm", self.id, fresh=self._is_retry)
+        caller = replace(self.request.caller, session=self.id, fresh=self._is_retry)
         request = replace(self.request, model=self.choice.model, messages=(*system, *messages), caller=caller)
         return self._engine.complete(request, self.choice)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from arawn.adapters.anthropic.stream import AnthropicParser
 from arawn.adapters.chat_body import ChatBody
 from arawn.adapters.http_adapter import ChatAdapter
+from arawn.adapters.parameters import SIGNED_THINKING
 from arawn.adapters.payload import base64_text, objects_of, parse_body, render_body
 from arawn.adapters.thinking import ThinkingPlan, is_off, merged
 from arawn.messages import (
@@ -173,6 +174,9 @@ class AnthropicBody(ChatBody):
         return {**block, "is_error": True} if result.is_error else block
 
     def _reasoning(self, reasoning: Reasoning) -> dict[str, Any] | None:
+        if SIGNED_THINKING in self._request.without:
+            self._drop("earlier thinking", "its server finds it signed for another conversation")
+            return None
         if reasoning.item is not None:
             return self._own(reasoning.item, reasoning.owner)
         if not reasoning.signature:
