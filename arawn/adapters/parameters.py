@@ -20,7 +20,10 @@ _PATHS: Mapping[str, tuple[str, ...]] = {
     "stop": ("stop", "stop_sequences", "options.stop"),
     "presence_penalty": ("presence_penalty", "options.presence_penalty"),
     "frequency_penalty": ("frequency_penalty", "options.frequency_penalty"),
-    "effort": ("reasoning_effort", "reasoning.effort", "output_config.effort"),
+    "effort": (
+        *("reasoning_effort", "reasoning.effort", "output_config.effort"),
+        "extra_body.google.thinking_config.thinking_level",
+    ),
     "thinking": (
         *("thinking", "think", "reasoning", "reasoning_format", "include", "extra_body.google.thinking_config"),
         *("chat_template_kwargs.enable_thinking", "chat_template_kwargs.thinking"),

@@ -16,7 +16,9 @@ class ModelRules(Value, kw_only=True):
     ``api`` is the endpoint the model wants where its service has both Chat Completions and Responses.
     ``tools_need_no_effort`` is true where Chat Completions takes function tools only beside the effort ``none``.
 
-    Thinking: ``efforts`` are the effort words it takes, in rising order (none of them: an empty tuple). It
+    Thinking: ``efforts`` are the effort words it takes, in rising order (none of them: an empty tuple), "none" where it
+    switches thinking off; ``efforts_chat`` those on Chat Completions, where they are fewer. ``effort_path`` are the
+    dotted keys of the effort in the body, where that is not the place of its protocol. It
     ``always_thinks`` where thinking cannot be switched off, and ``thinks_by_default`` where a request need not ask.
     What is merged into the body is ``thinking_on`` to think, ``thinking_off`` to stop (empty: say nothing), and
     ``thinking_shown`` to get the text of thinking; ``off_max_effort`` is the highest effort beside ``thinking_off``.
@@ -36,6 +38,8 @@ class ModelRules(Value, kw_only=True):
     api: Literal["", "chat", "responses"] = ""
     tools_need_no_effort: bool = False
     efforts: tuple[str, ...] | None = None
+    efforts_chat: tuple[str, ...] | None = None
+    effort_path: str = ""
     always_thinks: bool = False
     thinks_by_default: bool | None = None
     thinking_on: Mapping[str, Any] | None = None

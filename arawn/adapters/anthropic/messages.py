@@ -90,7 +90,7 @@ class AnthropicBody(ChatBody):
             return self._budgeted(asked, limit)
         if self._max_tokens is None and plan.said and plan.thinks:
             limit += _BUDGETS[plan.effort or "high"]
-        effort = {"output_config": {"effort": plan.effort}} if plan.effort not in ("", "none") else {}
+        effort = {} if plan.effort == "none" else self._effort("output_config", "effort")
         return merged({"max_tokens": limit, **plan.fields}, effort)
 
     def _refusals(self) -> Iterator[tuple[Sequence[str], str]]:

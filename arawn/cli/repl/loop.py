@@ -84,7 +84,9 @@ class Chat:
         self.sessions = parts.sessions
         self._parts = parts
         self._database = parts.database
-        self.session = self._new_session(parts.choice, ChatRequest("", (), caller=Caller(lasting=True)), parts.session_name)
+        self.session = self._new_session(
+            parts.choice, ChatRequest("", (), caller=Caller(lasting=True)), parts.session_name
+        )
         self.attachments = Attachments()
         for path in parts.files:
             self.attachments.add(path)
