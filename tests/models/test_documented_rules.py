@@ -185,7 +185,8 @@ def test_the_judge_sees_what_a_model_without_rules_would_be_asked(how: str) -> N
 def test_no_current_model_is_asked_what_it_is_documented_to_refuse() -> None:
     with (folder_of("ARAWN_CATALOGUE") / "facts.toml").open("rb") as file:
         tables = tomllib.load(file)
-    settings = load(environ={"ARAWN_HOME": "/nowhere"}, cwd="/")
+    azure = {"backends.azure.base_url": "https://mine.openai.azure.com/openai/v1"}
+    settings = load(environ={"ARAWN_HOME": "/nowhere"}, cwd="/", overrides=azure)
     engine = Engine.blocking(settings)
     wrong: dict[str, list[str]] = {}
     for name, own in tables["model"].items():

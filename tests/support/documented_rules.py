@@ -31,7 +31,9 @@ class Documented:
 
     @property
     def never_off(self) -> bool:
-        return str(self.facts.get("thinking_off", "")).startswith("never")
+        switch = str(self.facts.get("thinking_off", ""))
+        by_word = "none" in switch and self.facts.get("effort_off") is False
+        return by_word or switch.startswith("never") or ("pro refuses" in switch and "-pro" in self.model)
 
     @property
     def off_fields(self) -> dict[str, Any]:
@@ -69,13 +71,18 @@ def documented(tables: dict[str, Any], name: str) -> Documented:
     backend, _, model = name.partition("/")
     families = (family for family in tables["family"].values() if re.search(family["pattern"], name))
     family = dict(next(families, {}))
-    own = tables["model"][name]
+    maker = name.replace("bedrock/openai.", "openai/")
+    own = {**tables["model"].get(maker, {}), **tables["model"][name]}
+    own = {**tables["model"].get(own.get("same_as", ""), {}), **own}
+    if "efforts" in own and not own["sure"]:  # sources disagree: what either of them has
+        own |= {"efforts": [*own["efforts"], *family.get("efforts", ())], "effort_off": None}
     known = [*family.get("efforts", ())]
     for word, more in family.get("efforts_more", {}).items():
         known += more if word in model else ()
     known = next((less for word, less in family.get("efforts_less", {}).items() if word in model), known)
     efforts = {"efforts": known} if "efforts" in family else {}
-    of_all = tables["provider"][backend].get("refused", ()) if backend == "xai" else ()
+    backend = "bedrock-anthropic" if backend == "bedrock" and "anthropic." in model else backend
+    of_all = tables["provider"]["xai"]["refused"] if backend == "xai" else ()
     return Documented(backend, model, {**family, **efforts, "refused": [*family.get("refused", ()), *of_all], **own})
 
 
@@ -112,9 +119,9 @@ def thinks(known: Documented, body: dict[str, Any]) -> bool:
 
 def _effort(known: Documented, path: str, body: dict[str, Any], off: bool | None) -> list[str]:
     word, facts = effort_of(body), known.facts
-    if word is None or "efforts" not in facts:
-        return []
-    words = set(facts["efforts"])
+    if word is None or "efforts" not in facts or "thinking_budget" in str(facts.get("thinking_on")):
+        return []  # budgets are of another protocol of the service: here words stand for them
+    words = {each.lower() for each in facts["efforts"]}
     if path.endswith("chat/completions") and known.backend in ("openai", "azure", "bedrock"):
         words -= {"max"}
     off_word = facts.get("effort_off")
