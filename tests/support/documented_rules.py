@@ -71,11 +71,11 @@ def documented(tables: dict[str, Any], name: str) -> Documented:
     backend, _, model = name.partition("/")
     families = (family for family in tables["family"].values() if re.search(family["pattern"], name))
     family = dict(next(families, {}))
-    maker = name.replace("bedrock/openai.", "openai/")
-    own = {**tables["model"].get(maker, {}), **tables["model"][name]}
-    own = {**tables["model"].get(own.get("same_as", ""), {}), **own}
-    if "efforts" in own and not own["sure"]:  # sources disagree: what either of them has
-        own |= {"efforts": [*own["efforts"], *family.get("efforts", ())], "effort_off": None}
+    own = tables["model"][name]
+    first = tables["model"].get(own.get("same_as", name.replace("bedrock/openai.", "openai/")), own)
+    own = {**first, **own}
+    if "efforts" in own and not first["sure"]:  # sources disagree: what either of them has
+        own |= {"efforts": [*own["efforts"], *family.get("efforts", ())], "effort_off": own.get("effort_off") or None}
     known = [*family.get("efforts", ())]
     for word, more in family.get("efforts_more", {}).items():
         known += more if word in model else ()
