@@ -179,12 +179,13 @@ class ProtocolError(BackendError):
 
 
 class RequestError(BackendError):
-    """The request was refused as it stands (400, 404, 413, 422)."""
+    """The request was refused as it stands (400, 404, 413, 422); ``parameter`` is what it was refused for, if known."""
 
     refused = True
     kind = "request"
     exit_code = 8
     http_status = 400
+    parameter: str = ""
 
 
 class ModelNotAvailableError(RequestError):

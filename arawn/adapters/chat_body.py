@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from arawn.adapters.base import Quirks
+    from arawn.adapters.rules import ModelRules
     from arawn.adapters.thinking import ThinkingPlan
     from arawn.messages import ChatRequest, Image, Text, ToolCall
 
@@ -27,7 +28,7 @@ class ChatBody(ABC):
         self._backend = backend
         self._quirks = quirks
         self._request = request
-        self._rules = quirks.rules
+        self._rules = self._rules_here(quirks.rules)
         self._dropped: dict[str, str] = {}
         self._plan = self._planned()
         self._thinks = self._plan.thinks
@@ -61,6 +62,21 @@ class ChatBody(ABC):
     @abstractmethod
     def _fields(self) -> dict[str, Any]:
         """Write the body without ``extra``."""
+
+    def _rules_here(self, rules: ModelRules) -> ModelRules:
+        """Return the rules as they are on this protocol."""
+        return rules
+
+    def _effort(self, *place: str) -> dict[str, Any]:
+        """Return the effort at its place in the body: the model's own where it has one, else that of the protocol."""
+        value: Any = self._plan.effort
+        if not value:
+            return {}
+        own = self._rules.effort_path
+        for key in reversed(own.split(".") if own else place):
+            value = {key: value}
+        placed: dict[str, Any] = value
+        return placed
 
     def _planned(self) -> ThinkingPlan:
         """Decide what is said about thinking, and report what cannot be said."""
@@ -103,7 +119,7 @@ class ChatBody(ABC):
             yield sorted(rules.refused_while_thinking), "a thinking model takes none"
         given = [name for name in rules.one_of if getattr(request, name, None) is not None]
         yield given[1:], f"this model takes only one of {' and '.join(rules.one_of)}"
-        yield sorted(request.without), "its server refused it before"
+        yield sorted(request.without), "its server refuses it"
 
     def _cache_marker(self) -> dict[str, Any]:
         """Return what lets the server keep the prefix of a conversation, which its next request reads.

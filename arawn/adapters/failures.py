@@ -99,6 +99,8 @@ _BY_CODE: dict[str, _Kind] = {
     "insufficient_quota": QuotaExceededError,
     "billing_hard_limit_reached": QuotaExceededError,
     "billing_not_active": QuotaExceededError,
+    "unsupported_parameter": RequestError,
+    "unsupported_value": RequestError,
     "model_not_found": ModelNotAvailableError,
     "model_not_supported": ModelNotAvailableError,
     "model_decommissioned": ModelNotAvailableError,
@@ -154,6 +156,7 @@ _BY_MESSAGE: tuple[tuple[tuple[int, ...], str, _Kind], ...] = (
 )
 
 _WRONG_ADDRESS = (404, 405, 421)
+_REFUSED = (400, 422)
 _SHOULD_RETRY = {"true": True, "false": False}
 
 
@@ -176,7 +179,8 @@ def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, backen
             return stream_failure(value, backend=backend, model=model)
         return not_the_protocol(status, headers.get("content-type", ""), body, backend=backend)
     report = parse_report(value)
-    return _error(_kind(report, status, model), report, _Answer(backend, model, status, headers))
+    error = _error(_kind(report, status, model), report, _Answer(backend, model, status, headers))
+    return _naming_parameter(error, value, report) if status in _REFUSED else error
 
 
 def stream_failure(error: Any, *, backend: str, model: str) -> ArawnError:
@@ -184,7 +188,17 @@ def stream_failure(error: Any, *, backend: str, model: str) -> ArawnError:
     report = parse_report(error)
     codes = (code.lower() for code in report.codes)
     status = report.number or next((_STATUS_OF_CODE[code] for code in codes if code in _STATUS_OF_CODE), _IN_ANSWER)
-    return _error(_kind(report, status, model), report, _Answer(backend, model, _IN_ANSWER, {}))
+    found = _error(_kind(report, status, model), report, _Answer(backend, model, _IN_ANSWER, {}))
+    return _naming_parameter(found, error, report)
+
+
+def _naming_parameter(error: BackendError, value: Any, report: Report) -> BackendError:
+    """Return the error of a refused request with the parameter it was refused for, where the server names one."""
+    if type(error) is RequestError:
+        from arawn.adapters.refused_parameters import refused_parameter
+
+        error.parameter = refused_parameter(value, report.message)
+    return error
 
 
 def not_the_protocol(status: int, content_type: str, body: bytes, *, backend: str) -> ProtocolError:

@@ -98,7 +98,7 @@ class OllamaBody(ChatBody):
             self._drop("the budget for thinking", "it takes a level, no number of tokens")
         if not plan.said:
             return dict(plan.fields)
-        return merged({"think": plan.effort if plan.effort in _THINKING_LEVELS else plan.thinks}, plan.fields)
+        return merged(plan.fields, {"think": plan.effort if plan.effort in _THINKING_LEVELS else plan.thinks})
 
     def _format(self) -> dict[str, Any]:
         output = self._request.output

@@ -20,7 +20,10 @@ _PATHS: Mapping[str, tuple[str, ...]] = {
     "stop": ("stop", "stop_sequences", "options.stop"),
     "presence_penalty": ("presence_penalty", "options.presence_penalty"),
     "frequency_penalty": ("frequency_penalty", "options.frequency_penalty"),
-    "effort": ("reasoning_effort", "reasoning.effort", "output_config.effort"),
+    "effort": (
+        *("reasoning_effort", "reasoning.effort", "output_config.effort"),
+        "extra_body.google.thinking_config.thinking_level",
+    ),
     "thinking": (
         *("thinking", "think", "reasoning", "reasoning_format", "include", "extra_body.google.thinking_config"),
         *("chat_template_kwargs.enable_thinking", "chat_template_kwargs.thinking"),
@@ -36,6 +39,8 @@ _PATHS: Mapping[str, tuple[str, ...]] = {
 _ONLY_BY_RULE = frozenset({"logit_bias", "logprobs", "top_logprobs"})
 DROPPABLE = frozenset(_PATHS) - _ONLY_BY_RULE
 """What may be left out because a server refused it."""
+SIGNED_THINKING = "signed_thinking"
+"""Not a parameter: the earlier thinking in the messages, where a server finds that its signature is for others."""
 LIMIT_KEYS = ("max_completion_tokens", "max_tokens")
 """The names of one limit in Chat Completions: it is never left out, only sent under the other name."""
 
@@ -47,7 +52,7 @@ _ALIASES: Mapping[str, str] = {
     **dict.fromkeys(("thinking_budget", "thinking_level", "budget_tokens", "enable_thinking"), "thinking"),
     **dict.fromkeys(("disable_parallel_tool_use", "parallel tool calls"), "parallel_tool_calls"),
     **dict.fromkeys(("messages.content.cache_control", "system.cache_control", "tools.cache_control"), "cache"),
-    "tools.custom.strict": "strict",
+    **dict.fromkeys(("strict", "tools.custom.strict"), "strict"),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from arawn.adapters.parameters import parameter_at
+from arawn.adapters.parameters import SIGNED_THINKING, parameter_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,7 @@ _SENTENCES = (
 _PHRASES = (
     (r"\bthinking( level| budget| mode)?\b.{0,40}\b(not supported|invalid)|only works in thinking mode", "thinking"),
     (r"\bpenalty is not enabled", "presence_penalty"),
+    (r"\bblock is bound to a different (conversation|model)", SIGNED_THINKING),
 )
 
 

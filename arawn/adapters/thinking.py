@@ -78,11 +78,11 @@ def _switched_off(asked: Thinking, rules: ModelRules) -> ThinkingPlan:
         return ThinkingPlan(said=True, effort="none")
     if rules.thinking_off is not None and not rules.always_thinks:
         effort, losses = _beside_off(asked, rules)
-        return ThinkingPlan(said=True, fields=rules.thinking_off, effort=effort, losses=losses)
-    if efforts is None and not rules.always_thinks and not rules.thinks_by_default:
+        return ThinkingPlan(said=bool(rules.thinking_off), fields=rules.thinking_off, effort=effort, losses=losses)
+    if efforts is None and not rules.always_thinks and rules.thinks_by_default is not False:
         return ThinkingPlan(said=True, effort="none")  # not known: the usual word, where the protocol has one
-    if rules.thinks_by_default is False or (efforts == () and not (rules.always_thinks or rules.thinks_by_default)):
-        return ThinkingPlan(said=True)
+    if not rules.always_thinks and not rules.thinks_by_default:
+        return ThinkingPlan()  # it does not think unasked
     lowest = nearest_effort("none", efforts or ())
     told = f'it always thinks; the effort "{lowest}" is sent, its lowest' if lowest else "it always thinks"
     what = 'the effort "none"' if asked.effort == "none" else "a budget of no thinking"

@@ -1,6 +1,7 @@
 """The middleware around a backend, put together from the settings.
 
-From outside to inside: cache ▸ fallback ▸ [hints about models ▸ retry ▸ limit ▸ meter ▸ no key in errors ▸ backend].
+From outside to inside: cache ▸ fallback ▸ [hints about models ▸ refused parameters ▸ retry ▸ limit ▸ meter ▸ no key in
+errors ▸ backend].
 The meter, which is ledger and budget, stands innermost: each attempt is a row and a reservation of its own, so that
 what is retried or answered elsewhere is neither lost from the ledger nor able to overspend.
 """
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from arawn.store.calls import Call
     from arawn.store.circuits import Circuits
     from arawn.store.database import Database
+    from arawn.store.learned import LearnedParameters
     from arawn.store.ledger import Ledger
     from arawn.store.limits import RateLimits
     from arawn.telemetry.observers import Observers
@@ -88,6 +90,7 @@ class Stack:
     def wrap(self, bare: Backend, target: Target, *, has_fallback: bool) -> Backend:
         """Return a backend with the middleware that stands around each."""
         from arawn.middleware.errors import ModelHints
+        from arawn.middleware.learned import Learned
         from arawn.middleware.meter import Meter
         from arawn.middleware.retry import Retry
 
@@ -97,7 +100,8 @@ class Stack:
 
             inner = Limit(inner, self._limit_policy(target.table, has_fallback=has_fallback), _estimate)
         retried = Retry(inner, self._retry_policy(target.table, has_fallback=has_fallback))
-        return ModelHints(retried, lambda model: self._successor_hint(target.table.name, model))
+        learned = Learned(retried, target.table.base_url, self._learned)
+        return ModelHints(learned, lambda model: self._successor_hint(target.table.name, model))
 
     def _successor_hint(self, backend: str, model: str) -> tuple[str, ...]:
         import time
@@ -216,6 +220,13 @@ class Stack:
             log=self.log,
             allow_unpriced=self._settings.value("budget.unpriced") == "allow",
         )
+
+    @cached_property
+    def _learned(self) -> LearnedParameters:
+        """Which parameters servers were found to refuse."""
+        from arawn.store.learned import LearnedParameters
+
+        return LearnedParameters(self._database)
 
     @cached_property
     def _notify(self) -> CallObserver:

@@ -379,7 +379,7 @@ class Session(Generic[C]):
     def _empty_request(self) -> ChatRequest:
         """Return a request with the system prompt and without a message."""
         system = (Message(Role.SYSTEM, (Text(self._system),)),) if self._system else ()
-        caller = Caller("llm", self.id, fresh=self._is_retry)
+        caller = replace(self.request.caller, session=self.id, fresh=self._is_retry)
         request = replace(self.request, model=self.choice.model, messages=system, caller=caller)
         return self._engine.complete(request, self.choice)
 

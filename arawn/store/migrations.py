@@ -217,4 +217,16 @@ _SUMS = (
     """,
 )
 """Sums that change with their rows, so that a look at them costs the same however many rows there are."""
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_CONVERSATIONS, _MONEY, _SUMS)
+_LEARNED = (
+    """
+    CREATE TABLE learned (
+        backend TEXT NOT NULL,
+        address TEXT NOT NULL,
+        model TEXT NOT NULL,
+        parameter TEXT NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (backend, address, model, parameter)
+    ) WITHOUT ROWID
+    """,
+)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_CONVERSATIONS, _MONEY, _SUMS, _LEARNED)

@@ -63,6 +63,7 @@ FIELDS = {
     "output": st.none() | st.builds(OutputFormat, st.none() | OBJECT, TEXT, st.booleans()),
     "thinking": st.none() | st.builds(Thinking, st.sampled_from([None, "low", "high"]), st.none() | st.integers(0, 9)),
     "extra": OBJECT,
+    "without": st.frozensets(st.sampled_from(["temperature", "seed"])),
 }
 LEFT_OUT = {"stream", "caller"}
 REQUEST = st.builds(ChatRequest, **FIELDS)
@@ -130,7 +131,7 @@ def test_r41_another_backend_address_or_reference_to_a_key_is_another_key(field)
 
 def test_r41_another_owner_is_another_key_and_nothing_else_of_the_caller_is():
     request = ChatRequest("m", (), caller=Caller(owner="ann"))
-    changed = {"role": "indexing", "session": "s-1", "attempt": 3, "fresh": True, "owner": "bob"}
+    changed = {"role": "indexing", "session": "s-1", "attempt": 3, "fresh": True, "lasting": True, "owner": "bob"}
     assert set(changed) == set(fields_of(Caller))
     others = {
         name: key(replace(request, caller=replace(request.caller, **{name: value}))) for name, value in changed.items()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from arawn.adapters.anthropic.stream import AnthropicParser
 from arawn.adapters.chat_body import ChatBody
 from arawn.adapters.http_adapter import ChatAdapter
+from arawn.adapters.parameters import SIGNED_THINKING
 from arawn.adapters.payload import base64_text, objects_of, parse_body, render_body
 from arawn.adapters.thinking import ThinkingPlan, is_off, merged
 from arawn.messages import (
@@ -89,7 +90,7 @@ class AnthropicBody(ChatBody):
             return self._budgeted(asked, limit)
         if self._max_tokens is None and plan.said and plan.thinks:
             limit += _BUDGETS[plan.effort or "high"]
-        effort = {"output_config": {"effort": plan.effort}} if plan.effort not in ("", "none") else {}
+        effort = {} if plan.effort == "none" else self._effort("output_config", "effort")
         return merged({"max_tokens": limit, **plan.fields}, effort)
 
     def _refusals(self) -> Iterator[tuple[Sequence[str], str]]:
@@ -176,6 +177,9 @@ class AnthropicBody(ChatBody):
         return {**block, "is_error": True} if result.is_error else block
 
     def _reasoning(self, reasoning: Reasoning) -> dict[str, Any] | None:
+        if SIGNED_THINKING in self._request.without:
+            self._drop("earlier thinking", "its server finds it signed for another conversation")
+            return None
         if not reasoning.signature:
             return None if reasoning.item is None else self._own(reasoning.item, reasoning.owner)
         signed = {"type": "thinking", "thinking": reasoning.text, "signature": reasoning.signature}

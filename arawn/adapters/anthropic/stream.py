@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from arawn.events import StreamEvent
 
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_WRITTEN_FOR_AN_HOUR = "ephemeral_1h_input_tokens"
 _COUNT_LIMIT = 1 << 53
 
 
@@ -180,7 +181,10 @@ class AnthropicParser(AnswerParser):
             usage = usage | {key: sum(_count(each.get(key)) for each in iterations) for key in _COUNTS}
         details = usage.get("output_tokens_details")
         thinking = details.get("thinking_tokens") if isinstance(details, dict) else None
-        for key, count in (*((key, usage.get(key)) for key in _COUNTS), ("thinking_tokens", thinking)):
+        written = usage.get("cache_creation")
+        hour = written.get(_WRITTEN_FOR_AN_HOUR) if isinstance(written, dict) else None
+        more = (("thinking_tokens", thinking), (_WRITTEN_FOR_AN_HOUR, hour))
+        for key, count in (*((key, usage.get(key)) for key in _COUNTS), *more):
             if count == _count(count):
                 self._counts[key] = count
 
@@ -189,7 +193,14 @@ class AnthropicParser(AnswerParser):
         if "input_tokens" not in self._counts or "output_tokens" not in self._counts:
             return None
         plain, output, read, written = (self._counts.get(key, 0) for key in _COUNTS)
-        return Usage(plain + read + written, output, read, written, self._counts.get("thinking_tokens", 0))
+        return Usage(
+            plain + read + written,
+            output,
+            read,
+            written,
+            self._counts.get("thinking_tokens", 0),
+            cache_write_1h_tokens=min(self._counts.get(_WRITTEN_FOR_AN_HOUR, 0), written),
+        )
 
 
 def _count(value: Any) -> int:

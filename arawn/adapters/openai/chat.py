@@ -13,10 +13,12 @@ from arawn.adapters.openai.reasoning import render_reasoning
 from arawn.adapters.parameters import LIMIT_KEYS
 from arawn.adapters.thinking import ThinkingPlan, merged
 from arawn.messages import Image, ProviderItem, Reasoning, Role, Text, ToolResult, joined_text
+from arawn.values import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from arawn.adapters.rules import ModelRules
     from arawn.messages import Message, Part, Tool, ToolCall
 
 _EMPTY_RESULT = "(no text; pictures follow, if any)"  # an empty result is refused by some services
@@ -73,6 +75,9 @@ class ChatCompletionsBody(OpenAIBody):
         described = {"name": output.name, "schema": dict(schema), "strict": output.strict}
         return {"response_format": {"type": "json_schema", "json_schema": described}}
 
+    def _rules_here(self, rules: ModelRules) -> ModelRules:
+        return rules if rules.efforts_chat is None else replace(rules, efforts=rules.efforts_chat)
+
     def _planned(self) -> ThinkingPlan:
         plan = super()._planned()
         rules = self._rules
@@ -89,9 +94,9 @@ class ChatCompletionsBody(OpenAIBody):
         if key != "reasoning":
             if plan.budget is not None:
                 self._drop("the budget for thinking", "it takes an effort, no number of tokens")
-            return merged(fields, {key: plan.effort}) if plan.effort else fields
+            return merged(fields, self._effort(key))
         if plan.effort:
-            return merged(fields, {key: {"effort": plan.effort}})
+            return merged(fields, self._effort(key, "effort"))
         if plan.budget is not None:
             return merged(fields, {key: {"max_tokens": plan.budget}})
         return merged({key: {"enabled": True}}, fields) if plan.said and plan.thinks else fields

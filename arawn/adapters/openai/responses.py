@@ -63,7 +63,7 @@ class ResponsesBody(OpenAIBody):
         plan = self._plan
         if plan.budget is not None:
             self._drop("the budget for thinking", "it takes an effort, no number of tokens")
-        fields = merged(plan.fields, {"reasoning": {"effort": plan.effort}} if plan.effort else {})
+        fields = merged(plan.fields, self._effort("reasoning", "effort"))
         if not plan.thinks:
             return fields
         shown = {"reasoning": {"summary": "auto"}, "include": ["reasoning.encrypted_content"]}

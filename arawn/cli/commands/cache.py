@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from json import dumps
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from arawn.cli.help import examples
 from arawn.cli.report.tables import print_table
 from arawn.store.answers import DEFAULT_MAX_BYTES, DEFAULT_TTL, Answers, CacheStats
 from arawn.store.database import Database
+from arawn.store.learned import forget
 
 HEADER = ("backend", "answers", "expired", "size", "hits", "oldest")
 
@@ -45,18 +46,32 @@ def stats(ctx: typer.Context, json: options.AsJson = False) -> None:
     _stats(ctx.obj, as_json=json)
 
 
-@app.command(cls=Command, epilog=examples("arawn cache clear", "arawn cache clear -b groq"))
-def clear(ctx: typer.Context, json: options.AsJson = False) -> None:
+@app.command(
+    cls=Command, epilog=examples("arawn cache clear", "arawn cache clear -b groq", "arawn cache clear --learned")
+)
+def clear(
+    ctx: typer.Context,
+    learned: Annotated[
+        bool, typer.Option("--learned", help="instead, forget which parameters servers were found to refuse")
+    ] = False,
+    json: options.AsJson = False,
+) -> None:
     """Remove all cached responses, or with -b those of one backend, from the disk too."""
     context: Context = ctx.obj
     backend = context.backend or ""
+    remove = forget if learned else _clear_answers
     with _opened(context) as (database, exists):
-        count = Answers(database).clear(backend) if exists else 0
+        count = remove(database, backend) if exists else 0
     if json:
         context.output.data(dumps({"removed": count}))
     else:
         of = f" of {backend}" if backend else ""
-        context.output.note(f"removed: {count} answer{'' if count == 1 else 's'}{of}")
+        what = "refused parameter" if learned else "answer"
+        context.output.note(f"removed: {count} {what}{'' if count == 1 else 's'}{of}")
+
+
+def _clear_answers(database: Database, backend: str) -> int:
+    return Answers(database).clear(backend)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from arawn.cli.report import budget_status, figures
 from arawn.cli.signals import Interrupted, handed_to
 from arawn.errors import ArawnError, BackendError, ConfigError, NotSavedError
 from arawn.folders import data_folder
-from arawn.messages import ChatRequest, Usage
+from arawn.messages import Caller, ChatRequest, Usage
 from arawn.session.session import Session
 from arawn.session.turns import PARTIAL, first_line
 from arawn.values import Value
@@ -84,7 +84,9 @@ class Chat:
         self.sessions = parts.sessions
         self._parts = parts
         self._database = parts.database
-        self.session = self._new_session(parts.choice, ChatRequest("", ()), parts.session_name)
+        self.session = self._new_session(
+            parts.choice, ChatRequest("", (), caller=Caller(lasting=True)), parts.session_name
+        )
         self.attachments = Attachments()
         for path in parts.files:
             self.attachments.add(path)
