@@ -26,13 +26,17 @@ _MESSAGE_KEYS = ("message", "error", "detail", "msg", "errors")
 
 
 class Report(NamedTuple):
-    """What a provider reported. ``number`` is an HTTP status in the body."""
+    """What a provider reported. ``number`` is an HTTP status in the body.
+
+    ``retry_after`` is in seconds; ``reset`` is when the rate limit ends, as in ``x-ratelimit-reset``, empty if unknown.
+    """
 
     message: str = ""
     codes: tuple[str, ...] = ()
     number: int | None = None
     retry_after: float | None = None
     request_id: str = ""
+    reset: str = ""
 
 
 def decode_body(body: bytes) -> Any:
@@ -63,6 +67,7 @@ def parse_report(value: Any) -> Report:
         next((n for key in ("status_code", "code", "status") if (n := _status_number(fields.get(key)))), None),
         _delay_in(fields) or _seconds_in(message),
         request_id if isinstance(request_id, str) else "",
+        _reset_in(fields),
     )
 
 
@@ -132,8 +137,21 @@ def _seconds_until(then: str, now: str) -> float | None:
     return seconds if seconds > 0 else None
 
 
+def _reset_in(fields: dict[str, Any]) -> str:
+    """Return the end of a rate limit from the headers in the body (OpenRouter: ``metadata.headers``)."""
+    metadata = fields.get("metadata")
+    headers = metadata.get("headers") if isinstance(metadata, dict) else None
+    for name, value in headers.items() if isinstance(headers, dict) else ():
+        if name.lower() in {"x-ratelimit-reset", "ratelimit-reset"} and isinstance(value, str | int):
+            return str(value)
+    return ""
+
+
 def _delay_in(fields: dict[str, Any]) -> float | None:
-    """Return the delay of a ``google.rpc.RetryInfo`` among the details ("48s")."""
+    """Return the delay of a field for it, in seconds, or of a ``google.rpc.RetryInfo`` among the details ("48s")."""
+    for key in ("retry_after", "retry_after_seconds"):
+        if (seconds := _positive(str(fields.get(key, "")))) is not None:
+            return seconds
     details = fields.get("details")
     for detail in details if isinstance(details, list) else ():
         if isinstance(detail, dict) and isinstance(delay := detail.get("retryDelay"), str):

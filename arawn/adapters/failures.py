@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from arawn.adapters.failure_report import decode_body, parse_report, printable, retry_after_seconds
+from arawn.adapters.rate_limits import seconds_until_reset
 from arawn.errors import (
     AuthenticationError,
     ConnectionFailedError,
@@ -85,9 +86,11 @@ _BY_STATUS: dict[int, _Kind] = {
     403: PermissionDeniedError,
     408: ServerError,
     409: ServerError,
+    413: ContextLengthError,
     429: RateLimitError,
     498: ServerError,  # Groq: flex tier without capacity
     499: ServerError,
+    501: RequestError,
     503: OverloadedError,
     529: OverloadedError,
 }
@@ -108,6 +111,8 @@ _BY_CODE: dict[str, _Kind] = {
     "deploymentnotfound": ModelNotAvailableError,
     "context_length_exceeded": ContextLengthError,
     "exceed_context_size_error": ContextLengthError,
+    "too_many_prompt_tokens": ContextLengthError,  # Perplexity
+    "throttlingexception": RateLimitError,  # Amazon Bedrock
     "content_filter": ContentFilterError,
     "content_policy_violation": ContentFilterError,
     "responsibleaipolicyviolation": ContentFilterError,
@@ -133,22 +138,31 @@ _STATUS_OF_CODE = {
 }
 
 _NO_CREDIT = r"credit balance is too low|insufficient (balance|credits?|funds)|more credits|billing hard limit"
+# Said of a rate limit, though it looks like a request that is too long (Amazon Bedrock).
+_TOO_FAST = r"too many tokens.{0,20}(please wait|per (minute|day))|throttl|tokens per (minute|day)"
+# In this order: Anthropic and Bedrock, most others, OpenAI; Hugging Face, Gemini, Perplexity; xAI, Groq, llama.cpp.
 _TOO_LONG = (
-    r"(prompt|input|request)\b.{0,40}\btoo long|context[ _-]?(length|window|size)|exceeds the context"
-    r"|inputs` tokens \+ `max_new_tokens` must be"
+    r"(prompt|input|request|messages)\b.{0,40}\btoo long|context[ _-]?(length|window|size)|exceeds the context"
+    r"|inputs` tokens \+ `max_new_tokens` must be|token count.{0,30}\bexceeds the maximum|input tokens exceeds?\b"
+    r"|maximum prompt length|reduce the length of the messages|too large to process|physical batch size"
 )
+# llama.cpp says 500 of what no retry heals: an option of the server is missing, or it cannot read the request.
+_CANNOT = r"requires --jinja|mmproj|(image|audio) input is not supported|failed to parse (grammar|messages|tools)"
 _FILTERED = r"content management policy|content filter|input was flagged"
 _WRONG_KEY = r"(incorrect|invalid|missing) api[ _-]?key|api[ _-]?key not valid"
 _NO_MODEL = (
     r"\bmodel\b.{0,100}\b(does not exist|not found|is not (available|supported)|been (decommissioned|retired))"
-    r"|not a valid model|unknown model|invalid model name"
+    r"|\bmodel not exist|not a valid model|unknown model|invalid model\b|model identifier is invalid"
+    r"|isn't supported on this route"
 )
 _NO_MODEL_404 = r"^model: |no endpoints found|\bmodel\b.{0,60}\b(exist|found|access)"
 
 # Messages that say more than their status. Patterns stay text: they are compiled when a failure is parsed.
 _BY_MESSAGE: tuple[tuple[tuple[int, ...], str, _Kind], ...] = (
     ((_IN_ANSWER, 400, 403, 429), _NO_CREDIT, QuotaExceededError),
+    ((_IN_ANSWER, 400, 500, 503), _TOO_FAST, RateLimitError),
     ((_IN_ANSWER, 400, 404, 413, 422, 500), _TOO_LONG, ContextLengthError),
+    ((_IN_ANSWER, 500), _CANNOT, RequestError),
     ((_IN_ANSWER, 400, 403), _FILTERED, ContentFilterError),
     ((_IN_ANSWER, 400), _WRONG_KEY, AuthenticationError),
     ((_IN_ANSWER, 400, 404, 422), _NO_MODEL, ModelNotAvailableError),
@@ -175,7 +189,8 @@ def read_failure(status: int, headers: Mapping[str, str], body: bytes, *, backen
         return _redirect_error(status, headers.get("location", ""), backend)
     value = decode_body(body)
     if 200 <= status < 300:
-        if isinstance(value, dict) and value.get("error"):
+        first = value[0] if isinstance(value, list) and value else value
+        if isinstance(first, dict) and first.get("error"):
             return stream_failure(value, backend=backend, model=model)
         return not_the_protocol(status, headers.get("content-type", ""), body, backend=backend)
     report = parse_report(value)
@@ -260,8 +275,8 @@ def _error(kind: _Kind, report: Report, answer: _Answer) -> BackendError:
     where = f" (HTTP {answer.status})" if answer.status else f" (error {report.number})" if report.number else ""
     names = {"backend": answer.backend, "model": answer.model}
     names["its_model"] = f'model "{answer.model}" of ' if answer.model else ""
-    asked = retry_after_seconds(headers)
-    retry_after = report.retry_after if asked is None else asked
+    waits = (retry_after_seconds(headers), report.retry_after, seconds_until_reset(report.reset, headers))
+    retry_after = next((seconds for seconds in waits if seconds is not None), None)
     line, advice = _LINES[kind]
     if kind is RequestError and answer.status in _WRONG_ADDRESS:
         advice = "Check base_url of this backend: arawn config show"

@@ -69,7 +69,7 @@ def _nearly_used(headers: Mapping[str, str], names: tuple[str, ...], *, few: int
             continue
         limit = _count(headers, name, "limit")
         is_low = left <= few or (share > 0 and (limit is None or left < limit * share))
-        reset = _reset(headers.get(name.format("reset"), "").strip(), headers) if is_low else None
+        reset = seconds_until_reset(headers.get(name.format("reset"), ""), headers) if is_low else None
         if reset is not None:
             yield Allowance(left, reset)
 
@@ -83,8 +83,9 @@ def _count(headers: Mapping[str, str], name: str, what: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
-def _reset(text: str, headers: Mapping[str, str]) -> float | None:
-    """Return the seconds until a reset, None for one that is past or invalid."""
+def seconds_until_reset(text: str, headers: Mapping[str, str]) -> float | None:
+    """Return the seconds until a reset, None for one that is past or invalid; a time is relative to ``date``."""
+    text = text.strip()
     if re.fullmatch(f"(?:{_PIECE})+", text):
         seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PIECE, text))
     elif re.fullmatch(_NUMBER, text) and float(text) < _MIN_TIMESTAMP:

@@ -7,10 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from arawn.events import Delta, ResponseBuilder
-from arawn.values import replace
+from arawn.values import as_dict, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from decimal import Decimal
 
     from arawn.batch.runner import Answer
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 
 class Record:
-    """One call as it went."""
+    """One call as it went. ``image_paths`` are where its pictures were written, None for one that was not."""
 
     def __init__(self) -> None:
         self.error: ArawnError | None = None
         self.exit_code = 0
         self.cost: Decimal | None = None
         self.first_token_ms: float | None = None
+        self.image_paths: Sequence[str | None] = ()
         self._settled: Usage | None = None
         self._builder = ResponseBuilder()
         self._began = time.monotonic()
@@ -65,8 +66,11 @@ class Record:
                 {"id": call.id, "name": call.name, "arguments": parsed_arguments(call.arguments)}
                 for call in response.tool_calls
             ],
+            "citations": [as_dict(citation) for citation in response.citations],
+            "images": self._images(response),
             "finish_reason": response.finish_reason.value,
             "raw_finish_reason": response.raw_finish_reason,
+            "finish_detail": response.finish_detail,
             "model": response.model,
             "backend": response.backend,
             "usage": usage_fields(response.usage),
@@ -77,6 +81,14 @@ class Record:
             "exit_code": self.exit_code,
             "error": None if self.error is None else error_fields(self.error),
         }
+
+    def _images(self, response: Response) -> list[dict[str, Any]]:
+        images = response.message.images
+        paths = self.image_paths or (None,) * len(images)
+        return [
+            {"type": image.media_type, "bytes": len(image.data), "path": path, "url": image.url or None}
+            for image, path in zip(images, paths, strict=True)
+        ]
 
     def _elapsed_ms(self) -> float:
         return round((time.monotonic() - self._began) * 1000, 1)

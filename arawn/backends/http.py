@@ -135,7 +135,7 @@ async def _accept(reply: Reply, adapter: Adapter | EmbeddingAdapter, endpoint: E
     if 200 <= reply.status < 300:
         return
     headers: Mapping[str, str] = reply.headers
-    if "retry-after" in headers and "date" not in headers:
+    if "date" not in headers:
         from email.utils import formatdate
 
         headers = {**headers, "date": formatdate(endpoint.now(), usegmt=True)}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from arawn.errors import ArawnError
+    from arawn.messages import Citation
 
 _STYLES = {"error": "1;31", "warning": "33", "dim": "2", "good": "32", "bold": "1"}
 
@@ -99,6 +100,14 @@ class Output:
         """Write a line of a report to stdout; every piece is guarded, styles show where stdout has colour."""
         text = "".join(_painted(piece, colour=self.colour) for piece in pieces)
         self._put((text + "\n").encode("utf-8", "replace"))
+
+    def sources(self, citations: Iterable[Citation]) -> None:
+        """Write the numbered sources of an answer below it, where it stands on a terminal."""
+        if self.paints:
+            from arawn.answers.sources import source_lines
+
+            for line in source_lines(citations):
+                self.line(Styled(line, "dim"))
 
     def data(self, text: str) -> None:
         """Write machine-readable text and a line end to stdout; before a terminal, as JSON would escape it."""

@@ -6,21 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 from arawn.answers.extract import first_code_block, json_text
-from arawn.events import (
-    Finished,
-    Notice,
-    ReasoningDelta,
-    RefusalDelta,
-    Started,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallStarted,
-)
+from arawn.events import Notice, ReasoningDelta, RefusalDelta, ServerToolDone, Started, TextDelta
+from arawn.messages import Citation
+from arawn.values import as_dict
 
 if TYPE_CHECKING:
     from arawn.answers.record import Record
     from arawn.cli.output import Output
     from arawn.events import StreamEvent
+
+_IMAGE_KEYS = ("bytes", "path", "url")
 
 
 class Printer(Protocol):
@@ -52,8 +47,9 @@ class TextPrinter:
                 pass
 
     def end(self, record: Record) -> None:
-        """End the text with one line end."""
+        """End the text with one line end; on a terminal its sources follow."""
         self._output.end_answer()
+        self._output.sources(record.response.citations)
 
 
 class WholePrinter:
@@ -81,6 +77,8 @@ class WholePrinter:
             text = json_text(text)
         self._output.answer(text)
         self._output.end_answer()
+        if not (self._extract or self._schema):
+            self._output.sources(record.response.citations)
 
 
 class JsonPrinter:
@@ -116,10 +114,12 @@ class JsonLinesPrinter:
         summary = record.summary()
         for call in summary["tool_calls"]:
             self._line(type="tool_call", **call)
+        for image in summary["images"]:
+            self._line(**{"type": "image", "media_type": image["type"], **{key: image[key] for key in _IMAGE_KEYS}})
         self._line(type="usage", **summary["usage"], cost=summary["cost"])
         if summary["error"]:
             self._line(type="error", **summary["error"])
-        keys = ("finish_reason", "raw_finish_reason", "latency_ms", "first_token_ms", "exit_code")
+        keys = ("finish_reason", "raw_finish_reason", "finish_detail", "latency_ms", "first_token_ms", "exit_code")
         self._line(type="end", **{key: summary[key] for key in keys})
 
     def _line(self, **fields: Any) -> None:
@@ -136,5 +136,9 @@ def _line_fields(event: StreamEvent) -> dict[str, Any]:
             return {"type": "start", "backend": backend, "model": model, "id": answer_id}
         case Notice(kind, text):
             return {"type": "notice", "kind": kind, "text": text}
-        case ReasoningDelta() | ToolCallStarted() | ToolCallDelta() | Finished() | _:
+        case Citation():
+            return {"type": "citation", **as_dict(event)}
+        case ServerToolDone(name, text):
+            return {"type": "server_tool", "name": name, "text": text}
+        case _:  # calls and pictures follow at the end, whole
             return {}

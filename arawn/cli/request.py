@@ -50,8 +50,12 @@ def judge_end(response: Response, warn: Callable[[str], None], *, strict: bool =
         FinishReason.CONTENT_FILTER: "the answer was cut by the provider's content filter",
         FinishReason.REFUSAL: "the model refused to answer",
         FinishReason.PAUSE: "the model paused its turn",
-    }.get(response.finish_reason, "the backend did not say why the answer ended")
-    text = f"{found} (finish reason: {response.raw_finish_reason or 'none'})"
+        FinishReason.UNKNOWN: "the answer ended in an unusual way",
+    }[response.finish_reason]
+    if response.finish_reason is FinishReason.UNKNOWN and not response.raw_finish_reason:
+        found = "the backend did not say why the answer ended"
+    detail = f": {response.finish_detail}" if response.finish_detail else ""
+    text = f"{found}{detail} (finish reason: {response.raw_finish_reason or 'none'})"
     if strict:
         raise IncompleteAnswerError(
             text, hints=["raise --max-tokens"] * (response.finish_reason is FinishReason.LENGTH)

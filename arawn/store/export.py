@@ -8,6 +8,7 @@ from binascii import b2a_base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from arawn.answers.sources import source_lines
 from arawn.messages import Image, ProviderItem, Reasoning, Refusal, Role, Text, ToolCall, ToolResult
 from arawn.store.message_json import message_to_json, usage_to_json
 from arawn.values import as_dict
@@ -63,6 +64,8 @@ def to_markdown(transcript: Transcript) -> str:
         lines += [f"## {_heading(entry)}", ""]
         for part in entry.message.parts:
             lines += [_part_to_markdown(part), ""]
+        if sources := source_lines(entry.message.citations):
+            lines += [f"    {_one_line(line)}" for line in sources] + [""]
         lines += [f"*{_ending(entry)}*", ""] if entry.status != "complete" else []
     return _writable("\n".join(lines))
 
@@ -121,6 +124,8 @@ def _part_to_markdown(part: Part) -> str:
 
 def _section(entry: Entry) -> str:
     parts = "\n".join(_part_to_html(part) for part in entry.message.parts)
+    sources = "\n".join(source_lines(entry.message.citations))
+    parts += f'\n<pre class="aside">{_escaped(sources)}</pre>' if sources else ""
     end = "" if entry.status == "complete" else f'<p class="aside">{_escaped(_ending(entry))}</p>'
     return f'<section class="{entry.message.role.value}"><h2>{_escaped(_heading(entry))}</h2>\n{parts}\n{end}</section>'
 

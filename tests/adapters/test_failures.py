@@ -66,7 +66,7 @@ def test_the_first_line_of_a_missing_model_is_fixed() -> None:
         (404, RequestError, False),
         (408, ServerError, True),
         (409, ServerError, True),
-        (413, RequestError, False),
+        (413, ContextLengthError, False),
         (418, RequestError, False),
         (422, RequestError, False),
         (429, RateLimitError, True),
@@ -113,7 +113,39 @@ def test_the_status_decides_where_nothing_says_more(status: int, kind: type[Araw
         (400, {"code": "invalid-argument", "error": "Incorrect API key provided."}, AuthenticationError),
         (400, [{"error": {"code": 400, "message": "API key not valid. Please pass one."}}], AuthenticationError),
         (500, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, OverloadedError),
-        (413, openai("Request too large", code="rate_limit_exceeded"), RequestError),
+        (413, openai("Request too large", code="rate_limit_exceeded"), ContextLengthError),
+        (400, openai("Model Not Exist", code="invalid_request_error"), ModelNotAvailableError),
+        (400, openai("Invalid model 'x'. See the documentation", code="invalid_model"), ModelNotAvailableError),
+        (400, openai("Invalid model: x"), ModelNotAvailableError),
+        (400, openai("acme/x is not a valid model ID", code=400), ModelNotAvailableError),
+        (400, openai("The model x isn't supported on this route"), ModelNotAvailableError),
+        (400, {"message": "The provided model identifier is invalid."}, ModelNotAvailableError),
+        (
+            400,
+            openai("The input token count (9) exceeds the maximum number of tokens allowed (8)."),
+            ContextLengthError,
+        ),
+        (400, openai("This model's maximum prompt length is 8 but the request has 9"), ContextLengthError),
+        (400, openai("Please reduce the length of the messages or completion."), ContextLengthError),
+        (400, openai("Prompt of 9 tokens is too large for model with 8 maximum context length"), ContextLengthError),
+        (400, openai("The number of tokens is greater than the context length (8)"), ContextLengthError),
+        (400, {"message": "Input is too long for requested model."}, ContextLengthError),
+        (400, openai("User input tokens exceeds 8 tokens", type="too_many_prompt_tokens"), ContextLengthError),
+        (400, openai("The total is too much", type="too_many_prompt_tokens"), ContextLengthError),
+        (500, openai("input (9 tokens) is too large to process. increase the physical batch size"), ContextLengthError),
+        (
+            500,
+            openai("request (9) exceeds the available context size", type="exceed_context_size_error"),
+            ContextLengthError,
+        ),
+        (500, openai("tools param requires --jinja flag", type="server_error"), RequestError),
+        (500, openai("image input is not supported - hint: you may need to provide the mmproj"), RequestError),
+        (500, openai("Failed to parse grammar", type="server_error"), RequestError),
+        (500, openai("the GPU has left", type="server_error"), ServerError),
+        (501, openai("This server does not support embeddings"), RequestError),
+        (429, {"message": "Too many tokens, please wait before trying again."}, RateLimitError),
+        (400, {"message": "Too many tokens, please wait before trying again."}, RateLimitError),
+        (400, {"__type": "ThrottlingException", "code": "ThrottlingException", "message": "slow"}, RateLimitError),
     ],
 )
 def test_codes_and_words_say_more_than_the_status(status: int, body: Any, kind: type[ArawnError]) -> None:
@@ -271,6 +303,39 @@ def test_r35_headers_take_precedence_over_words_and_the_wait_is_shown() -> None:
     error = failure(429, openai("Please try again in 5s"), {"retry-after": "7"})
     assert error.retry_after == 7.0
     assert "The server asks to wait 7 s" in error.hints
+
+
+DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
+IN_SIX_SECONDS = "1792567686000"
+
+
+@pytest.mark.parametrize(
+    ("reset", "seconds"),
+    [
+        (IN_SIX_SECONDS, 6.0),
+        (int(IN_SIX_SECONDS), 6.0),
+        (IN_SIX_SECONDS[:-3], 6.0),
+        ("30", 30.0),
+        ("1792567680000", None),
+        ("tomorrow", None),
+        (None, None),
+        ("9" * 40, None),
+    ],
+)
+def test_r35_the_wait_comes_from_the_headers_that_stand_in_the_body(reset: Any, seconds: float | None) -> None:
+    body = openai("Rate limit exceeded", code=429, metadata={"headers": {"X-RateLimit-Reset": reset}})
+    assert failure(429, body, {"date": DATE}).retry_after == seconds
+
+
+@pytest.mark.parametrize("key", ["retry_after", "retry_after_seconds"])
+@pytest.mark.parametrize(("value", "seconds"), [(7, 7.0), ("2.5", 2.5), (0, None), (-1, None), ("soon", None)])
+def test_r35_the_wait_comes_from_a_field_of_the_error(key: str, value: Any, seconds: float | None) -> None:
+    assert failure(429, openai("slow down", **{key: value})).retry_after == seconds
+
+
+def test_a_success_with_a_list_of_errors_is_the_first_of_them() -> None:
+    error = failure(200, [openai("The model is overloaded", code=503)])
+    assert (type(error), error.status) == (OverloadedError, 503)
 
 
 def test_r35_the_wait_comes_from_the_details_of_the_error() -> None:

@@ -142,7 +142,7 @@ def test_r29_a_success_in_another_protocol_shows_status_type_and_what_came(runne
 
 
 @EVERY_TRANSPORT
-@pytest.mark.parametrize("payload", [b"{not json", b"[" * 100_000, b'{"choices": [NaN]}', b"\xff\xfe", b"[1]"])
+@pytest.mark.parametrize("payload", [b"{not json", b"[" * 100_000, b'{"choices": [NaN]}', b"\xff\xfe", b"7x"])
 def test_r31_a_bad_event_is_a_typed_protocol_error_that_names_backend_and_event(runner, payload):
     with Loopback(streamed(STREAM[0], b"data: " + payload + b"\n\n")) as server, pytest.raises(ProtocolError) as caught:
         runner.play(asking(server.url))
@@ -156,7 +156,7 @@ def test_r33_an_endless_line_is_an_error_that_takes_little_memory(runner, endles
     with Loopback([head(headers=CHUNKED), Flood(chunked(endless, end=False))]) as server:
         tracemalloc.start()
         try:
-            with pytest.raises(ProtocolError, match="longer than"):
+            with pytest.raises(ProtocolError, match="sent a line of more than 8,388,608 bytes"):
                 runner.play(asking(server.url))
             peak = tracemalloc.get_traced_memory()[1]
         finally:

@@ -48,6 +48,7 @@ KINDS: tuple[tuple[str, type[ArawnError]], ...] = (
     ("401", AuthenticationError),
     ("429", RateLimitError),
     ("529", OverloadedError),
+    ("error-500-tools", RequestError),
     ("500", ServerError),
     ("4", RequestError),
 )

@@ -200,7 +200,7 @@ def ask(
     if plain or raw:
         context.output.guard_answers(on=plain)
     printer = _printer(context, shapes, schema=bool(schema), laid_out=not plain and not raw)
-    return _ask_once(context, asked, printer, usage=usage, strict=strict)
+    return _ask_once(context, asked, printer, output or "", usage=usage, strict=strict)
 
 
 def _printer(context: Context, shapes: Mapping[str, bool], *, schema: bool, laid_out: bool) -> "printers.Printer":
@@ -221,8 +221,10 @@ def _printer(context: Context, shapes: Mapping[str, bool], *, schema: bool, laid
     return Screen(output, context.environ, context.settings.value("chat.theme") or "default").printer()
 
 
-def _ask_once(context: Context, asked: _Asked, printer: "printers.Printer", *, usage: bool, strict: bool) -> int:
-    """Ask, print, and return the exit code."""
+def _ask_once(
+    context: Context, asked: _Asked, printer: "printers.Printer", path: str, *, usage: bool, strict: bool
+) -> int:
+    """Ask, print, and return the exit code; pictures go beside the file ``path``, empty for none."""
     from arawn.answers.record import Record
 
     record, output = Record(), context.output
@@ -236,6 +238,7 @@ def _ask_once(context: Context, asked: _Asked, printer: "printers.Printer", *, u
         printer.end(record)
         _release(output, complete=False)
         raise
+    _keep_pictures(output, record, path)
     printer.end(record)
     if usage:
         from arawn.cli.report.budget_status import print_usage
@@ -303,6 +306,25 @@ async def _show(answered: "Events", record: "Record", printer: "printers.Printer
         async for event in events:
             record.event(event)
             printer.event(event)
+
+
+def _keep_pictures(output: Output, record: "Record", path: str) -> None:
+    """Write the pictures of an answer beside the file of its text, and say on stderr where they are."""
+    images = record.response.message.images
+    if not images:
+        return
+    from arawn.answers.pictures import described, save_pictures
+
+    if path:
+        try:
+            record.image_paths = save_pictures(images, path)
+        except (UsageError, NotSavedError) as error:
+            if record.error is None:
+                record.error, record.exit_code = NotSavedError(error.message), NotSavedError.exit_code
+    places = record.image_paths or (None,) * len(images)
+    for image, place in zip(images, places, strict=True):
+        hint = "" if path or not image.data else ": -o FILE saves it beside the text"
+        output.note(f"a picture is in {place}" if place else f"the answer has a picture ({described(image)}){hint}")
 
 
 def _release(output: Output, *, complete: bool) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from arawn.cli.output import Output
     from arawn.cli.render.stream import LiveAnswer, MarkdownPrinter, Mode
     from arawn.cli.render.theme import Theme
+    from arawn.messages import Citation
 
 PROMPT_MARK = "❯ "
 """Written before a question."""
@@ -109,7 +110,11 @@ class Screen:
         """Return a printer for the events of one answer; notices go to stderr."""
         from arawn.cli.render.stream import MarkdownPrinter
 
-        return MarkdownPrinter(self.new_answer(), self._output.note)
+        return MarkdownPrinter(self.new_answer(), self._output.note, self.print_sources)
+
+    def print_sources(self, citations: Iterable[Citation]) -> None:
+        """Write the numbered sources of an answer."""
+        self._output.sources(citations)
 
     def print_question(self, question: str) -> None:
         """Write a question behind the mark of the prompt."""

@@ -10,20 +10,22 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from arawn.answers.sources import server_tool_line
 from arawn.cli.render.document import Document
 from arawn.cli.render.incremental import IncrementalText, visible_part
 from arawn.cli.render.lines import Line, Span, rows, wrap
 from arawn.cli.render.markdown import Renderer, text_width
 from arawn.cli.render.painter import Painter
 from arawn.cli.render.theme import PLAIN
-from arawn.events import Notice, ReasoningDelta, RefusalDelta, TextDelta
+from arawn.events import Notice, ReasoningDelta, RefusalDelta, ServerToolDone, TextDelta
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from arawn.answers.record import Record
     from arawn.cli.render.theme import Theme
     from arawn.events import StreamEvent
+    from arawn.messages import Citation
 
 Mode: TypeAlias = Literal["live", "blocks", "raw"]
 """Redrawn in place; append only (screen readers, dumb terminals, recordings); or the raw text."""
@@ -179,9 +181,15 @@ class LiveAnswer:
 class MarkdownPrinter:
     """The printer of ``ask`` on a terminal: draws the events of an answer as ``chat`` does."""
 
-    def __init__(self, answer: LiveAnswer, notify: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        answer: LiveAnswer,
+        notify: Callable[[str], None],
+        show_sources: Callable[[Sequence[Citation]], None] = lambda _: None,
+    ) -> None:
         self._answer = answer
         self._notify = notify
+        self._show_sources = show_sources
 
     def event(self, event: StreamEvent) -> None:
         """Draw text and reasoning, show notices."""
@@ -193,12 +201,16 @@ class MarkdownPrinter:
             case Notice(text=text):
                 self._answer.suspend()
                 self._notify(text)
+            case ServerToolDone():
+                self._answer.suspend()
+                self._notify(server_tool_line(event))
             case _:
                 pass
 
     def end(self, record: Record) -> None:
-        """Write everything that is left."""
+        """Write everything that is left, and below it the sources."""
         self._answer.close()
+        self._show_sources(record.response.citations)
 
 
 class _Reasoning:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from arawn.answers.extract import code_blocks
+from arawn.answers.pictures import save_pictures
 from arawn.cli.repl import clipboard
 from arawn.errors import UsageError
 from arawn.files import require_place, write_output
@@ -22,10 +23,17 @@ _CODE = "code"
 
 
 def save(chat: ChatControl, words: str) -> None:
-    """Write the last answer to a file."""
+    """Write the last answer to a file, its pictures beside it."""
     if not words:
         raise UsageError("which file? /save FILE", hints=["the whole conversation: /export FILE"])
-    _write(chat, words, answer_texts(chat)[-1])
+    answers = [turn.answer for turn in chat.session.turns if turn.answer and (turn.answer.text or turn.answer.images)]
+    if not answers:
+        raise UsageError("there is no answer yet")
+    if answers[-1].text:
+        _write(chat, words, answers[-1].text)
+    for path in save_pictures(answers[-1].images, os.path.expanduser(words.strip("\"'"))):
+        if path:
+            chat.screen.notify(f"wrote {path}")
 
 
 def export(chat: ChatControl, words: str) -> None:

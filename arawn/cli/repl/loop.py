@@ -299,6 +299,7 @@ class Chat:
         last = turns[-1]
         self.screen.blank()
         self.screen.print_turn(last.question.text, last.answer.text if last.answer else "")
+        self.screen.print_sources(last.answer.citations if last.answer else ())
         if last.answer is None:
             self._notify("[no answer: /retry asks again]")
         elif PARTIAL in last.answer.metadata:

@@ -9,13 +9,15 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Protocol
 
+from arawn.answers.pictures import described
+from arawn.answers.sources import server_tool_line
 from arawn.cli.guard import one_line
 from arawn.cli.render.lines import Line, Span, width
 from arawn.cli.render.painter import Painter
 from arawn.cli.report import figures
 from arawn.cli.report.figures import SEPARATOR
-from arawn.events import Finished, Notice, ReasoningDelta, RefusalDelta, TextDelta
-from arawn.messages import FinishReason
+from arawn.events import Finished, ImageDone, Notice, ReasoningDelta, RefusalDelta, ServerToolDone, TextDelta
+from arawn.messages import Citation, FinishReason, Image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +39,7 @@ _UNUSUAL_ENDS = {
     FinishReason.CONTENT_FILTER: "cut by the provider's content filter",
     FinishReason.TOOL_CALLS: "the model called a tool; chat has none",
     FinishReason.PAUSE: "the model paused",
+    FinishReason.REFUSAL: "the model refused to answer",
 }
 
 
@@ -105,6 +108,7 @@ class AnswerView:
         self._began = self._last_text = monotonic()
         self._first_text = 0.0
         self._finished: Finished | None = None
+        self._citations: list[Citation] = []
 
     async def show(self, events: Events) -> None:
         """Draw all events. If they come faster than they can be drawn, other tasks (the keyboard) run in between."""
@@ -125,13 +129,28 @@ class AnswerView:
             case ReasoningDelta(text=text) if text:
                 self._mark_text()
                 self._answer.reasoning(text)
-            case Notice(text=text):
-                self.suspend()
-                self._screen.notify(text)
             case Finished():
                 self._finished, self.usage = event, event.usage
+            case Citation():
+                self._citations.append(event)
             case _:
-                pass
+                self._notify_of(event)
+
+    def _notify_of(self, event: StreamEvent) -> None:
+        match event:
+            case Notice(text=text):
+                message = text
+            case ServerToolDone():
+                message = server_tool_line(event)
+            case ImageDone(data, media_type, url):
+                self._mark_text()
+                message = (
+                    f"[a picture: {described(Image(data, media_type, url))}; /save FILE writes it beside the text]"
+                )
+            case _:
+                return
+        self.suspend()
+        self._screen.notify(message)
 
     def tick(self) -> None:
         """Draw what has changed."""
@@ -149,6 +168,7 @@ class AnswerView:
         """Write everything that is left."""
         self._spinner.suspend()
         self._answer.close()
+        self._screen.print_sources(self._citations)
         if self._finished is not None:
             self._notify_end(self._finished)
 
@@ -166,6 +186,9 @@ class AnswerView:
 
     def _notify_end(self, end: Finished) -> None:
         if end.finish_reason in _UNUSUAL_ENDS:
-            self._screen.notify(f"[{_UNUSUAL_ENDS[end.finish_reason]}]")
+            detail = f": {end.detail}" if end.detail else ""
+            self._screen.notify(f"[{_UNUSUAL_ENDS[end.finish_reason]}{detail}]")
+        elif end.finish_reason is FinishReason.UNKNOWN and end.raw:
+            self._screen.notify(f"[the answer ended in an unusual way: {end.raw}]")
         elif not self.has_text:
             self._screen.notify("[the answer is empty]")
