@@ -27,6 +27,7 @@ from arawn.folders import data_folder
 from arawn.messages import ChatRequest, Usage
 from arawn.session.session import Session
 from arawn.session.turns import PARTIAL, first_line
+from arawn.texts import require_valid
 from arawn.values import Value
 
 if TYPE_CHECKING:
@@ -249,6 +250,8 @@ class Chat:
             if completion.is_command(line):
                 await commands.run(self, line)
             elif line.strip():
+                self._draft = line
+                require_valid(line, "the message")
                 await self._send(line[1:] if line.startswith("//") else line)
         except ArawnError as error:
             self.output.error(error)
