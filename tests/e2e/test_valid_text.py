@@ -108,3 +108,34 @@ def test_a_line_end_of_windows_at_the_very_end_goes_whole(home, server, words):
     assert home.run(*words, stdin=b"one\r\ntwo\r\n").code == 0
     assert not any(prompt.endswith("\r") for prompt in server.prompts)
     assert server.prompts[-1].endswith("two")
+
+
+def test_what_an_editor_wrote_is_refused_and_the_text_before_it_stays(home, server):
+    editor = home.work / "editor"
+    editor.write_text("#!/bin/sh\nprintf 'caf\\351' > \"$1\"\n")
+    editor.chmod(0o700)
+    with ChatTerminal(home, env={"VISUAL": str(editor)}) as person:
+        person.wait_for(PROMPT)
+        person.type("a draft")
+        person.wait_for("a draft")
+        person.type("\x07")
+        person.wait_for("what the editor wrote is not valid UTF-8 text")
+        person.wait_for("Enter sends")
+        person.type(" goes on\r")
+        person.wait_for("re: a draft goes on")
+    assert server.prompts == ["a draft goes on"]
+
+
+def test_a_message_that_was_refused_can_be_mended_in_an_editor(home, server):
+    editor = home.work / "editor"
+    editor.write_text('#!/bin/sh\ntr -d \'\\n\' < "$1" > copy; echo mended >> copy; cp copy "$1"\n')
+    editor.chmod(0o700)
+    with ChatTerminal(home, env={"VISUAL": str(editor)}) as person:
+        person.wait_for(PROMPT)
+        person.process.send(b"caf\xe9 \r")
+        person.wait_for("the message is not valid UTF-8 text")
+        person.wait_for("Enter sends")
+        person.type("\x07")
+        person.wait_for("mended")
+        person.type("\r")
+        person.wait_for("re: caf\ufffd mended")

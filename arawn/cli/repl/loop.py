@@ -22,7 +22,7 @@ from arawn.cli.repl.terminal import Terminal
 from arawn.cli.repl.views import AnswerView
 from arawn.cli.report import budget_status, figures
 from arawn.cli.signals import Interrupted, handed_to
-from arawn.errors import ArawnError, BackendError, ConfigError, NotSavedError
+from arawn.errors import ArawnError, BackendError, ConfigError, NotSavedError, UsageError
 from arawn.folders import data_folder
 from arawn.messages import ChatRequest, Usage
 from arawn.session.session import Session
@@ -242,7 +242,12 @@ class Chat:
         self._editor.status = self._status()
         self._candidates.refresh()
         text, self._draft = self._draft, ""
-        return await self._editor.read(text)
+        try:
+            return await self._editor.read(text)
+        except UsageError as error:
+            self._draft = self._editor.session.default_buffer.text
+            self.output.error(error)
+            return ""
 
     async def _dispatch(self, line: str) -> None:
         """Run the command of a line, or send it as a message; show the error if that fails."""
