@@ -87,8 +87,8 @@ def test_a_configuration_from_a_command_cannot_be_changed(bash):
 
 
 def test_texts_to_embed_may_come_from_a_command(bash):
-    run = bash("arawn embed -b mock -f <(echo one) -f <(echo two)")
-    assert (run.code, len(run.out.splitlines())) == (0, 2), run
+    run = bash("echo three | arawn embed -b mock -f <(echo one) -f <(echo two) -f -")
+    assert (run.code, run.out) == (0, bash("arawn embed -b mock one two three").out), run
 
 
 def test_questions_of_a_batch_may_come_from_a_command_or_a_fifo(bash, home):
