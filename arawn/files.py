@@ -192,7 +192,7 @@ def read_named(path: str, limit: int, *, pipe_wait: float = PIPE_WAIT) -> bytes:
 
 
 def open_pipe(path: str, wait: float = PIPE_WAIT) -> int:
-    """Open a pipe to read; returns the descriptor. Raises UsageError if no program writes to it for ``wait`` seconds."""
+    """Open a pipe to read; returns the descriptor. Raises UsageError if no program writes to it for so many seconds."""
     return _open_pipe(path, os.O_RDONLY, wait, f"cannot read {path}: it is a pipe, and no program writes to it")
 
 

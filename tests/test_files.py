@@ -364,3 +364,86 @@ def test_a_lock_keeps_a_second_process_waiting(tmp_path):
 )
 def test_r37_an_image_is_known_by_its_content(data, kind):
     assert files.media_type(data) == kind
+
+
+# ---- pipes ----
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    path = str(tmp_path / "pipe")
+    os.mkfifo(path)
+    return path
+
+
+def test_a_pipe_that_the_user_names_is_read_to_its_end(fifo):
+    for text, limit in (("one", 10), ("two", 3), ("", 0)):
+        writer = subprocess.Popen(["sh", "-c", f"printf '{text}' > {fifo}"])
+        assert files.read_named(fifo, limit) == text.encode()
+        assert writer.wait(60) == 0
+
+
+def test_a_pipe_is_read_up_to_the_limit(fifo):
+    writer = subprocess.Popen(["sh", "-c", f"exec printf four > {fifo}"])
+
+    with pytest.raises(UsageError, match="is too large: the limit is 3 bytes"):
+        files.read_named(fifo, 3)
+
+    writer.wait(60)
+
+
+def test_a_pipe_without_a_writer_is_an_error_in_the_end(fifo):
+    with pytest.raises(UsageError, match="it is a pipe, and no program writes to it"):
+        files.read_named(fifo, 10, pipe_wait=0.05)
+
+
+def test_a_writer_that_comes_too_late_finds_no_reader(fifo):
+    with pytest.raises(UsageError):
+        files.read_named(fifo, 10, pipe_wait=0.05)
+
+    writer = os.open(fifo, os.O_WRONLY)  # the reader that waited opens it now, and leaves
+
+    def write_on():
+        while True:
+            os.write(writer, b"too late")
+
+    with pytest.raises(BrokenPipeError):
+        write_on()
+    os.close(writer)
+
+
+def test_a_pipe_without_a_reader_is_an_error_in_the_end(fifo):
+    with pytest.raises(UsageError, match="it is a pipe, and no program reads it"):
+        files.open_special(fifo, 0.05)
+
+
+def test_a_named_file_that_is_no_pipe_is_read_as_any_other(tmp_path):
+    (tmp_path / "notes").write_bytes(b"text")
+
+    assert files.read_named(str(tmp_path / "notes"), 4) == b"text"
+    with pytest.raises(UsageError, match="cannot read /dev/zero: it is not a regular file"):
+        files.read_named("/dev/zero", 4)
+    with pytest.raises(UsageError, match="nowhere: No such file or directory"):
+        files.read_named(str(tmp_path / "nowhere"), 4)
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_a_dash_means_standard_output(path):
+    assert files.names_stdout(path)
+
+
+@pytest.mark.parametrize("path", ["./-", "/dev/stderr", "/dev/fd/11", "stdout", ""])
+def test_other_names_do_not(path):
+    assert not files.names_stdout(path)
+
+
+def test_a_file_behind_a_descriptor_is_written_to_and_not_replaced(tmp_path):
+    target = tmp_path / "out"
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT)
+    os.write(descriptor, b"head\n")
+
+    files.write_output(f"/dev/fd/{descriptor}", b"answer\n")
+
+    assert os.fstat(descriptor).st_nlink == 1
+    os.close(descriptor)
+    assert target.read_bytes() == b"head\nanswer\n"

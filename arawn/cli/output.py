@@ -71,7 +71,8 @@ class Output:
     def release(self, *, complete: bool) -> str:
         """Write what was held: to its file when complete, beside it when not. Return what to say about it.
 
-        A pipe or a device gets what there is in any case: there is no place beside it. Raises NotSavedError when that fails; what was held is then on stdout.
+        A pipe or a device gets what there is in any case: there is no place beside it. Raises NotSavedError when that
+        fails; what was held is then on stdout.
         """
         if self._held is None or not (complete or self._held):
             return ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from arawn.config.schema import find
 from arawn.errors import ConfigError
+from arawn.texts import is_valid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,7 +46,9 @@ def environment_tree(found: Mapping[tuple[str, ...], tuple[str, str]]) -> Tree:
     from arawn.config.decode import typed
 
     tree: Tree = {}
-    for path, (_, text) in found.items():
+    for path, (name, text) in found.items():
+        if not is_valid(text):
+            raise ConfigError(f"{name} is not valid UTF-8 text")
         key = find(path)
         table = tree
         for part in path[:-1]:

@@ -263,11 +263,23 @@ def test_a_byte_order_mark_and_a_last_line_without_an_end_do_no_harm(home):
     assert texts(home) == ["re: a", "re: b"]
 
 
-def test_half_a_surrogate_pair_is_kept_as_json_has_it(home):
-    write(home, [b'"a\\ud800b"', "c"])
-    home.configure('[llm]\nbackend = "m"\n[backends.m]\nadapter = "mock"\nmode = "echo"\n')
-    assert batch(home).code == 0
-    assert texts(home) == ["a\ud800b", "c"]
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'"a\\ud83db"',
+        b'{"prompt": "a\\uDE42"}',
+        b'{"prompt": "a", "system": "\\ude42\\ud83d"}',
+        b'{"prompt": "a", "extra": {"user": ["\\ud83d"]}}',
+        b'{"prompt": "a", "id": "\\ud83d"}',
+    ],
+)
+def test_a_line_with_half_a_surrogate_pair_is_not_sent_and_the_others_are(home, server, line):
+    write(home, [line, b'"\\ud83d\\ude42 \\\\ud83d"'])
+    run = batch(home)
+    assert (run.code, server.prompts) == (2, ["🙂 \\ud83d"])
+    words = "the line holds half of a surrogate pair (\\ud800 to \\udfff), which is no character"
+    assert records(home)[0]["error"]["message"] == words
+    assert f"line 1: {words}" in run.err
 
 
 def test_a_huge_line_is_asked_and_one_beyond_all_reason_is_refused_without_being_read(home):

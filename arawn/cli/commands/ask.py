@@ -18,6 +18,7 @@ from arawn.cli.help import EXIT_CODES, examples
 from arawn.cli.output import Output
 from arawn.cli.signals import Interrupted
 from arawn.errors import ArawnError, NotSavedError, StreamInterruptedError, UsageError
+from arawn.files import names_stdout
 from arawn.values import Value, replace
 
 if TYPE_CHECKING:
@@ -177,6 +178,8 @@ def ask(
     context.overrides |= options.overrides(cache=cache, no_cache=no_cache, fallback=fallback)
     context.stdin.ignored = no_stdin
     request_options = options.RequestOptions(max_tokens, temperature, think, system, timeout)
+    if output and names_stdout(output):
+        output = None
     if each or jobs is not None:
         from arawn.cli.commands import each as lines
 

@@ -79,7 +79,7 @@ def batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _texts(words: Sequence[str], files: Sequence[str], stdin: StandardInput, *, lines: bool) -> list[str]:
-    texts = [*words, *(read_text(path) for path in files)]
+    texts = [*words, *(stdin.text(expected=True) if path == "-" else read_text(path) for path in files)]
     if lines:
         texts += [line for line in stdin.text(expected=True).split("\n") if line.strip()]
     elif not texts and (piped := stdin.text()).strip():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.cli.render.incremental import IncrementalText, visible_part
 from arawn.cli.render.markdown import LIST_KINDS, Block, Preceding, is_blank
+from arawn.cli.render.parser import is_open_math
 from arawn.cli.render.printed_prefix import PrintedPrefix
 from arawn.cli.render.table import SAMPLE_ROWS
 
@@ -29,7 +30,7 @@ _TAB_STOP = 4
 """Columns between the tab stops of CommonMark."""
 _CLOSED_AT_ONCE = ("heading", "hr")
 """Kinds of blocks that are closed as soon as they are complete."""
-_CLOSED_BY_BLANK = ("paragraph", "table", "blockquote")
+_CLOSED_BY_BLANK = ("paragraph", "table", "blockquote", "math")
 
 
 class Document:
@@ -199,6 +200,8 @@ def _is_closed(block: Block, source: list[str]) -> bool:
     """Whether no following line can belong to the block; ``source`` ends with an empty string."""
     if block.kind == "fence":
         return not block.open_fence
+    if block.kind == "math" and not is_open_math(block.tokens[0].content):
+        return True
     blank = len(source) > 1 and not source[-2].strip(" \t")
     return block.kind in _CLOSED_AT_ONCE or (blank and block.kind in _CLOSED_BY_BLANK)
 
@@ -211,7 +214,7 @@ def _opening_only(block: Block) -> Block:
 def _in_code(blocks: list[Block]) -> bool:
     """Whether the next line continues code inside a list or a quote."""
     leaves = [token for token in blocks[-1].tokens if token.nesting >= 0] if blocks else []
-    return bool(leaves) and leaves[-1].type in ("fence", "code_block")
+    return bool(leaves) and leaves[-1].type in ("fence", "code_block", "math")
 
 
 def _may_be_header(blocks: list[Block], complete: str) -> bool:

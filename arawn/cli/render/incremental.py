@@ -11,7 +11,7 @@ _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _MARKERS = re.compile(r"[\s>\-+*_=#~`|:.)\d]*")
 _BREAK = re.compile(rf"[\s{WIDE}]")
 _LINK = re.compile(r"!?\[[^\[\]]{0,300}(?:\](?:\([^()]{0,300})?)?$")
-_DELIMITER = re.compile(r"\\.|`+|\*{1,3}|_{1,2}|~~")
+_DELIMITER = re.compile(r"\\\(.*?(?:\\\)|$)|\\\[.*?(?:\\\]|$)|\\.|`+|\*{1,3}|_{1,2}|~~")
 _TRAILING_MARKS = "\\`*_~ \t"
 _MAX_WORD_LENGTH = 80
 """Characters; a longer unfinished word is shown all the same."""

@@ -4,45 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-
 from arawn.cli.guard import one_line, printable
 from arawn.cli.render.lines import Span, nest_style
+from arawn.cli.render.parser import IN_CELL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from markdown_it.token import Token
 
+    from arawn.cli.render.parser import Parser
     from arawn.cli.render.theme import Theme
-
-MAX_NESTING = 60
-"""Levels; quotes and lists nested deeper are shown as source: the parser would drop their content."""
 
 _MAX_PIECE_LENGTH = 4_000
 """Characters parsed at a time."""
 _CACHE_SIZE = 256
 """Texts whose spans are cached."""
-
-
-class Parser(MarkdownIt):
-    """CommonMark with tables and strikethrough; HTML and reference definitions stay visible text.
-
-    Inline text is left to ``Inline``: blocks are parsed far more often than their content.
-    """
-
-    def __init__(self) -> None:
-        super().__init__("commonmark", {"html": False, "maxNesting": MAX_NESTING})
-        self.enable(["table", "strikethrough"])
-        self.disable(["reference", "inline", "text_join"])
-
-    def normalizeLink(self, url: str) -> str:  # noqa: N802 -- the parser's name for it
-        """Keep an address as written: it is shown, not followed."""
-        return url
-
-    def normalizeLinkText(self, link: str) -> str:  # noqa: N802 -- the parser's name for it
-        """Keep an address as written."""
-        return link
 
 
 class Inline:
@@ -51,23 +28,23 @@ class Inline:
     def __init__(self, parser: Parser, theme: Theme) -> None:
         self._parser = parser
         self._theme = theme
-        self._cache: dict[tuple[str, str], list[Span]] = {}
+        self._cache: dict[tuple[str, str, bool], list[Span]] = {}
         self._marks = {"strong": theme.strong, "em": theme.emphasis, "s": theme.struck, "link": theme.link}
 
-    def spans(self, source: str, style: str = "") -> Sequence[Span]:
-        """Parse and style a text; each line break is a span of its own."""
-        key = (source, style)
+    def spans(self, source: str, style: str = "", *, cell: bool = False) -> Sequence[Span]:
+        """Parse and style a text, that of a table's ``cell`` or any other; each line break is a span of its own."""
+        key = (source, style, cell)
         if key not in self._cache:
             if len(self._cache) >= _CACHE_SIZE:
                 self._cache.clear()
-            self._cache[key] = self._parse(source, style)
+            self._cache[key] = self._parse(source, style, cell=cell)
         return self._cache[key]
 
-    def _parse(self, source: str, style: str) -> list[Span]:
+    def _parse(self, source: str, style: str, *, cell: bool) -> list[Span]:
         spans: list[Span] = []
         for piece in _split(source):
             tokens: list[Token] = []
-            self._parser.inline.parse(piece, self._parser, {}, tokens)
+            self._parser.inline.parse(piece, self._parser, {IN_CELL: cell}, tokens)
             spans += self._style(tokens, style)
         return spans
 
@@ -93,6 +70,8 @@ class Inline:
         match token.type:
             case "text" | "text_special":
                 return [Span(_flatten(token.content), style)]
+            case "math":
+                return [Span(printable(token.content).replace("\t", "    "), style)]
             case "softbreak" | "hardbreak":
                 return [Span("\n")]
             case "code_inline":

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.cli.render.highlight import Highlighters
 from arawn.cli.render.incremental import IncrementalText
-from arawn.cli.render.inline import MAX_NESTING, Inline, Parser
+from arawn.cli.render.inline import Inline
 from arawn.cli.render.lines import EMPTY, Line, Span, ansi, wrap
+from arawn.cli.render.parser import MAX_NESTING, Parser
 from arawn.cli.render.table import SAMPLE_ROWS, Table
 from arawn.cli.render.theme import PLAIN
 
@@ -180,8 +181,8 @@ class _Layout:
 
     def _block(self, block: Block, room: int) -> list[Line]:
         match block.kind:
-            case "paragraph":
-                return self._text(block.tokens[1].content, "", room)
+            case "paragraph" | "math":
+                return self._text(block.tokens[len(block.tokens) // 2].content, "", room)
             case "heading":
                 return self._heading(block, room)
             case "fence" | "code_block":
@@ -256,10 +257,10 @@ class _Layout:
 
     def _cells(self, row: Block, columns: int) -> list[Sequence[Span]]:
         """Return the cells of a row; text beyond the last column, which the parser drops, joins the last cell."""
-        cells = [self._renderer.inline.spans(cell.tokens[1].content) for cell in row.parts]
+        cells = [self._renderer.inline.spans(cell.tokens[1].content, cell=True) for cell in row.parts]
         written = _PIPE.split(self._source[row.start].strip().strip("|"))
         if extra := "|".join(written[columns:]).strip():
-            cells[-1] = [*cells[-1], Span(" | ", content=False), *self._renderer.inline.spans(extra)]
+            cells[-1] = [*cells[-1], Span(" | ", content=False), *self._renderer.inline.spans(extra, cell=True)]
         return cells
 
 

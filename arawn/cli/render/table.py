@@ -128,4 +128,5 @@ def _header_cell(cell: Cell, theme: Theme) -> Cell:
 
 
 def _width(cell: Cell) -> int:
-    return sum(width(span.text) for span in cell)
+    """Return the columns of the widest line of a cell."""
+    return max(width(line) for line in "".join(span.text for span in cell).split("\n"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from arawn.cli.repl import conversations, export, keys, selection
 from arawn.errors import UsageError
+from arawn.texts import require_valid
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,8 +30,10 @@ async def run(chat: ChatControl, line: str) -> None:
     """Run the command of a line that begins with a slash. Raises UsageError if there is no such command."""
     name, _, words = line[1:].strip().partition(" ")
     name, newline, rest = name.partition("\n")
-    command = find(name)
-    running = command.action(chat, f"{rest}{newline}{words}".strip())
+    command, argument = find(name), f"{rest}{newline}{words}".strip()
+    if command.completes != "files":  # a path may be any bytes
+        require_valid(argument, f"/{name}")
+    running = command.action(chat, argument)
     if running is not None:
         await running
 

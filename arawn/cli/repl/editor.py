@@ -22,6 +22,7 @@ from arawn.cli.render.screen import PROMPT_MARK
 from arawn.cli.repl import completion, keys
 from arawn.cli.report.budget_status import WARNING_MARK
 from arawn.cli.report.figures import SEPARATOR
+from arawn.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -72,12 +73,17 @@ class Editor:
         _place_toolbar(self.session)
 
     async def read(self, text: str = "") -> str | None:
-        """Return what was typed, None to leave; the prompt begins with ``text``."""
+        """Return what was typed, None to leave; the prompt begins with ``text``.
+
+        Raises UsageError where $EDITOR left something else than text.
+        """
         self._quit_guard.disarm()
         try:
             return await self.session.prompt_async(default=text, handle_sigint=False, set_exception_handler=False)
         except EOFError:
             return None
+        except UnicodeDecodeError:
+            raise UsageError("what the editor wrote is not valid UTF-8 text") from None
 
     def interrupt(self) -> None:
         """Handle SIGINT like Ctrl-C; while $EDITOR has the terminal, the signal is for that."""

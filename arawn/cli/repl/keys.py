@@ -17,6 +17,8 @@ from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.bindings.completion import generate_completions
 from prompt_toolkit.keys import Keys
 
+from arawn.texts import is_valid
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -116,7 +118,7 @@ def _add_editing(keys: KeyBindings, at_prompt: Condition) -> None:
     @keys.add("c-x", "c-e", filter=at_prompt)
     @keys.add("v", filter=at_prompt & vi_navigation_mode)
     def _(event: KeyPressEvent) -> None:
-        event.current_buffer.open_in_editor()
+        _edit(event.current_buffer)
 
     @keys.add("tab", filter=at_prompt)
     def _(event: KeyPressEvent) -> None:
@@ -131,6 +133,13 @@ def _newline_or_send(buffer: Buffer, *, send: bool) -> None:
         buffer.validate_and_handle()
     else:
         buffer.newline(copy_margin=False)
+
+
+def _edit(buffer: Buffer) -> None:
+    """Open the text in the editor; what no file of text can hold is shown there as U+FFFD."""
+    if not is_valid(buffer.text):
+        buffer.text = buffer.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    buffer.open_in_editor()
 
 
 def _complete(event: KeyPressEvent) -> None:

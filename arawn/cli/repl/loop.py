@@ -22,11 +22,12 @@ from arawn.cli.repl.terminal import Terminal
 from arawn.cli.repl.views import AnswerView
 from arawn.cli.report import budget_status, figures
 from arawn.cli.signals import Interrupted, handed_to
-from arawn.errors import ArawnError, BackendError, ConfigError, NotSavedError
+from arawn.errors import ArawnError, BackendError, ConfigError, NotSavedError, UsageError
 from arawn.folders import data_folder
 from arawn.messages import Caller, ChatRequest, Usage
 from arawn.session.session import Session
 from arawn.session.turns import PARTIAL, first_line
+from arawn.texts import require_valid
 from arawn.values import Value
 
 if TYPE_CHECKING:
@@ -243,7 +244,12 @@ class Chat:
         self._editor.status = self._status()
         self._candidates.refresh()
         text, self._draft = self._draft, ""
-        return await self._editor.read(text)
+        try:
+            return await self._editor.read(text)
+        except UsageError as error:
+            self._draft = self._editor.session.default_buffer.text
+            self.output.error(error)
+            return ""
 
     async def _dispatch(self, line: str) -> None:
         """Run the command of a line, or send it as a message; show the error if that fails."""
@@ -251,6 +257,8 @@ class Chat:
             if completion.is_command(line):
                 await commands.run(self, line)
             elif line.strip():
+                self._draft = line
+                require_valid(line, "the message")
                 await self._send(line[1:] if line.startswith("//") else line)
         except ArawnError as error:
             self.output.error(error)

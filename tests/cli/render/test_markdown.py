@@ -194,3 +194,69 @@ def test_themes_colour_every_role_and_no_background(name: str) -> None:
 
 def test_without_colour_there_is_no_escape() -> None:
     assert "\x1b" not in render(TORTURE, 80, PLAIN, colour=True) + render(TORTURE, 80, DEFAULT, colour=False)
+
+
+# ---- mathematics, and line breaks in cells ----
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"\(x\)",
+        r"the sum \(\mathbf{x}_{i} + \mathbf{y}_{j}\) of \[ a_{1} *b* \, \{c\} \\ d \]",
+        "\\[\n\\int_0^1 x^2 \\, dx\n\\]",
+        "Here:\n\\[\n- a\n=\n+ b\n1. c\n# d\n\\]\nwhere a is",
+        "\\[ never closed",
+        r"only an end \] or \)",
+        r"a reference \[1\]",
+        "> \\(q\\)",
+        r"before \(a*b*c\) after",
+    ],
+)
+def test_mathematics_stays_as_it_was_written(text: str) -> None:
+    assert shown(text).replace("│ ", "> ") == f"{text}\n"
+
+
+def test_mathematics_in_lists_quotes_and_tables_stays_too() -> None:
+    listed = "- \\(\\{1\\}\\)\n  \\[\n  + y_{1}_{2}\n  \\]\n  after\n"
+    text = f"{listed}\n> \\[\n> - x\n> \\]\n\n| a |\n|---|\n| \\(x_{{1}}\\) \\[y\\] |"
+    assert shown(text).splitlines() == [
+        r"• \(\{1\}\)",
+        r"  \[",
+        r"  + y_{1}_{2}",
+        r"  \]",
+        r"  after",
+        "",
+        r"│ \[",
+        r"│ - x",
+        r"│ \]",
+        "",
+        "a",
+        "───────────────",
+        r"\(x_{1}\) \[y\]",
+    ]
+
+
+def test_other_escapes_code_and_indented_lines_are_no_mathematics() -> None:
+    assert shown(r"\*a\* \\(b\\) `\(c\)`") == "*a* \\(b\\) `\\(c\\)`\n"
+    assert shown("    \\[\n    *x*").splitlines() == ["\\[", "*x*"]
+
+
+@pytest.mark.parametrize("mark", ["<br>", "<br/>", "<br />", "<BR>", " <br> "])
+def test_in_a_cell_br_ends_a_line(mark: str) -> None:
+    lines = shown(f"| a | b |\n|---|---|\n| one{mark}two two{mark}three | x |").splitlines()
+    assert lines == ["a       │ b", "────────┼──", "one     │ x", "two two │", "three   │"]
+
+
+def test_a_br_at_the_end_of_a_cell_is_no_line() -> None:
+    assert shown("| a |\n|---|\n| one<br> |").splitlines() == ["a", "───", "one"]
+
+
+def test_on_a_narrow_screen_the_lines_of_a_cell_stand_below_each_other() -> None:
+    table = "| name | a | b | c |\n|---|---|---|---|\n| long words here | one<br>two | long words there | and more |"
+    assert "a: one\ntwo\n" in shown(table, 24)
+
+
+def test_a_br_elsewhere_or_in_code_is_text() -> None:
+    assert shown("a<br>b") == "a<br>b\n"
+    assert shown("| a |\n|---|\n| `<br>` <b>x</b> |").splitlines()[2] == "`<br>` <b>x</b>"
