@@ -55,9 +55,10 @@ class UserFile:
     @property
     def _named(self) -> str:
         """The path as the audit log has it: only where it is not the user's usual file."""
-        from arawn.config.sources import locate
+        from arawn.config.sources import LOCATION_VARIABLES, locate
 
-        environ = {name: value for name, value in self._environ.items() if name != "ARAWN_CONFIG"}
+        names = (name for name in LOCATION_VARIABLES if name != "ARAWN_CONFIG" and name in self._environ)
+        environ = {name: self._environ[name] for name in names}
         usual = locate(environ=environ, cwd=os.getcwd(), project=False)["user"]
         return "" if usual == self.path else os.path.abspath(self.path)
 

@@ -95,7 +95,13 @@ class Stack:
 
             inner = Limit(inner, self._limit_policy(target.table, has_fallback=has_fallback), _estimate)
         retried = Retry(inner, self._retry_policy(target.table, has_fallback=has_fallback))
-        return ModelHints(retried, lambda model: catalog.successor_hint(target.table.name, model))
+        return ModelHints(retried, lambda model: self._model_hints(target.table.name, model))
+
+    def _model_hints(self, backend: str, model: str) -> tuple[str, ...]:
+        """Return hints for a model that a backend does not have: its successor or a similar name, and whose it is."""
+        from arawn.config.owners import owner_hints
+
+        return (*owner_hints(self._settings, backend, model), *catalog.successor_hint(backend, model))
 
     def wrap_embedder(self, bare: Embedder, target: Target) -> Embedder:
         """Return an embedder with the middleware that stands around each."""

@@ -26,6 +26,8 @@ BACKENDS = (
 _SAME_MODELS = {"azure": "openai", "openai-responses": "openai"}
 _DEPLOYMENTS = frozenset({"azure"})
 """Backends where users name the models themselves, and which retire them on other days than their maker."""
+_OPEN = frozenset({"huggingface", "openrouter"})
+"""Backends that pass on more models than are known here."""
 _DATE_SUFFIX = re.compile(r"-(?:\d{8}|\d{4}-\d\d-\d\d)$")
 
 
@@ -79,6 +81,16 @@ def find(backend: str, model: str) -> ModelFacts | None:
     if backend in _DEPLOYMENTS:
         return replace(facts, deprecated=False, retires="", retired="", successor="")
     return facts
+
+
+def offers(backend: str, model: str) -> bool:
+    """Return whether a service itself has a model of this id; where users name their models, it has none."""
+    return backend not in _DEPLOYMENTS and find(backend, model) is not None
+
+
+def is_complete(backend: str) -> bool:
+    """Return whether a model that is not known here is one that the backend does not have."""
+    return _SAME_MODELS.get(backend, backend) in BACKENDS and backend not in _OPEN | _DEPLOYMENTS
 
 
 def all_models(backend: str) -> tuple[ModelFacts, ...]:

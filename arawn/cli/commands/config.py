@@ -207,7 +207,8 @@ def _edited(context: Context, path: str) -> int:
     import shlex
     import subprocess
 
-    editor = shlex.split(context.environ.get("VISUAL") or context.environ.get("EDITOR") or "vi")
+    environ = context.environ.raw  # a command line, whose quotes belong to it
+    editor = shlex.split(environ.get("VISUAL") or environ.get("EDITOR") or "vi")
     while True:
         try:
             subprocess.run([*editor, path], check=False)  # noqa: S603 -- the user's own editor, on the user's own file
