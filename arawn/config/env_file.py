@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from arawn.errors import ConfigError
+from arawn.errors import ArawnError, ConfigError
+from arawn.files import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _QUOTED = r"""(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*(?:#.*)?"""
+_FILE = ".env"
+_FILE_LIMIT = 1 << 20
+"""Bytes of the largest file that is looked into."""
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -25,6 +29,21 @@ def parse_env_file(content: bytes, file: str) -> dict[str, str]:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{file}:{line}: expected UTF-8; save the file so") from None
     return dict(_entries(lines, file))
+
+
+def env_file_hints(variables: Iterable[str]) -> tuple[str, ...]:
+    """Return a hint where a ``.env`` file in the working folder, which is not read unasked, has one of the variables.
+
+    It names the first of them, and no value. A file that cannot be read has none.
+    """
+    try:
+        there = parse_env_file(read_file(_FILE, _FILE_LIMIT), _FILE)
+    except ArawnError:
+        return ()
+    return tuple(
+        f"{name} is in the file {_FILE} here, which is read only on request: arawn --env-file {_FILE} …"
+        for name in list(filter(there.get, variables))[:1]
+    )
 
 
 def _entries(lines: list[str], file: str) -> Iterator[tuple[str, str]]:

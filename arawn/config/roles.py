@@ -10,7 +10,7 @@ from arawn.config.settings import table_at
 from arawn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from arawn.config.settings import BackendSettings, RoleSettings, Settings
 
@@ -78,7 +78,7 @@ def first_available(
         if model is not None:
             reason = f"using {backend.name}: it is running at {backend.base_url}, and no key is set"
             return Choice(backend.name, model or backend.model or "", reason)
-    raise _nothing_available()
+    raise _nothing_available(backends)
 
 
 def _role(settings: Settings, role: RoleName) -> RoleSettings:
@@ -217,10 +217,14 @@ def _no_backend(role: RoleName) -> ConfigError:
     )
 
 
-def _nothing_available() -> ConfigError:
+def _nothing_available(backends: Iterable[BackendSettings]) -> ConfigError:
+    from arawn.config.env_file import env_file_hints
+
+    keys = [backend.api_key or "" for backend in backends]
     return ConfigError(
         "no backend: no key is set and no Ollama is running",
         hints=[
+            *env_file_hints(key.removeprefix("$env:") for key in keys if key.startswith("$env:")),
             "a key in the environment: export ANTHROPIC_API_KEY=… (OPENAI_API_KEY, GROQ_API_KEY, OPENROUTER_API_KEY …)",
             "a key in the keyring: arawn secrets set anthropic",
             "a model on this machine: https://ollama.com, then: ollama pull llama3.2",

@@ -171,6 +171,11 @@ class Stack:
             default_output=default_output(target),
         )
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether this engine limits every call, whatever the settings say."""
+        return self._total_timeout is not None
+
     def total_timeout(self, table: BackendSettings) -> float | None:
         """Return the seconds a call may take in all, None for no limit."""
         return self._total_timeout or table.total_timeout
