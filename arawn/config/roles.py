@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 RoleName = Literal["llm", "indexing", "embeddings"]
 IN_PROCESS = ("mock", "mlx")
+_PACKAGES = {"mlx": "mlx_lm"}
+"""The packages of the adapters that run in this process."""
 _SECTIONS = {"llm": "llm", "indexing": "memory.indexing", "embeddings": "embeddings"}
 
 
@@ -206,7 +208,26 @@ def _ready(settings: Settings, choice: Choice, role: RoleName) -> Choice:
             f"backend {shown(name)} has no base_url",
             hints=[f"arawn config set backends.{name}.base_url https://…", "docs/configuration.md has its form"],
         )
-    return choice
+    return choice if role == "embeddings" else _in_process(settings, choice, chosen)
+
+
+def _in_process(settings: Settings, choice: Choice, server: BackendSettings) -> Choice:
+    """Return the choice, with the backend for this process where a server has one whose package is installed.
+
+    A server whose address somebody has set is meant itself.
+    """
+    name = server.in_process
+    if name is None or server.base_url != settings.built_in(server.name).get("base_url"):
+        return choice
+    from importlib.util import find_spec
+
+    local = settings.backend(name)
+    package = _PACKAGES[local.adapter]
+    if find_spec(package) is None:
+        why = f"using {server.name} at {server.base_url}: the package {package} for {name} is not installed"
+        return choice._replace(why=why)
+    model = choice.model if choice.model != server.model else local.model or choice.model
+    return Choice(name, model, f"using {name}: the package {package} is installed")
 
 
 def _no_backend(role: RoleName) -> ConfigError:

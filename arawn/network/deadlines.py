@@ -31,7 +31,7 @@ def _keys() -> Mapping[DeadlineName, str]:
 
 
 class Timeouts(Value, kw_only=True):
-    """Seconds until each deadline; a ``total`` of None is no limit. ``settings`` returns by deadline what decided it."""
+    """Seconds until each deadline; a ``total`` of None is no limit. ``settings`` returns what decided each."""
 
     connect: float = 10.0
     first_event: float = 60.0
