@@ -3,7 +3,7 @@
 ArawnError
 ├── UsageError                 2   the command line, or an argument of the Python API, is wrong
 ├── ConfigError                3   a configuration file, value or environment variable is wrong
-│   └── SecretError            3   a $keyring:, $env: or $file: reference cannot be resolved, or may not be sent there
+│   └── SecretError            3   a reference to a secret cannot be resolved, or may not be sent there
 ├── BackendError                 anything that happened between arawn and a backend
 │   ├── AuthenticationError    4   401, or the key is missing
 │   │   └── PermissionDeniedError  403: the key is good, but not for this

@@ -10,6 +10,7 @@ from arawn.cli.stdin import StandardInput
 
 if TYPE_CHECKING:
     from arawn.cli.output import Output
+    from arawn.config.environment import Environment
     from arawn.config.roles import Choice, RoleName
     from arawn.config.settings import BackendSettings, Settings
     from arawn.config.user_file import UserFile
@@ -22,7 +23,6 @@ class Context:
 
     def __init__(self, output: Output) -> None:
         self.output = output
-        self.environ = os.environ
         self.stdin = StandardInput()
         self.overrides: dict[str, object] = {}
         self.backends: list[str] = []
@@ -47,6 +47,13 @@ class Context:
     def model(self) -> str | None:
         """The model that was named last."""
         return self.models[-1] if self.models else None
+
+    @cached_property
+    def environ(self) -> Environment:
+        """The environment variables."""
+        from arawn.config.environment import Environment
+
+        return Environment(os.environ)
 
     @cached_property
     def settings(self) -> Settings:

@@ -13,6 +13,7 @@ from arawn.config.lines import find_places, join_key, shown
 from arawn.config.schema import key_tree
 from arawn.config.settings import ROLES, table_at
 from arawn.errors import ConfigError
+from arawn.secrets.forms import FORMS, MARKS
 from arawn.values import Value
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
 # Patterns are compiled on their first use: most runs need none of them.
 _AT = r"(?s)(.*) \(at (?:line (\d+), column (\d+)|end of document)\)"
-_REFERENCE = r"\$(?:env:[A-Za-z_][A-Za-z0-9_]*|keyring:\S+|file:.+)"
-_REFERENCES = ("$env:", "$keyring:", "$file:")
+_REFERENCE = r"\$(?:env:[A-Za-z_][A-Za-z0-9_]*|keyring:\S+|file:.+|cmd:.*\S.*)"
 _URL = r"(?i:https?)://(?:\[[0-9A-Fa-f:.]+(?:%[^\s/?#@\[\]\\]+)?\]|[^\s/?#@:\[\]\\]+)(?::\d{1,5})?(?:/[^\s?#\\]*)?"
 _PROXY = r"(?:(?i:https?|socks|socks5h?)://[^\s/]+/?)?"  # an empty one means none
 _LARGEST_NUMBER = 2**63 - 1
@@ -246,9 +246,9 @@ def _array(words: Any) -> str:
 def _wrong_text(key: Key, value: str) -> str:
     match key.kind:
         case "reference" if value.startswith("$") and not re.fullmatch(_REFERENCE, value):
-            return "expected $env:VARIABLE, $keyring:NAME or $file:PATH"
+            return f"expected {FORMS}"
         case "reference" if not value.strip():
-            return "expected $env:VARIABLE, $keyring:NAME or $file:PATH, got nothing"
+            return f"expected {FORMS}, got nothing"
         case "url" if not re.fullmatch(_URL, value) or not value.isprintable():
             return _wrong_url(value)
         case "proxy" if not re.fullmatch(_PROXY, value) or not value.isprintable():
@@ -257,7 +257,7 @@ def _wrong_text(key: Key, value: str) -> str:
             return f"expected a path that begins with /, got {shown(value)}"
         case "header" if not re.fullmatch(_HEADER, value):
             return f"expected the name of a header, got {shown(value)}"
-        case "file" if not value or "\0" in value or value.startswith(_REFERENCES):
+        case "file" if not value or "\0" in value or value.startswith(MARKS):
             return "expected the path of a file"
     return ""
 
@@ -295,7 +295,7 @@ def _wrong_table(key: Key, value: object) -> str:
     if not isinstance(value, dict):
         return f"expected a table, got {_describe(value)}"
     leaves = list(_leaves(value))
-    if any(isinstance(leaf, str) and mark in leaf for leaf in leaves for mark in _REFERENCES):
+    if any(isinstance(leaf, str) and mark in leaf for leaf in leaves for mark in MARKS):
         return "a reference is read only in api_key; write the value itself"
     if key.kind == "map" and not all(isinstance(each, str) and each.isprintable() for each in value.values()):
         return "expected values that are printable strings"

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 Kind: TypeAlias = Literal[
     "string",
+    "text",
     "strings",
     "integer",
     "number",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from arawn.config.lines import shown
+from arawn.config.lines import join_key, shown
+from arawn.config.owners import is_local, key_found, lacks, owner
+from arawn.config.settings import table_at
 from arawn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from arawn.config.settings import BackendSettings, RoleSettings, Settings
 
 RoleName = Literal["llm", "indexing", "embeddings"]
 IN_PROCESS = ("mock", "mlx")
+_PACKAGES = {"mlx": "mlx_lm"}
+"""The packages of the adapters that run in this process."""
 _SECTIONS = {"llm": "llm", "indexing": "memory.indexing", "embeddings": "embeddings"}
 
 
@@ -38,26 +42,26 @@ def resolve_model(
 
     ``knows(backend, model)`` asks the catalogue; ``available`` is asked when no backend is configured. A model named
     together with a backend is that backend's id; alone it is an alias, an id of the configured backend, or
-    ``backend/model``. Raises ConfigError for a backend that is not defined or not ready, or has no model.
+    ``backend/model``, or else the id of the one other backend that has it. Raises ConfigError for a backend that is
+    not defined or not ready, or has no model; UsageError for a model that several backends have.
     """
     configured = _role(settings, role)
+    if backend is None and model is None:
+        backend = configured.backend
     if backend is not None:
         return _ready(settings, _of_backend(settings, backend, model, configured, role), role)
-    if model is None and configured.backend is not None:
-        return _ready(settings, _of_backend(settings, configured.backend, None, configured, role), role)
-    name, wanted = _named(settings, model or configured.model or "", configured, knows)
-    if name is not None:
-        return _ready(settings, Choice(name, wanted), role)
-    if available is None or role == "embeddings":
-        raise _no_backend(role)
-    found = available()
-    return _ready(settings, Choice(found.backend, wanted or found.model, found.why), role)
+    named = model or configured.model or ""
+    name, wanted = _named(settings, named, configured, knows)
+    choice = Choice(name, wanted) if name is not None else _unconfigured(settings, wanted, role, available)
+    if role == "llm" and wanted and wanted == named:
+        choice = _moved(settings, choice)
+    return _ready(settings, choice, role)
 
 
 def first_available(
     settings: Settings, environ: Mapping[str, str], probe: Callable[[BackendSettings], str | None]
 ) -> Choice:
-    """Return the first backend whose key is set, else a running Ollama.
+    """Return the first backend whose key is set, else one whose address is in the environment, else a running Ollama.
 
     ``probe`` returns a model that the server has, None when no server answers. Raises ConfigError with instructions
     when there is no backend.
@@ -65,14 +69,18 @@ def first_available(
     tables = settings.tree["backends"]
     backends = [settings.backend(name) for name in settings.backend_names if "adapter" in tables[name]]
     for backend in backends:
-        if reason := _key_found(backend, environ):
-            return Choice(backend.name, backend.model or "", f"using {backend.name}: {reason}")
+        if reason := key_found(backend, environ):
+            at = _at(settings, backend)
+            return Choice(backend.name, backend.model or "", f"using {backend.name}{at and f' at {at}'}: {reason}")
     for backend in backends:
+        at = _at(settings, backend) if backend.adapter != "ollama" else ""
+        if at and backend.api_key is None:
+            return Choice(backend.name, backend.model or "", f"using {backend.name} at {at}: no key is set")
         model = probe(backend) if backend.adapter == "ollama" else None
         if model is not None:
             reason = f"using {backend.name}: it is running at {backend.base_url}, and no key is set"
             return Choice(backend.name, model or backend.model or "", reason)
-    raise _nothing_available()
+    raise _nothing_available(backends)
 
 
 def _role(settings: Settings, role: RoleName) -> RoleSettings:
@@ -105,7 +113,64 @@ def _named(
     if usual is not None and usual in settings.backend_names and _has(settings, usual, model, configured, knows):
         return usual, model
     backend, wanted = _split(settings, model)
-    return backend or usual, wanted
+    if usual is None or backend is None or not _is_local_id(settings, usual, backend, wanted):
+        return backend or usual, wanted
+    return usual, model
+
+
+def _is_local_id(settings: Settings, usual: str, backend: str, model: str) -> bool:
+    """Return whether ``backend/model`` is an id of the usual backend, on this machine: that backend has no such model.
+
+    Local servers take names like openai/gpt-oss-20b, and a question for one must not leave the machine.
+    """
+    return (
+        usual != backend
+        and usual in settings.backend_names
+        and is_local(settings.backend(usual))
+        and lacks(settings, backend, model)
+    )
+
+
+def _moved(settings: Settings, choice: Choice) -> Choice:
+    """Return the choice, at the backend that has its model if the chosen one does not and no variable names that."""
+    if settings.origin("llm.backend").layer in ("environment", "command line"):
+        return choice
+    name = owner(settings, choice.backend, choice.model)
+    if name is None:
+        return choice
+    why = f"using {name}: {shown(choice.model)} is one of its models, and {choice.backend} does not have it"
+    return Choice(name, choice.model, why)
+
+
+def _unconfigured(settings: Settings, model: str, role: RoleName, available: Callable[[], Choice] | None) -> Choice:
+    """Return what serves a role that names no backend. Raises ConfigError where nothing does."""
+    if role == "embeddings":
+        return Choice(_embedding_backend(settings), model)
+    if available is None:
+        raise _no_backend(role)
+    found = available()
+    return Choice(found.backend, model or found.model, found.why)
+
+
+def _embedding_backend(settings: Settings) -> str:
+    """Return the one backend that the user's configuration has an [embeddings.NAME] for, or whose key alone is set."""
+    found: list[str] = [
+        name
+        for name, table in settings.tree["embeddings"].items()
+        if isinstance(table, dict)
+        and any(name in table_at(layer.tree, ("embeddings",)) for layer in settings.layers[1:])
+    ]
+    if len(found) > 1:
+        found = [name for name in found if key_found(settings.embeddings_backend(name), settings.environ)]
+    if len(found) != 1:
+        raise _no_backend("embeddings")
+    return found[0]
+
+
+def _at(settings: Settings, backend: BackendSettings) -> str:
+    """Return the address of a backend with the variable it comes from, "" where it comes from no variable."""
+    origin = settings.origin(join_key(("backends", backend.name, "base_url")))
+    return f"{backend.base_url} ({origin.path})" if origin.layer == "environment" else ""
 
 
 def _split(settings: Settings, model: str) -> tuple[str | None, str]:
@@ -129,6 +194,8 @@ def _ready(settings: Settings, choice: Choice, role: RoleName) -> Choice:
     name = choice.backend
     chosen = settings.embeddings_backend(name) if role == "embeddings" else settings.backend(name)
     table = "embeddings" if role == "embeddings" else "backends"
+    if not choice.model and role == "embeddings":
+        choice = choice._replace(model=chosen.model or "")
     if not choice.model and chosen.adapter == "mock":
         return choice._replace(model="mock")  # it answers under any name
     if not choice.model:
@@ -141,18 +208,26 @@ def _ready(settings: Settings, choice: Choice, role: RoleName) -> Choice:
             f"backend {shown(name)} has no base_url",
             hints=[f"arawn config set backends.{name}.base_url https://…", "docs/configuration.md has its form"],
         )
-    return choice
+    return choice if role == "embeddings" else _in_process(settings, choice, chosen)
 
 
-def _key_found(backend: BackendSettings, environ: Mapping[str, str]) -> str:
-    """Return why a backend's key is expected to work, without reading a keyring or a file; "" if it is not."""
-    key = backend.api_key
-    if key is None or not (backend.base_url or backend.adapter in IN_PROCESS):
-        return ""
-    if key.startswith("$env:"):
-        variable = key.removeprefix("$env:")
-        return f"{variable} is set" if environ.get(variable) else ""
-    return "your configuration has its key"
+def _in_process(settings: Settings, choice: Choice, server: BackendSettings) -> Choice:
+    """Return the choice, with the backend for this process where a server has one whose package is installed.
+
+    A server whose address somebody has set is meant itself.
+    """
+    name = server.in_process
+    if name is None or server.base_url != settings.built_in(server.name).get("base_url"):
+        return choice
+    from importlib.util import find_spec
+
+    local = settings.backend(name)
+    package = _PACKAGES[local.adapter]
+    if find_spec(package) is None:
+        why = f"using {server.name} at {server.base_url}: the package {package} for {name} is not installed"
+        return choice._replace(why=why)
+    model = choice.model if choice.model != server.model else local.model or choice.model
+    return Choice(name, model, f"using {name}: the package {package} is installed")
 
 
 def _no_backend(role: RoleName) -> ConfigError:
@@ -163,10 +238,14 @@ def _no_backend(role: RoleName) -> ConfigError:
     )
 
 
-def _nothing_available() -> ConfigError:
+def _nothing_available(backends: Iterable[BackendSettings]) -> ConfigError:
+    from arawn.config.env_file import env_file_hints
+
+    keys = [backend.api_key or "" for backend in backends]
     return ConfigError(
         "no backend: no key is set and no Ollama is running",
         hints=[
+            *env_file_hints(key.removeprefix("$env:") for key in keys if key.startswith("$env:")),
             "a key in the environment: export ANTHROPIC_API_KEY=… (OPENAI_API_KEY, GROQ_API_KEY, OPENROUTER_API_KEY …)",
             "a key in the keyring: arawn secrets set anthropic",
             "a model on this machine: https://ollama.com, then: ollama pull qwen3:8b",

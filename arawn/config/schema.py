@@ -62,7 +62,7 @@ KEYS = (
         "openai/gpt-oss-120b",
         project=True,
     ),
-    Key("llm.system", "string", "The system prompt.", "Answer briefly.", project=True),
+    Key("llm.system", "text", "The system prompt.", "Answer briefly.", project=True),
     Key(
         "llm.temperature",
         "number",
@@ -120,8 +120,20 @@ KEYS = (
     Key(
         "backends.NAME.api_key",
         "reference",
-        "The API key, as a reference: $env:VARIABLE, $keyring:NAME or $file:PATH.",
+        "The API key, as a reference: $env:VARIABLE, $keyring:NAME, $file:PATH or, in your own file, $cmd:COMMAND.",
         "$keyring:my-server",
+    ),
+    Key(
+        "backends.NAME.base_url_env",
+        "map",
+        "Variables that name the base URL where no file does, each with the path to append: VARIABLE = PATH.",
+        {"MY_SERVER_URL": "/v1"},
+    ),
+    Key(
+        "backends.NAME.in_process",
+        "string",
+        "The backend with the same models in this process: used instead where its package is installed.",
+        "mlx-lm",
     ),
     Key("backends.NAME.model", "string", "The default model.", "llama-3.3-70b"),
     Key("backends.NAME.max_tokens", "integer", "The maximum length of an answer, in tokens.", 4096, minimum=1),
@@ -270,8 +282,8 @@ KEYS = (
         "think",
     ),
     Key("backends.NAME.mode", "string", "Mock: echo the user's last message.", "echo", choices=("echo",)),
-    Key("backends.NAME.replies.[].text", "string", "The text of the answer.", "Hello!"),
-    Key("backends.NAME.replies.[].reasoning", "string", "The reasoning before the answer.", "A greeting."),
+    Key("backends.NAME.replies.[].text", "text", "The text of the answer.", "Hello!"),
+    Key("backends.NAME.replies.[].reasoning", "text", "The reasoning before the answer.", "A greeting."),
     Key(
         "backends.NAME.replies.[].tool_call",
         "table",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 from arawn.adapters.base import Quirks
 from arawn.config.lines import find_place, join_key, shown, split_key
 from arawn.errors import ConfigError
-from arawn.values import EMPTY, Value, fields_of
+from arawn.secrets.forms import MARKS
+from arawn.values import EMPTY, Value, fields_of, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ Tree: TypeAlias = dict[str, Any]
 
 ROLES = {"llm": ("llm",), "indexing": ("memory", "indexing"), "embeddings": ("embeddings",)}
 """The roles, by the path of their section."""
+_PATHS_OF_PROTOCOLS = {"anthropic": "/v1", "ollama": "/v1"}
+"""Paths that do not belong to a ``base_url``: Anthropic's is in each request, Ollama's leads to its OpenAI protocol."""
 _NETWORK_KEYS = ("proxy", "ca_bundle", "insecure_tls")
 
 
@@ -29,7 +32,7 @@ class KeyText(str):
     @property
     def is_reference(self) -> bool:
         """Whether it is a reference, not the key itself."""
-        return self.startswith(("$env:", "$keyring:", "$file:"))
+        return self.startswith(MARKS)
 
     def __repr__(self) -> str:
         return super().__repr__() if self.is_reference else "'(literal)'"
@@ -39,7 +42,8 @@ class BackendSettings(Value, kw_only=True):
     """A ``[backends.NAME]`` table; times are in seconds, None means not set.
 
     ``api_key`` is the reference as written, never resolved. Where a project file points the backend to another host,
-    it is None and ``api_key_withheld`` is the reason.
+    it is None and ``api_key_withheld`` is the reason. It is also None where the built-in variable is not set and the
+    address is not the provider's own, since a server of your own may need no key; ``api_key_unset`` names the variable.
     """
 
     name: str
@@ -48,6 +52,8 @@ class BackendSettings(Value, kw_only=True):
     base_url: str = ""
     api_key: KeyText | None = None
     api_key_withheld: str = ""
+    api_key_unset: str = ""
+    in_process: str | None = None
     model: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
@@ -76,7 +82,7 @@ class BackendSettings(Value, kw_only=True):
 
 
 _PLAIN = frozenset(fields_of(BackendSettings)) - {
-    *("name", "label", "base_url", "api_key", "api_key_withheld", "replies", "quirks"),
+    *("name", "label", "base_url", "api_key", "api_key_withheld", "api_key_unset", "replies", "quirks"),
 }
 
 
@@ -218,12 +224,43 @@ class Settings(Value):
             raise self.undefined(name)
         if "adapter" not in table:
             raise self._without_adapter(name)
-        key, withheld = table.get("api_key"), ""
+        key, withheld, unset = KeyText(table.get("api_key", "")), "", ""
+        if key.startswith("$cmd:"):
+            self._allow_command(name, table_of)
         if self.own is not self.tree and key:
             own = table_of(self.own, name) or {}
             given = self._project_key(name, table_of, own)
             withheld = "" if given and not given.is_reference else _withheld(table, own)
-        return _backend(name, table, KeyText(key) if key and not withheld else None, withheld)
+        if not withheld and self._is_dispensable(name, table):
+            unset = key.removeprefix("$env:")
+        decoded = _backend(name, table)
+        usable = key if key and not withheld and not unset else None
+        return replace(decoded, api_key=usable, api_key_withheld=withheld, api_key_unset=unset)
+
+    def built_in(self, name: str) -> Tree:
+        """Return the built-in table of a backend, empty where there is none."""
+        return table_at(self.layers[0].tree, ("backends", name)) if self.layers else {}
+
+    def _is_dispensable(self, name: str, table: Tree) -> bool:
+        """Return whether a backend's key may be missing: its built-in variable, at an address that is not built in."""
+        built_in = self.built_in(name)
+        reference, usual = built_in.get("api_key", ""), built_in.get("base_url", "")
+        address = table.get("base_url", "")
+        if not reference.startswith("$env:") or table.get("api_key") != reference or not usual or address == usual:
+            return False
+        from arawn.secrets.bindings import origin_of
+
+        return not self.environ.get(reference.removeprefix("$env:")) and origin_of(address) != origin_of(usual)
+
+    def _allow_command(self, name: str, table_of: Callable[[Tree, str], Tree | None]) -> None:
+        """Raise ConfigError where a command to run is named by anything but the user's own file or the system's."""
+        tables = ((layer, table_of(layer.tree, name) or {}) for layer in reversed(self.layers))
+        source = next(layer for layer, table in tables if "api_key" in table)
+        if source.name not in ("system", "user"):
+            raise ConfigError(
+                f"the api_key of {name}: a command is run only where your own configuration file names it",
+                hints=[f"to allow it: arawn config set backends.{name}.api_key '$cmd:COMMAND'"],
+            )
 
     def _project_key(self, name: str, table_of: Callable[[Tree, str], Tree | None], own: Tree) -> KeyText:
         """Return the key in the project's file, or "". Raises ConfigError for a reference that the user did not set."""
@@ -303,19 +340,24 @@ def _withheld(table: Tree, own: Tree) -> str:
     )
 
 
-def _backend(name: str, table: Tree, key: KeyText | None, withheld: str) -> BackendSettings:
+def _backend(name: str, table: Tree) -> BackendSettings:
+    """Return the settings in a table, but for its key."""
     values = {field: table[field] for field in _PLAIN if field in table}
     quirks = {field: table[field] for field in fields_of(Quirks) if field in table and field != "rules"}
     return BackendSettings(
         **values,
         name=name,
         label=table.get("label", name),
-        base_url=table.get("base_url", "").rstrip("/"),
-        api_key=key,
-        api_key_withheld=withheld,
+        base_url=_base_url(table),
         replies=tuple(table.get("replies", ())),
         quirks=Quirks(**quirks),
     )
+
+
+def _base_url(table: Tree) -> str:
+    """Return the address without the path that the protocol itself begins with: many write the one they know."""
+    address: str = table.get("base_url", "").rstrip("/")
+    return address.removesuffix(_PATHS_OF_PROTOCOLS.get(table["adapter"], "")).rstrip("/")
 
 
 def _split(dotted: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import os
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+from arawn.config.environment import Environment, environment_tree, variables
 from arawn.config.settings import ROLES, Layer, Settings, overlay, table_at
 from arawn.errors import ConfigError, UsageError
 from arawn.files import check_private, read_file, read_named
@@ -25,7 +26,8 @@ CONFIG_FILE_LIMIT = 1 << 20
 """Bytes of the largest configuration file, or ``.env`` file."""
 _PROJECT_FILE_LIMIT = 1 << 14
 """Bytes of a project file: tomllib takes quadratic time for some texts, and this one may be hostile."""
-_LOCATION_VARIABLES = ("ARAWN_CONFIG", "ARAWN_HOME", "HOME", "XDG_CONFIG_HOME")
+LOCATION_VARIABLES = ("ARAWN_CONFIG", "ARAWN_HOME", "HOME", "XDG_CONFIG_HOME")
+"""The variables that say where the files are."""
 _MAX_KEYS_NAMED = 4
 """Ignored keys that a warning names."""
 
@@ -43,6 +45,7 @@ def load(
 
     Raises ConfigError for the first thing that is wrong: ``file:line: key: what is wrong, what was expected``.
     """
+    environ = Environment(environ)
     files = locate(environ=environ, cwd=cwd, config_file=config_file, project=project)
     warnings = _missing(files["user"], config_file or environ.get("ARAWN_CONFIG"))
     layers = [_built_in()]
@@ -51,7 +54,7 @@ def load(
     environ = _with_env_file(environ, env_file or _env_file(layers))
     if "project" in files:
         layers.append(_project_layer(files["project"], layers, project_trust(environ), warnings))
-    layers.append(_environment_layer(environ, _merged(layers), warnings))
+    layers.append(_environment_layer(environ, layers, warnings))
     layers.append(_command_line_layer(overrides or {}, warnings))
     tree = _merged(layers)
     trusts_project = any(layer.name == "project" and layer.trusted for layer in layers)
@@ -79,7 +82,7 @@ def project_trust(environ: Mapping[str, str]) -> Trust:
 
 def read_env_file(path: str) -> dict[str, str]:
     """Read a ``.env`` file. Raises ConfigError that names the file, and the line that is not ``NAME=value``."""
-    from arawn.config.environment import parse_env_file
+    from arawn.config.env_file import parse_env_file
 
     return parse_env_file(_read(path), path)
 
@@ -234,16 +237,15 @@ def _env_file(layers: Iterable[Layer]) -> str:
     return named
 
 
-def _with_env_file(environ: Mapping[str, str], file: str) -> Mapping[str, str]:
+def _with_env_file(environ: Environment, file: str) -> Environment:
     """Merge the environment over a file, which cannot say where the configuration is: that is read already."""
     if not file:
         return environ
-    return {name: text for name, text in read_env_file(file).items() if name not in _LOCATION_VARIABLES} | dict(environ)
+    read = {name: text for name, text in read_env_file(file).items() if name not in LOCATION_VARIABLES}
+    return Environment({**read, **environ.raw})
 
 
-def _environment_layer(environ: Mapping[str, str], lower: Tree, warnings: list[str]) -> Layer:
-    from arawn.config.environment import environment_tree, variables
-
+def _environment_layer(environ: Environment, lower: Iterable[Layer], warnings: list[str]) -> Layer:
     found = variables(environ, lower)
     names = {path: name for path, (name, _) in found.items()}
     tree = environment_tree(found)

@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Any
 from arawn.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from arawn.config.settings import Settings
+
+_FALLBACK = ("llm", "fallback")
+_NAMES_OF_BACKENDS: dict[tuple[str, ...], Callable[[Settings], Iterable[str]]] = {
+    ("llm", "backend"): lambda _: (),
+    ("memory", "indexing", "backend"): lambda _: (),
+    ("embeddings", "backend"): lambda settings: (
+        name for name, table in settings.tree["embeddings"].items() if isinstance(table, dict)
+    ),
+    _FALLBACK: lambda settings: settings.aliases,
+}
+"""The keys that name backends, with the other names that each may have."""
 _NOT_TEXT = ("strings", "integer", "number", "boolean", "map", "table")
 
 
@@ -30,8 +42,28 @@ class UserFile:
         from arawn.config.edit import set_value
 
         value = _value(key, text)
+        self._require_backends(key, value)
         with open_changes(self._environ, self._warn) as changes:
             set_value(self.path, key, value, recording=changes.of_key(self._named))
+
+    def _require_backends(self, key: str, value: object) -> None:
+        """Raise ConfigError for a value that should name a backend, and names none that is defined."""
+        from arawn.config.lines import split_key
+        from arawn.config.sources import load
+
+        path = split_key(key)
+        if path not in _NAMES_OF_BACKENDS:
+            return
+        try:
+            settings = load(environ=self._environ, cwd=os.getcwd(), config_file=self.path, project=False)
+        except ConfigError:  # of a file that must be mended first, this key may be the one to mend
+            return
+        names = {*settings.backend_names, *_NAMES_OF_BACKENDS[path](settings)}
+        for name in value if isinstance(value, list) else [value]:
+            backend, slash, _ = str(name).partition("/")
+            if name not in names and not (slash and backend in names and path == _FALLBACK):
+                error = settings.undefined(str(name))
+                raise ConfigError(f"{key}: {error.message}", hints=error.hints)
 
     def remove(self, key: str) -> None:
         """Remove a key. Raises ConfigError where it is not there."""
@@ -55,9 +87,10 @@ class UserFile:
     @property
     def _named(self) -> str:
         """The path as the audit log has it: only where it is not the user's usual file."""
-        from arawn.config.sources import locate
+        from arawn.config.sources import LOCATION_VARIABLES, locate
 
-        environ = {name: value for name, value in self._environ.items() if name != "ARAWN_CONFIG"}
+        names = (name for name in LOCATION_VARIABLES if name != "ARAWN_CONFIG" and name in self._environ)
+        environ = {name: self._environ[name] for name in names}
         usual = locate(environ=environ, cwd=os.getcwd(), project=False)["user"]
         return "" if usual == self.path else os.path.abspath(self.path)
 

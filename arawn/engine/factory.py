@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from arawn.backends.mock import MockBackend
     from arawn.config.settings import BackendSettings, Settings
     from arawn.engine.stack import Stack
-    from arawn.network.deadlines import Timeouts
+    from arawn.errors import BackendError
+    from arawn.network.deadlines import DeadlineName, Timeouts
     from arawn.network.endpoint import Endpoint
     from arawn.network.routes import Route
     from arawn.network.transport import Transport
@@ -91,7 +92,7 @@ class BackendFactory:
             return MlxBackend(table.name)
         from arawn.middleware.errors import RedactSecrets
 
-        return RedactSecrets(self.http(target), self._secrets)
+        return RedactSecrets(self.http(target), self._secrets, self._hints(target.table))
 
     def http(self, target: Target) -> HttpBackend:
         """Return what speaks HTTP for a target, without anything around it. Raises ConfigError where nothing does."""
@@ -116,7 +117,7 @@ class BackendFactory:
             raise ConfigError(f'backend "{table.name}" has no list of models: it runs in this process')
         from arawn.middleware.errors import RedactSecrets
 
-        return RedactSecrets(self.http(Target(table, "", None)), self._secrets)
+        return RedactSecrets(self.http(Target(table, "", None)), self._secrets, self._hints(table))
 
     def embedder(self, target: Target) -> Embedder:
         """Return the bare embedder of a target. Raises ConfigError for a backend that makes no embeddings."""
@@ -134,7 +135,7 @@ class BackendFactory:
         adapter: EmbeddingAdapter = _load(EMBEDDING_ADAPTERS[table.adapter])(table.name, table.quirks)
         dimensions = self._settings.embeddings.dimensions
         embedder = HttpEmbedder(self._endpoint(table), adapter, model=target.model, dimensions=dimensions)
-        return RedactSecretsEmbedder(embedder, self._secrets)
+        return RedactSecretsEmbedder(embedder, self._secrets, self._hints(table))
 
     def quirks(self, target: Target) -> Quirks:
         """Return how a service deviates from its protocol, as far as the model's facts do not say otherwise."""
@@ -177,6 +178,14 @@ class BackendFactory:
             self._transports[table.name] = self._make_transport(table)
         return self._transports[table.name]
 
+    def _hints(self, table: BackendSettings) -> Callable[[BackendError], tuple[str, ...]]:
+        def hints(error: BackendError) -> tuple[str, ...]:
+            from arawn.engine.explanations import hints_for
+
+            return hints_for(self._settings, table, error)
+
+        return hints
+
     def _credential(self, table: BackendSettings) -> Secret | None:
         if table.api_key is None:
             if table.api_key_withheld:
@@ -202,12 +211,18 @@ class BackendFactory:
     def _timeouts(self, table: BackendSettings) -> Timeouts:
         from arawn.network.deadlines import Timeouts
 
+        def deciding() -> Mapping[DeadlineName, str]:
+            from arawn.engine.explanations import deciding_settings
+
+            return deciding_settings(self._settings, table, given_total=self._stack.is_timed)
+
         silence = self._settings.llm.timeout or table.timeout
         return Timeouts(
             connect=table.connect_timeout,
             first_event=max(silence, table.first_event_timeout or 0),
             idle=silence,
             total=self._stack.total_timeout(table),
+            settings=deciding,
         )
 
     def _mock(self, table: BackendSettings) -> MockBackend:

@@ -65,6 +65,8 @@ async def check(engine: Engine, name: str) -> Health:
         table = engine.settings.backend(name)
         models = await _ask(engine, table)
     except ArawnError as error:
+        if isinstance(error, BackendTimeoutError) and error.clock == "total":
+            error.hints = ()  # HEALTH_TIMEOUT is no setting
         if isinstance(error, BackendError):
             _open_circuit(engine, name, error)
         return Health(error=error, reachable=_reachable(error), authenticated=_authenticated(error))

@@ -101,14 +101,17 @@ class Stack:
             inner = Limit(inner, self._limit_policy(target.table, has_fallback=has_fallback), _estimate)
         retried = Retry(inner, self._retry_policy(target.table, has_fallback=has_fallback))
         learned = Learned(retried, target.table.base_url, self._learned)
-        return ModelHints(learned, lambda model: self._successor_hint(target.table.name, model))
+        return ModelHints(learned, lambda model: self._model_hints(target.table.name, model))
 
-    def _successor_hint(self, backend: str, model: str) -> tuple[str, ...]:
+    def _model_hints(self, backend: str, model: str) -> tuple[str, ...]:
+        """Return hints for a model that a backend does not have: its successor or a similar name, and whose it is."""
         import time
 
+        from arawn.config.owners import owner_hints
         from arawn.dates import day
 
-        return catalog.successor_hint(backend, model, day(time.time()), stored_table(self._settings.environ))
+        successor = catalog.successor_hint(backend, model, day(time.time()), stored_table(self._settings.environ))
+        return (*owner_hints(self._settings, backend, model), *successor)
 
     def wrap_embedder(self, bare: Embedder, target: Target) -> Embedder:
         """Return an embedder with the middleware that stands around each."""
@@ -177,6 +180,11 @@ class Stack:
             longest_call=self.total_timeout(table) or LONGEST_CALL,
             default_output=default_output(target),
         )
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether this engine limits every call, whatever the settings say."""
+        return self._total_timeout is not None
 
     def total_timeout(self, table: BackendSettings) -> float | None:
         """Return the seconds a call may take in all, None for no limit."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from arawn.secrets.forms import MARKS
 from arawn.values import Value, as_dict
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ _LEFT_OUT = frozenset({"stream", "caller"})
 _LEAVES = frozenset({type(None), str, int, bool})
 """What JSON has as it is, and most of a request is."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-_REFERENCES = ("$env:", "$keyring:", "$file:")
 
 
 class AnswerKeys:
@@ -96,4 +96,4 @@ def _plain_items(items: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reference(credential: str) -> str:
-    return credential if credential.startswith(_REFERENCES) or not credential else "written out"
+    return credential if credential.startswith(MARKS) or not credential else "written out"

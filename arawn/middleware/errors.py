@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from arawn.errors import ArawnError, BackendError, ModelNotAvailableError
 
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from arawn.events import Events
     from arawn.messages import ChatRequest, Embeddings, ModelCard
     from arawn.secrets.references import Secret
+
+
+Hints: TypeAlias = "Callable[[BackendError], tuple[str, ...]]"
+
+
+def no_hints(_: BackendError) -> tuple[str, ...]:
+    """Give no hints."""
+    return ()
 
 
 class ModelHints:
@@ -39,50 +47,54 @@ class ModelHints:
 class RedactSecrets:
     """A backend and model lister around another: a server may repeat in an error the key that it refused.
 
-    ``secrets`` is read when an error comes; it grows as keys are looked up.
+    ``secrets`` is read when an error comes; it grows as keys are looked up. ``hints`` gives more hints for an error.
     """
 
-    def __init__(self, inner: HttpBackend, secrets: Iterable[Secret]) -> None:
+    def __init__(self, inner: HttpBackend, secrets: Iterable[Secret], hints: Hints = no_hints) -> None:
         self.name = inner.name
         self._inner = inner
         self._secrets = secrets
+        self._hints = hints
 
     async def stream(self, request: ChatRequest) -> Events:
         """Answer as the inner backend does."""
-        with _redacting(self._secrets):
+        with _redacting(self._secrets, self._hints):
             async with aclosing(self._inner.stream(request)) as events:
                 async for event in events:
                     yield event
 
     async def models(self) -> Sequence[ModelCard]:
         """Ask for the models as the inner backend does."""
-        with _redacting(self._secrets):
+        with _redacting(self._secrets, self._hints):
             return await self._inner.models()
 
     async def probe(self, path: str) -> None:
         """Ask for a path as the inner backend does."""
-        with _redacting(self._secrets):
+        with _redacting(self._secrets, self._hints):
             await self._inner.probe(path)
 
 
 class RedactSecretsEmbedder:
     """An embedder around another; the same in all else."""
 
-    def __init__(self, inner: Embedder, secrets: Iterable[Secret]) -> None:
+    def __init__(self, inner: Embedder, secrets: Iterable[Secret], hints: Hints = no_hints) -> None:
         self._inner = inner
         self._secrets = secrets
+        self._hints = hints
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Embed as the inner embedder does."""
-        with _redacting(self._secrets):
+        with _redacting(self._secrets, self._hints):
             return await self._inner.embed(texts)
 
 
 @contextmanager
-def _redacting(secrets: Iterable[Secret]) -> Iterator[None]:
+def _redacting(secrets: Iterable[Secret], hints: Hints) -> Iterator[None]:
     try:
         yield
     except ArawnError as error:
+        if isinstance(error, BackendError):
+            error.hints = (*error.hints, *hints(error))
         _redact(error, secrets)
         raise
 

@@ -31,6 +31,8 @@ PRICE_KEYS = {f"{name}_price": name for name in ("input", "output", "cache_read"
 RULE_KEYS = frozenset(fields_of(ModelRules))
 _DEPLOYMENTS = frozenset({"azure"})
 """Backends where users name the models themselves."""
+_OPEN = frozenset({"bedrock", "bedrock-anthropic", "huggingface", "llamacpp", "ollama", "openrouter", "vllm"})
+"""Backends that serve more models than are known here."""
 _DATE_SUFFIX = re.compile(r"-(?:\d{8}|\d{4}-\d\d-\d\d)$")
 _SETS = ("refused", "refused_while_thinking")
 _TUPLES = ("efforts", "efforts_chat", "one_of")
@@ -87,6 +89,16 @@ def facts_of(backend: str, model: str, stored: str = "") -> ModelFacts | None:
     if row is None and not _family(name, table["families"]):
         return None
     return _facts(backend, model if row is None else name, row or {}, table["families"])
+
+
+def offers(backend: str, model: str, stored: str = "") -> bool:
+    """Return whether a service itself has a model of this id; where users name their models, it has none."""
+    return backend not in _DEPLOYMENTS and find(backend, model, stored) is not None
+
+
+def is_complete(backend: str) -> bool:
+    """Return whether a model that is not known here is one that the backend does not have."""
+    return SAME_MODELS.get(backend, backend) in BACKENDS and backend not in _OPEN | _DEPLOYMENTS
 
 
 def all_models(backend: str, stored: str = "") -> tuple[ModelFacts, ...]:

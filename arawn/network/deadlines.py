@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 from arawn.values import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
 T = TypeVar("T")
 DeadlineName: TypeAlias = Literal["connect", "first event", "idle", "ping", "total"]
@@ -21,23 +21,34 @@ _DRAIN_SECONDS = 0.25
 """How long the end of the body is waited for after the last event, so that the connection can be kept."""
 
 
+def _keys() -> Mapping[DeadlineName, str]:
+    return {
+        "connect": "connect_timeout",
+        "first event": "timeout or first_event_timeout",
+        "idle": "timeout",
+        "total": "total_timeout",
+    }
+
+
 class Timeouts(Value, kw_only=True):
-    """Seconds until each deadline; a ``total`` of None is no limit."""
+    """Seconds until each deadline; a ``total`` of None is no limit. ``settings`` returns what decided each."""
 
     connect: float = 10.0
     first_event: float = 60.0
     idle: float = 60.0
     ping: float = 300.0
     total: float | None = None
+    settings: Callable[[], Mapping[DeadlineName, str]] = _keys
 
 
 class DeadlineExpired(Exception):  # noqa: N818 -- it never leaves the transport, which makes an error of it
-    """A deadline passed: ``clock`` is its name, ``seconds`` how long it was."""
+    """A deadline passed: ``clock`` is its name, ``seconds`` how long it was, ``setting`` what decided it, if known."""
 
-    def __init__(self, clock: DeadlineName, seconds: float) -> None:
+    def __init__(self, clock: DeadlineName, seconds: float, setting: str = "") -> None:
         super().__init__(f"{clock}: {seconds:g} s")
         self.clock = clock
         self.seconds = seconds
+        self.setting = setting
 
 
 class Deadlines:
@@ -93,15 +104,18 @@ class Deadlines:
         """Return the error for the deadline that comes first."""
         first = min(self._at, self._ping_at, self._total_at)
         if first == self._total_at and self._timeouts.total is not None:
-            return DeadlineExpired("total", self._timeouts.total)
+            return self._expired("total", self._timeouts.total)
         if first == self._ping_at:
-            return DeadlineExpired("ping", self._timeouts.ping)
+            return self._expired("ping", self._timeouts.ping)
         seconds = {
             "connect": self._timeouts.connect,
             "first event": self._timeouts.first_event,
             "idle": self._timeouts.idle,
         }
-        return DeadlineExpired(self._waiting_for, seconds[self._waiting_for])
+        return self._expired(self._waiting_for, seconds[self._waiting_for])
+
+    def _expired(self, clock: DeadlineName, seconds: float) -> DeadlineExpired:
+        return DeadlineExpired(clock, seconds, self._timeouts.settings().get(clock, ""))
 
 
 class StepTimeout:

@@ -42,24 +42,27 @@ class NotSendable(Exception):  # noqa: N818
 
 CONNECTION_ERRORS = (ConnectionLost, ClosedEarly, NotHttp, ProxyRefused, NotSendable)
 
-_TIMED_OUT: dict[DeadlineName, tuple[str, str]] = {
-    "connect": ("did not accept a connection within {seconds:g} s", "connect_timeout"),
-    "first event": ("sent no answer within {seconds:g} s", "timeout, or first_event_timeout,"),
-    "idle": ("sent nothing new for {seconds:g} s", "timeout"),
-    "ping": ("sent pings, and then nothing at all for {seconds:g} s", ""),
-    "total": ("was not done after {seconds:g} s", "total_timeout"),
+_TIMED_OUT: dict[DeadlineName, str] = {
+    "connect": "did not accept a connection within {seconds:g} s",
+    "first event": "sent no answer within {seconds:g} s",
+    "idle": "sent nothing new for {seconds:g} s",
+    "ping": "sent pings, and then nothing at all for {seconds:g} s",
+    "total": "was not done after {seconds:g} s",
 }
 
 
 def timed_out(expired: DeadlineExpired, peer: Peer) -> BackendTimeoutError:
     """A deadline passed."""
-    what, key = _TIMED_OUT[expired.clock]
-    hint = f"If it needs longer, raise {key} of this backend." if key else "The connection is dead: try again."
+    what, hints = _TIMED_OUT[expired.clock], []
+    if expired.setting:
+        hints.append(f"If it needs longer, raise {expired.setting}.")
+    if expired.clock == "ping":
+        hints.append("The connection is dead: try again.")
     return BackendTimeoutError(
         f"{peer.label} at {peer.base_url} {what.format(seconds=expired.seconds)} (clock: {expired.clock})",
         clock=expired.clock,
         backend=peer.backend,
-        hints=(hint,),
+        hints=hints,
     )
 
 

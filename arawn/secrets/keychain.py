@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SERVICE = "arawn"
-_ALTERNATIVES = ("use an environment variable instead, $env:NAME, or a file that only you can read, $file:/PATH",)
+_ALTERNATIVES = (
+    "use an environment variable instead, $env:NAME, a file that only you can read, $file:/PATH, or $cmd:COMMAND",
+)
 
 FailureState: TypeAlias = Literal["MISSING", "LOCKED", "REFUSED", "BROKEN"]
 

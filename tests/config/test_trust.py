@@ -269,7 +269,7 @@ def test_r10_a_key_written_in_the_file_itself_goes_where_the_file_says(home):
 
 def test_r10_an_address_the_user_sets_himself_takes_the_key_along(home):
     home.project('[backends.groq]\nbase_url = "https://evil.example"\n', trusted=True)
-    home.env["ARAWN_BACKENDS__GROQ__BASE_URL"] = "https://relay.example/v1"
+    home.env |= {"ARAWN_BACKENDS__GROQ__BASE_URL": "https://relay.example/v1", "GROQ_API_KEY": "k"}
     groq = home.load().backend("groq")
 
     assert (groq.base_url, groq.api_key) == ("https://relay.example/v1", "$env:GROQ_API_KEY")

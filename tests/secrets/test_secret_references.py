@@ -38,7 +38,7 @@ def test_what_begins_like_a_reference_and_is_none_is_refused_with_the_forms(text
         parse_reference(text)
 
     assert "\n" not in caught.value.message
-    assert caught.value.hints == ("a secret is named by $keyring:NAME, $env:NAME or $file:/PATH",)
+    assert caught.value.hints == ("a secret is named by $keyring:NAME, $env:NAME, $file:/PATH or $cmd:COMMAND",)
 
 
 def test_r19_a_bad_reference_is_refused_without_being_quoted():
@@ -125,9 +125,23 @@ def test_r15_a_file_others_can_read_is_refused(look_up, key_file):
     assert caught.value.hints[0].startswith("chmod 600 ")
 
 
-@pytest.mark.parametrize("value", ["“sk-quoted-key”", "sk-two words", "sk-two\nlines", "sk-nul\0", "sk-é", "sk-\x7f"])
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        ("“sk-quoted-key”", "a character that no key has"),
+        ("sk-two words", "a character that no key has"),
+        ("sk-nul\0", "a character that no key has"),
+        ("sk-é", "a character that no key has"),
+        ("sk-\x7f", "a character that no key has"),
+        ("sk-two\nlines", "a line end"),
+        ("sk-two\rlines", "a line end"),
+        ("\"sk-quoted-key\"", "a quote"),
+        ("'sk-half-quoted", "a quote"),
+        ('sk-half-quoted"', "a quote"),
+    ],
+)
 @pytest.mark.parametrize("kind", ["env", "file", "keyring", "literal"])
-def test_r19_a_value_that_can_be_no_key_is_refused_by_its_reference(look_up, key_file, ring, kind, value):
+def test_r19_a_value_that_can_be_no_key_is_refused_by_its_reference(look_up, key_file, ring, kind, value, wrong):
     references = {"env": "$env:KEY", "keyring": "$keyring:anthropic", "literal": value}
     references["file"] = key_file(value.encode())
     ring.set_password("arawn", "anthropic", value)
@@ -136,7 +150,7 @@ def test_r19_a_value_that_can_be_no_key_is_refused_by_its_reference(look_up, key
         look_up(references[kind], environ={"KEY": value})
 
     named = "(literal)" if kind == "literal" else references[kind]
-    assert caught.value.message == f"{named} holds a character that no key has"
+    assert caught.value.message == f"{named} holds {wrong}"
     assert value not in "".join(traceback.format_exception(caught.value))
 
 

@@ -56,10 +56,14 @@ def show(
     config_show.show(context.output, context.settings, key, everything=everything, shape=shape)
 
 
-@app.command(cls=Command, epilog=examples("arawn config get llm.model"))
-def get(ctx: typer.Context, key: Key) -> None:
-    """Print one value."""
-    config_show.get(ctx.obj.output, ctx.obj.settings, key)
+@app.command(cls=Command, epilog=examples("arawn config get llm.model", "arawn config get cache.ttl --origin"))
+def get(
+    ctx: typer.Context,
+    key: Key,
+    origin: Annotated[bool, Option("--origin", help="say where the value comes from")] = False,
+) -> None:
+    """Print the value in force of one key, be it set or its default."""
+    config_show.get(ctx.obj.output, ctx.obj.settings, key, with_origin=origin)
 
 
 @app.command(
@@ -207,7 +211,8 @@ def _edited(context: Context, path: str) -> int:
     import shlex
     import subprocess
 
-    editor = shlex.split(context.environ.get("VISUAL") or context.environ.get("EDITOR") or "vi")
+    environ = context.environ.raw  # a command line, whose quotes belong to it
+    editor = shlex.split(environ.get("VISUAL") or environ.get("EDITOR") or "vi")
     while True:
         try:
             subprocess.run([*editor, path], check=False)  # noqa: S603 -- the user's own editor, on the user's own file

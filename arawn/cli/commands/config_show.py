@@ -39,13 +39,31 @@ def show(output: Output, settings: Settings, key: str | None, *, everything: boo
         _show_roles(output, settings)
 
 
-def get(output: Output, settings: Settings, key: str) -> None:
-    """Print one value: text as it is, anything else as JSON. Raises UsageError where it is not set."""
+def get(output: Output, settings: Settings, key: str, *, with_origin: bool) -> None:
+    """Print the value in force: text as it is, anything else as JSON. Raises UsageError where there is none."""
     value = settings.value(key)
     if value is None:
-        raise UsageError(f"{key} is not set", hints=["arawn config show --all"])
+        value = _default(settings, key)
     safe = _masked(_split(key), value)
-    output.data(safe if isinstance(safe, str) else json.dumps(safe, ensure_ascii=False))
+    text = safe if isinstance(safe, str) else json.dumps(safe, ensure_ascii=False)
+    output.data(f"{text}  # {_described(settings.origin(key))}" if with_origin else text)
+
+
+def _default(settings: Settings, key: str) -> Any:
+    """Return the default of a key that is not set. Raises UsageError where it has none or is no key, ConfigError."""
+    from arawn.config.decode import value_problems
+    from arawn.config.schema import find
+
+    path = _split(key)
+    if path[0] == "backends" and len(path) > 1 and path[1] not in settings.backend_names:
+        raise settings.undefined(path[1])
+    known = find(path)
+    if known is not None and known.default is not None:
+        return known.default
+    for problem in value_problems(_tree({path: ""}), lambda _: ""):
+        if problem.warning:
+            raise UsageError(f"{key}: {problem.message}", hints=["arawn config schema lists every key"])
+    raise UsageError(f"{key} is not set", hints=["arawn config show --all"])
 
 
 def _chosen(settings: Settings, key: str | None, *, everything: bool) -> Iterator[tuple[Path, Any]]:
@@ -105,10 +123,8 @@ def _show_origins(output: Output, settings: Settings, values: dict[Path, Any]) -
     rows: list[tuple[Cell, ...]] = []
     for path, value in values.items():
         name = _joined(path)
-        origin = settings.origin(name)
-        place = "" if origin.layer == "built-in" else _place(origin)
         written = json.dumps(value, ensure_ascii=False)  # of a plain value, what TOML has too
-        rows.append((f"{name} = {written}", Styled(f"# {origin.layer}  {place}".rstrip(), "dim")))
+        rows.append((f"{name} = {written}", Styled(f"# {_described(settings.origin(name))}", "dim")))
     print_table(output, ("value", "origin"), rows)
 
 
@@ -139,7 +155,7 @@ def show_secrets(output: Output, settings: Settings, *, as_json: bool) -> None:
     """Look up every key that is configured, and say where it points and whether it is found."""
     from arawn.secrets.references import check
 
-    rows, found = [], 0
+    rows, found, skipped = [], 0, 0
     for path, reference, table in _references(settings):
         finding = check(
             reference,
@@ -150,8 +166,9 @@ def show_secrets(output: Output, settings: Settings, *, as_json: bool) -> None:
         )
         good = finding.state in ("ok", "PLAIN")
         found += good
+        skipped += finding.state == "NOT RUN"
         place = _place(settings.origin(path))
-        state = Styled(finding.state, "good" if good else "error")
+        state = Styled(finding.state, "good" if good else "dim" if finding.state == "NOT RUN" else "error")
         rows.append((path, finding.reference, place, state, f"{finding.tail} {finding.sentence}".strip()))
     if as_json:
         keys = ("key", "reference", "origin", "state", "detail")
@@ -159,9 +176,16 @@ def show_secrets(output: Output, settings: Settings, *, as_json: bool) -> None:
         output.data(json.dumps(plain))
     elif rows:
         print_table(output, ("secret", "reference", "from", "state", ""), rows)
-        output.line(f"{found} of {len(rows)} resolve. No key is ever printed whole.")
+        not_run = f"; commands are not run here: {skipped}" if skipped else ""
+        output.line(f"{found} of {len(rows) - skipped} resolve{not_run}. No key is ever printed whole.")
     else:
         output.line("no key is configured, and no backend's key variable is set")
+
+
+def _described(origin: Origin) -> str:
+    """Return the layer of a value, and its place there."""
+    place = _place(origin)
+    return origin.layer if place == origin.layer else f"{origin.layer}  {place}"
 
 
 def _place(origin: Origin) -> str:

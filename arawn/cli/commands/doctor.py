@@ -75,13 +75,15 @@ def _key(settings: Settings, backend: BackendSettings) -> str:
     from arawn.secrets.references import check as check_key
 
     if backend.api_key is None:
-        return backend.api_key_withheld or "none needed"
+        unset = backend.api_key_unset
+        return backend.api_key_withheld or (f"none: {unset} is not set" if unset else "none needed")
     found = check_key(
         backend.api_key,
         backend=backend.name,
         target=backend.base_url,
         environ=settings.environ,
         bindings=bindings_of(settings),
+        run_commands=True,
     )
     return " ".join(part for part in (found.reference, found.state, found.tail, found.sentence) if part)
 

@@ -20,7 +20,7 @@ _PROGRAM_TIMEOUT = 3.0
 def copy(text: str, environ: Mapping[str, str], write: Callable[[str], None]) -> str:
     """Copy a text; return how. ``write`` writes to the terminal. Raises UsageError if there is no clipboard."""
     for command in _programs(environ):
-        if shutil.which(command[0], path=environ.get("PATH")) and _run(command, text, environ):
+        if shutil.which(command[0], path=environ.get("PATH")) and _run(command, text):
             return f"by {command[0]}"
     if environ.get("TERM") == "dumb":
         raise UsageError("this terminal has no clipboard", hints=["write it to a file: /save FILE"])
@@ -41,7 +41,7 @@ def _programs(environ: Mapping[str, str]) -> list[list[str]]:
     return [*wayland, *x11]
 
 
-def _run(command: list[str], text: str, environ: Mapping[str, str]) -> bool:
+def _run(command: list[str], text: str) -> bool:
     silent = subprocess.DEVNULL
     try:
         subprocess.run(  # noqa: S603 -- one of the programs above
@@ -51,7 +51,6 @@ def _run(command: list[str], text: str, environ: Mapping[str, str]) -> bool:
             stderr=silent,
             timeout=_PROGRAM_TIMEOUT,
             check=True,
-            env=dict(environ),
         )
     except (OSError, subprocess.SubprocessError):
         return False
