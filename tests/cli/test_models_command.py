@@ -81,7 +81,7 @@ class TestListing:
             "cache_read_price": 0.2,
             "cache_write_price": 5,
             "cache_write_1h_price": 8,
-            "capabilities": ["pdf", "reasoning", "tools", "vision"],
+            "capabilities": ["json_schema", "pdf", "reasoning", "tools", "vision"],
             "retires": "",
             "retired": False,
             "successor": "",
@@ -258,3 +258,21 @@ class TestDownload:
         run = home.run("models", "update", url)
         assert (run.code, run.out) == (2, "")
         assert "u:p" not in run.err
+
+
+class TestBedrock:
+    """Both tables send the bearer key, each in the shape of its protocol."""
+
+    @pytest.mark.parametrize(
+        ("backend", "first"),
+        [
+            ("bedrock", "POST https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1/responses"),
+            ("bedrock-anthropic", "POST https://bedrock-mantle.us-east-1.api.aws/anthropic/v1/messages"),
+        ],
+    )
+    def test_a_question_goes_to_its_address_with_the_key_as_a_bearer(self, home, backend, first):
+        run = home.run("-b", backend, "ask", "hi", "--dry-run", env={"AWS_BEARER_TOKEN_BEDROCK": "k"})
+
+        lines = run.out.splitlines()
+        assert (run.code, lines[0]) == (0, first)
+        assert "Authorization: Bearer ***" in lines
