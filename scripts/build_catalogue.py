@@ -76,7 +76,7 @@ def build(folder: Path) -> dict[str, str]:
         rows[key] = row | {"prices": [price_row(price) for price in row.get("prices", [])]}
     for key, row in (facts["model"] | facts["embedding"]).items():
         rows[key] = model_row(key, row, families, facts["date"])
-    add_prices(rows, prices["prices"], facts["model"])
+    add_prices(rows, prices["prices"], facts)
     add_aliases(rows, facts["model"])
     for key, row in facts["gone"].items():
         rows[key] = {"source": "", **rows.get(key, {})}
@@ -106,9 +106,9 @@ def model_row(key: str, facts: Row, families: list[Row], day: str) -> Row:
     if "dimensions" in facts or "embed" in key:
         row |= {"context_window": facts["max_input"], "capabilities": ["embeddings"]}
     else:
-        family = family_of(key, families)
+        family = family_of(served_as(key), families)
         reasons = facts.get("reasoning") or bool(family.get("efforts"))
-        row |= {"capabilities": capabilities(key, facts, reasons=reasons), "rules": rules_of(facts, family)}
+        row |= {"capabilities": capabilities(key, facts, family, reasons=reasons), "rules": rules_of(facts, family)}
         if facts.get("max_input", 0) < facts.get("context_window", 0):
             row |= {"max_input": facts.get("max_input")}
     row["retires"] = facts.get("retired", facts.get("retires"))
@@ -118,10 +118,10 @@ def model_row(key: str, facts: Row, families: list[Row], day: str) -> Row:
     return row | {"source": short(facts["source"]), "as_of": day, "sure": facts["sure"]}
 
 
-def capabilities(key: str, facts: Row, *, reasons: bool) -> list[str]:
+def capabilities(key: str, facts: Row, family: Row, *, reasons: bool) -> list[str]:
     found = [] if any(word in key for word in NO_TOOLS) else ["tools"]
     found += filter(None, (SEEN[kind] for kind in facts.get("input", ())))
-    return [*dict.fromkeys(found), *["reasoning"] * reasons]
+    return [*dict.fromkeys(found), *["reasoning"] * reasons, *["json_schema"] * bool(family.get("schema"))]
 
 
 def rules_of(facts: Row, family: Row) -> Row:
@@ -152,17 +152,17 @@ def add(row: Row, new: Row) -> None:
     row |= {key: value for key, value in new.items() if value is not None}
 
 
-def add_prices(rows: dict[str, Row], prices: list[Row], facts: dict[str, Row]) -> None:
+def add_prices(rows: dict[str, Row], prices: list[Row], facts: Row) -> None:
     """Give each model its prices, in the order of the table: those of some hours stand before the others."""
     for price in prices:
         row = rows[price["id"]]
         row.setdefault("prices", []).append(price_row(price))
-        if not price["sure"]:
+        if not price["sure"] and price.get("until", facts["date"]) >= facts["date"]:
             row["sure"] = False
         backend = price["id"].split("/")[0]
         if "note" in price and backend in PRICE_NOTES:
             row.setdefault("note", PRICE_NOTES[backend])
-    for key in facts:
+    for key in facts["model"]:
         rows[key].setdefault("prices", [])
 
 
@@ -191,14 +191,21 @@ def split_bedrock(rows: dict[str, Row]) -> None:
     Where only the price of the global address is known, that of a region is 10 % more.
     """
     for key in [key for key in rows if key.startswith("bedrock/") and "anthropic." in key]:
-        row, name = rows.pop(key), key.removeprefix("bedrock/")
-        regional = f"bedrock-anthropic/{name.removeprefix('global.')}"
-        if name.startswith("global."):
+        row, regional = rows.pop(key), served_as(key)
+        if key.endswith(":0"):
+            continue  # the id of another of its addresses
+        if "/global." in key:
             prices = [{word: dearer(word, value) for word, value in price.items()} for price in row["prices"]]
             guess = {"prices": prices, "sure": False, "note": "price taken as 10% over the global one"}
             rows.setdefault(regional, row | guess)
         else:
             rows[regional] = row
+
+
+def served_as(key: str) -> str:
+    """Return the key of a model where it is served: Claude on Bedrock at an address of its own."""
+    name = key.removeprefix("bedrock/").removeprefix("global.")
+    return f"bedrock-anthropic/{name}" if key.startswith("bedrock/") and name.startswith("anthropic.") else key
 
 
 def dearer(word: str, value: Any) -> Any:

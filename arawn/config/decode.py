@@ -29,6 +29,8 @@ _REFERENCE = r"\$(?:env:[A-Za-z_][A-Za-z0-9_]*|keyring:\S+|file:.+|cmd:.*\S.*)"
 _URL = r"(?i:https?)://(?:\[[0-9A-Fa-f:.]+(?:%[^\s/?#@\[\]\\]+)?\]|[^\s/?#@:\[\]\\]+)(?::\d{1,5})?(?:/[^\s?#\\]*)?"
 _PROXY = r"(?:(?i:https?|socks|socks5h?)://[^\s/]+/?)?"  # an empty one means none
 _LARGEST_NUMBER = 2**63 - 1
+ENDING_DAYS = 60
+"""Days before the retirement of a model, from which on it is warned of."""
 _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
 
@@ -114,6 +116,44 @@ def undefined_backends(tree: Tree, text: str, file: str, known: Collection[str])
             what = f"no backend {shown(name)}{_guess(name, defined)}; defined: {', '.join(sorted(defined))}"
             found.append(_Finding((*path, "backend"), what, warning=path == ("embeddings",)))
     return _placed(found, text, file)
+
+
+def ending_models(tree: Tree, text: str, file: str, today: str, stored: str) -> list[Problem]:
+    """Return a warning for each model that is named and is retired, or will be within ENDING_DAYS of a day.
+
+    ``stored`` is the path of the user's table of models.
+    """
+    from arawn.models.catalog import find, successor_hint
+    from arawn.models.prices import day_number
+
+    found = []
+    for path, backend, model in _named_models(tree):
+        facts = find(backend, model, stored)
+        if facts is not None and facts.retires and day_number(facts.retires) - day_number(today) <= ENDING_DAYS:
+            found.append(_Finding(path, successor_hint(backend, model, today, stored)[0], warning=True))
+    return _placed(found, text, file)
+
+
+def _named_models(tree: Tree) -> Iterator[tuple[Path, str, str]]:
+    """Yield where a file names a model, the backend it is of, and its id."""
+    for path in ROLES.values():
+        role = table_at(tree, path)
+        yield (*path, "model"), *_target(role.get("backend"), role.get("model"))
+    for name, table in _tables(tree, "backends"):
+        yield ("backends", name, "model"), *_target(name, table.get("model"))
+    for section in ("tiers", "aliases"):
+        for name, target in table_at(tree, (section,)).items():
+            yield (section, name), *_target(None, target)
+
+
+def _target(backend: object, model: object) -> tuple[str, str]:
+    """Return backend and model; without a backend, the model names it: ``backend/model``."""
+    if not isinstance(model, str):
+        return "", ""
+    if isinstance(backend, str):
+        return backend, model
+    first, _, rest = model.partition("/")
+    return first, rest
 
 
 def value_problems(tree: Tree, source: Callable[[Path], str]) -> list[Problem]:

@@ -87,12 +87,14 @@ def read_env_file(path: str) -> dict[str, str]:
     return parse_env_file(_read(path), path)
 
 
-def validate(file: str, *, environ: Mapping[str, str], cwd: str) -> list[Problem]:
-    """Return all problems in a configuration file, in the order of its lines.
+def validate(file: str, *, environ: Mapping[str, str], cwd: str, today: str) -> list[Problem]:
+    """Return all problems in a configuration file, in the order of its lines; models may be retired by a day.
 
     Raises ConfigError when it cannot be read at all.
     """
-    from arawn.config.decode import Problem, parse_or_problem, problems, undefined_backends, unfinished_backends
+    from arawn.config import decode
+    from arawn.config.decode import Problem, parse_or_problem
+    from arawn.models.stored import stored_table
 
     parsed = parse_or_problem(_read(file), file)
     if isinstance(parsed, Problem):
@@ -100,9 +102,10 @@ def validate(file: str, *, environ: Mapping[str, str], cwd: str) -> list[Problem
     tree, text = parsed
     known = {*_built_in().tree["backends"], *_user_backends(environ, cwd)}
     found = [
-        *problems(tree, text, file),
-        *unfinished_backends(tree, text, file, known),
-        *undefined_backends(tree, text, file, known),
+        *decode.problems(tree, text, file),
+        *decode.unfinished_backends(tree, text, file, known),
+        *decode.undefined_backends(tree, text, file, known),
+        *decode.ending_models(tree, text, file, today, stored_table(environ)),
     ]
     return sorted(found, key=lambda problem: problem.line)
 

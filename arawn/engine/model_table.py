@@ -38,10 +38,12 @@ def read_table(source: str, environ: Mapping[str, str]) -> bytes:
 
 
 def store_table(path: str, text: str) -> None:
-    """Store a table; the one that was stored is kept for ``restore_table``."""
+    """Store a table; the one that was stored is kept for ``restore_table``, unless it is damaged."""
     try:
         with open(path, "rb") as file:
-            write_private(_previous(path), file.read())
+            before = file.read()
+        if _is_whole(before):
+            write_private(_previous(path), before)
     except FileNotFoundError:
         _remove(_previous(path))
     except OSError as error:
@@ -60,6 +62,15 @@ def restore_table(path: str) -> str:
     if not _remove(path):
         raise UsageError("no table of models is stored: there is nothing to undo")
     return "the built-in table"
+
+
+def _is_whole(table: bytes) -> bool:
+    import json
+
+    try:
+        return all(json.loads(line) for line in table.splitlines())
+    except ValueError:
+        return False
 
 
 def _previous(path: str) -> str:

@@ -25,9 +25,10 @@ MAX_BYTES = 8 << 20
 """Bytes of a table, at most."""
 MAX_PRICE = 10_000
 """USD per million tokens: what costs more is a mistake."""
+PRICE_PLACES = 12
+"""Decimal places of a price, at most."""
 MAX_TOKENS = 1_000_000_000
 _MAX_TEXT = 500
-_MAX_DIGITS = 20
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _CAPABILITIES = frozenset({"tools", "vision", "reasoning", "json_schema", "embeddings", "pdf", "audio", "video"})
 _EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})
@@ -198,7 +199,7 @@ def _amount(value: object, where: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise _wrong(where, "expected USD per million tokens", value)
     amount = Decimal(value)
-    if not amount.is_finite() or not 0 <= amount <= MAX_PRICE or len(str(amount)) > _MAX_DIGITS:
+    if not amount.is_finite() or not 0 <= amount <= MAX_PRICE or amount != round(amount, PRICE_PLACES):
         raise _wrong(where, f"expected USD per million tokens, 0 to {MAX_PRICE:,}", value)
     return amount
 

@@ -127,7 +127,7 @@ def test_validation_reports_all_problems_in_the_order_of_lines(home):
         '[embeddings]\nbackend = "local"\n'
     )
 
-    found = validate(str(path), environ=home.environ, cwd=str(home.root))
+    found = validate(str(path), environ=home.environ, cwd=str(home.root), today="2026-11-30")
 
     assert [(problem.line, problem.key, problem.warning) for problem in found] == [
         (2, "llm.backend", False),
@@ -143,7 +143,7 @@ def test_validation_reports_all_problems_in_the_order_of_lines(home):
 def test_validation_of_a_broken_file_reports_the_place(home):
     path = home.user("[llm]\nmodel = \n")
 
-    assert [str(problem) for problem in validate(str(path), environ=home.environ, cwd="/")] == [
+    assert [str(problem) for problem in validate(str(path), environ=home.environ, cwd="/", today="2026-11-30")] == [
         f"{path}:2:9: Invalid value"
     ]
 
@@ -152,4 +152,4 @@ def test_a_backend_of_the_users_own_may_be_named_in_a_project_file(home):
     home.user('[backends.lab]\nadapter = "openai_chat"\nbase_url = "http://lab/v1"\n')
     path = home.project('[llm]\nbackend = "lab"\n')
 
-    assert validate(str(path), environ=home.environ, cwd="/") == []
+    assert validate(str(path), environ=home.environ, cwd="/", today="2026-11-30") == []

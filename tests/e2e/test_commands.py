@@ -172,7 +172,9 @@ def test_models_are_the_backend_s_own_list_with_what_the_user_knows(home):
     assert "128,000" in run.out
     assert not any(line.endswith(" ") for line in run.out.splitlines())
     assert list(found[0]) == [
-        *("id", "context_window", "max_output", "input_price", "output_price", "capabilities", "note")
+        *("id", "context_window", "max_output", "input_price", "output_price", "cache_read_price"),
+        *("cache_write_price", "cache_write_1h_price", "capabilities", "retires", "retired", "successor", "note"),
+        *("source", "as_of", "sure"),
     ]
     assert (found[0]["id"], found[0]["context_window"], found[0]["input_price"]) == ("a-1", 128000, 0.15)
     assert (nothing.code, nothing.out) == (0, "")
@@ -183,7 +185,10 @@ def test_known_models_come_from_the_catalogue_and_ask_nobody(home):
     found = json.loads(home.run("models", "--known", "--json", "-b", "anthropic", "opus").out)
     assert found
     assert all("opus" in row["id"] and row["context_window"] for row in found)
-    assert "claude-3-opus-20240229" not in [row["id"] for row in found]
+    assert {row["id"]: row["retired"] for row in found}.items() >= {
+        "claude-3-opus-20240229": True,
+        "claude-opus-5-5": False,
+    }.items()
 
 
 def test_each_text_becomes_a_line_with_its_vector(home):

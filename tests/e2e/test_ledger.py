@@ -262,7 +262,7 @@ def test_r49_a_reservation_whose_process_was_killed_does_not_block_the_others(ho
 def test_what_a_protocol_sends_as_the_limit_of_an_answer_is_what_is_reserved(home):
     with Loopback([answer(b"{}", 400)]) as server:
         home.configure(
-            f'[llm]\nbackend = "anthropic"\nmodel = "claude-opus-5-5"\n[budget]\nlimit = 1.0\n[backends.anthropic]\n'
+            f'[llm]\nbackend = "anthropic"\nmodel = "claude-opus-5-5"\n[budget]\nlimit = 2.0\n[backends.anthropic]\n'
             f'base_url = "{server.url}"\n[models."claude-opus-5-5"]\ninput_price = 0\noutput_price = 25\n'
         )
         run = home.run("ask", "hi", env={"ANTHROPIC_API_KEY": "sk-x"})

@@ -46,7 +46,7 @@ def test_prices_keep_their_order_and_those_of_a_day_their_days(script):
             "sure": False,
         },
     ]
-    script.add_prices(rows, prices, {})
+    script.add_prices(rows, prices, {"date": "2026-11-30", "model": {}})
     assert rows["b/m"]["prices"] == [
         {"hours_utc": ["01:00-04:00"], "weekdays": [1], "input": 2, "since": "2026-09-10"},
         {"input": 1, "since": "2026-09-10", "until": "2026-12-31", "batch_input": 5},

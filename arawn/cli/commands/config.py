@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from arawn.cli.context import Context
 from arawn.cli.groups import Command
 from arawn.cli.help import examples
 from arawn.cli.output import Output
+from arawn.dates import day
 from arawn.errors import ConfigError, UsageError
 
 app = options.new_app(
@@ -229,7 +231,8 @@ def _report(context: Context, paths: list[str]) -> int:
     from arawn.config.sources import validate as problems_of
 
     output: Output = context.output
-    found = [problem for path in paths for problem in problems_of(path, environ=context.environ, cwd=os.getcwd())]
+    folder, today = os.getcwd(), day(time.time())
+    found = [each for path in paths for each in problems_of(path, environ=context.environ, cwd=folder, today=today)]
     for problem in found:
         output.line(str(problem))
     errors = sum(not problem.warning for problem in found)

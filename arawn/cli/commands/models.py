@@ -96,7 +96,7 @@ def update(
     """Use another table of models for what they take and cost: TOML, from a file or by https.
 
     It stands before the built-in one, for the backends it has. What it changes is shown first; where a price falls it
-    asks, since budgets would count less. docs/costs.md says what a table looks like.
+    asks, since budgets would count less. docs/models.md says what a table looks like.
     """
     from arawn.engine.model_table import restore_table, store_table
     from arawn.models.table import stored_text
