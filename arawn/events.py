@@ -60,6 +60,7 @@ class ReasoningDelta(Value):
     signature: str = ""
     item: Mapping[str, Any] | None = None
     block: int = 0
+    bound_to: str = ""  # the only model that takes the signature
 
 
 class ToolCallStarted(Value):
@@ -170,19 +171,20 @@ class ResponseBuilder:
         slot = self._append("reasoning", event.block, event.text)
         if event.signature or event.item is not None:
             slot.signature, slot.item, slot.closed = event.signature, event.item, True
+            slot.bound_to = event.bound_to
 
 
 class _Slot:
     """One part while it streams."""
 
-    __slots__ = ("block", "call_id", "closed", "item", "kind", "name", "signature", "texts")
+    __slots__ = ("block", "bound_to", "call_id", "closed", "item", "kind", "name", "signature", "texts")
 
     def __init__(
         self, kind: str, block: int, call_id: str = "", name: str = "", item: Mapping[str, Any] | None = None
     ) -> None:
         self.kind, self.block, self.call_id, self.name, self.item = kind, block, call_id, name, item
         self.texts: list[str] = []
-        self.signature = ""
+        self.signature = self.bound_to = ""
         self.closed = False
 
     def part(self, owner: str) -> Part:
@@ -191,7 +193,7 @@ class _Slot:
             case "text":
                 return Text(text)
             case "reasoning":
-                return Reasoning(text, self.signature, self.item, owner)
+                return Reasoning(text, self.signature, self.item, owner, self.bound_to)
             case "call":
                 return ToolCall(self.call_id, self.name, text)
             case "refusal":

@@ -82,7 +82,7 @@ def _checked(event: object) -> StreamEvent:
             Started(str(), str(), str())
             | TextDelta(str())
             | RefusalDelta(str())
-            | ReasoningDelta(str(), str(), None | dict(), int())
+            | ReasoningDelta(str(), str(), None | dict(), int(), str())
             | ToolCallStarted(int(), str(), str())
             | ToolCallDelta(int(), str())
             | ProviderItemDone(dict())

@@ -104,7 +104,9 @@ class AnthropicParser(AnswerParser):
             case "thinking":
                 thought = text_of(block, "thinking")
                 signature = text_of(block, "signature")
-                return (ReasoningDelta(thought, signature, block=index),) if thought or signature else ()
+                if not thought and not signature:
+                    return ()
+                return (ReasoningDelta(thought, signature, block=index, bound_to=self._bound_to(signature)),)
             case "redacted_thinking":
                 return (ReasoningDelta(item=block, block=index),)
             case str():
@@ -131,9 +133,14 @@ class AnthropicParser(AnswerParser):
                 return (ReasoningDelta(text, block=index),) if text else ()
             case "signature_delta":
                 text = text_of(delta, "signature")
-                return (ReasoningDelta(signature=text, block=index),) if text else ()
+                bound_to = self._bound_to(text)
+                return (ReasoningDelta(signature=text, block=index, bound_to=bound_to),) if text else ()
             case _:
                 return ()
+
+    def _bound_to(self, signature: str) -> str:
+        """Return the only model that takes a signature back, empty where others do too."""
+        return self._model if signature and self._quirks.rules.binds_model else ""
 
     def _close_block(self, index: int) -> Sequence[StreamEvent]:
         item = self._open.pop(index, None)
