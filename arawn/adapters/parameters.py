@@ -41,6 +41,8 @@ DROPPABLE = frozenset(_PATHS) - _ONLY_BY_RULE
 """What may be left out because a server refused it."""
 SIGNED_THINKING = "signed_thinking"
 """Not a parameter: the earlier thinking in the messages, where a server finds that its signature is for others."""
+EFFORT_BESIDE_TOOLS = "effort beside tools"
+"""An effort that a server refuses beside function tools, also where none is sent: it wants the word ``none``."""
 LIMIT_KEYS = ("max_completion_tokens", "max_tokens")
 """The names of one limit in Chat Completions: it is never left out, only sent under the other name."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from arawn.adapters.failures import read_failure, stream_failure
-from arawn.adapters.parameters import DROPPABLE, LIMIT_KEYS, parameter_at
+from arawn.adapters.parameters import DROPPABLE, EFFORT_BESIDE_TOOLS, LIMIT_KEYS, parameter_at
 from arawn.errors import ModelNotAvailableError, RequestError
 
 
@@ -107,6 +107,11 @@ def test_a_refusal_inside_an_answer_names_it_too() -> None:
 @pytest.mark.parametrize("name", sorted(DROPPABLE.union(LIMIT_KEYS) - {"effort", "cache"}))
 def test_every_name_of_the_list_is_its_own_path(name: str) -> None:
     assert parameter_at(name) == parameter_at(f"body.{name}") == parameter_at(name.upper()) == name
+
+
+def test_an_effort_beside_tools_is_a_case_of_its_own() -> None:
+    message = "Function tools with reasoning_effort are not supported for m-1 in /v1/chat/completions."
+    assert refused(openai(message, param="reasoning_effort", code=None)) == EFFORT_BESIDE_TOOLS
 
 
 def test_a_block_signed_for_another_conversation_is_known() -> None:
