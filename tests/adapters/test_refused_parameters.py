@@ -32,7 +32,7 @@ def refused(body: Any, status: int = 400) -> str:
         (openai("no", param="temperature", code="unsupported_value"), "temperature"),
         (openai("no", param="max_tokens", code="unsupported_parameter"), "max_tokens"),
         (openai("no", param="reasoning.effort", code="unsupported_value"), "effort"),
-        (openai("no", param="reasoning.summary", code="unsupported_value"), "thinking"),
+        (openai("no", param="reasoning.summary", code="unsupported_value"), "thinking_text"),
         (openai("no", param="text.verbosity", code="unsupported_value"), "verbosity"),
         (openai("no", param="tools[0].function.strict", code="unknown_parameter"), "strict"),
         (fastapi("extra_forbidden", "body", "reasoning_effort"), "effort"),

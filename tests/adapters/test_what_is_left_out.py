@@ -70,6 +70,7 @@ def test_of_two_that_exclude_each_other_the_first_given_is_sent() -> None:
         ("temperature", {"temperature": 0.5}),
         ("effort", {"thinking": Thinking("high")}),
         ("thinking", {"thinking": Thinking("high")}),
+        ("thinking_text", {"thinking": Thinking("high")}),
         ("strict", {"tools": (Tool("look", strict=True),)}),
         ("parallel_tool_calls", {"tools": TOOLS, "parallel_tool_calls": False}),
         ("top_k", {"extra": {"top_k": 5, "options": {"top_k": 5}}}),
