@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from support.chat_terminal import PROMPT, ChatTerminal
 from support.http_backend import streamed
-from support.loopback import Loopback
+from support.loopback import Loopback, answer
 
 USAGE = {
     "input_tokens": 5,
@@ -95,3 +95,19 @@ def test_a_setting_that_is_none_of_the_three_is_refused(home):
     run = home.run("ask", "first")
     assert run.code == 3
     assert "prompt_cache" in run.err
+
+
+def test_the_questions_of_one_session_have_one_key_from_the_first_on(home):
+    done = {"id": "r1", "model": "m-1", "status": "completed", "output": [], "usage": {}}
+    whole = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "One."}]}
+    with Loopback([answer(json.dumps({**done, "object": "response", "output": [whole]}).encode())]) as server:
+        home.configure(
+            f'[llm]\nbackend = "here"\n[backends.here]\nadapter = "openai_responses"\nbase_url = "{server.url}/v1"\n'
+            'model = "m-1"\ncache_key = "prompt_cache_key"\n'
+        )
+        runs = [home.run("ask", *words) for words in (["first"], ["-c", "second"], ["other"], ["--no-save", "third"])]
+    assert [run.out for run in runs] == ["One.\n"] * 4, runs
+    first, second, other, private = [json.loads(request.body).get("prompt_cache_key") for request in server.requests]
+    assert first == second != other
+    assert first is not None
+    assert private is None
