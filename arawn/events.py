@@ -64,6 +64,7 @@ class ReasoningDelta(Value):
     signature: str = ""
     item: Mapping[str, Any] | None = None
     block: int = 0
+    bound_to: str = ""  # the only model that takes the signature
 
 
 class ToolCallStarted(Value):
@@ -239,12 +240,13 @@ class ResponseBuilder:
         slot = self._append("reasoning", event.block, event.text)
         if event.signature or event.item is not None:
             slot.signature, slot.item, slot.closed = event.signature, event.item, True
+            slot.bound_to = event.bound_to
 
 
 class _Slot:
     """One part while it streams; ``started`` is the event that began a call, or was a picture."""
 
-    __slots__ = ("block", "closed", "item", "kind", "signature", "started", "texts")
+    __slots__ = ("block", "bound_to", "closed", "item", "kind", "signature", "started", "texts")
 
     def __init__(
         self,
@@ -255,7 +257,7 @@ class _Slot:
     ) -> None:
         self.kind, self.block, self.started, self.item = kind, block, started, item
         self.texts: list[str] = []
-        self.signature = ""
+        self.signature = self.bound_to = ""
         self.closed = False
 
     def part(self, owner: str) -> Part:
@@ -265,7 +267,7 @@ class _Slot:
             case "text", _:
                 return Text(text, self.item, owned)
             case "reasoning", _:
-                return Reasoning(text, self.signature, self.item, owner)
+                return Reasoning(text, self.signature, self.item, owner, self.bound_to)
             case _, ToolCallStarted(_, call_id, name, custom):
                 return ToolCall(call_id, name, text, self.item, owner if custom else owned, custom)
             case _, ImageDone(data, media_type, url, extra):

@@ -67,13 +67,15 @@ class Reasoning(Value):
     """Thinking text. ``owner`` is the backend that made it: no other is sent its ``signature`` or ``item``.
 
     ``signature`` and ``item`` (a JSON object: redacted thinking, an encrypted reasoning item, ``reasoning_details``)
-    go back unchanged; text may be empty where they are present.
+    go back unchanged; text may be empty where they are present. ``bound_to`` is the only model that takes the
+    signature, by the provider's own name; empty where every model of the owner does.
     """
 
     text: str = ""
     signature: str = ""
     item: Mapping[str, Any] | None = None
     owner: str = ""
+    bound_to: str = ""
 
 
 class Refusal(Value):

@@ -25,8 +25,12 @@ _PATHS: Mapping[str, tuple[str, ...]] = {
         "extra_body.google.thinking_config.thinking_level",
     ),
     "thinking": (
-        *("thinking", "think", "reasoning", "reasoning_format", "include", "extra_body.google.thinking_config"),
+        *("thinking", "think", "reasoning", "include", "extra_body.google.thinking_config"),
         *("chat_template_kwargs.enable_thinking", "chat_template_kwargs.thinking"),
+    ),
+    "thinking_text": (
+        *("reasoning.summary", "thinking.display", "reasoning_format", "include_reasoning"),
+        "extra_body.google.thinking_config.include_thoughts",
     ),
     "verbosity": ("verbosity", "text.verbosity"),
     "strict": ("tools.*.strict", "tools.*.function.strict", "response_format.json_schema.strict", "text.format.strict"),
@@ -41,6 +45,8 @@ DROPPABLE = frozenset(_PATHS) - _ONLY_BY_RULE
 """What may be left out because a server refused it."""
 SIGNED_THINKING = "signed_thinking"
 """Not a parameter: the earlier thinking in the messages, where a server finds that its signature is for others."""
+EFFORT_BESIDE_TOOLS = "effort beside tools"
+"""An effort that a server refuses beside function tools, also where none is sent: it wants the word ``none``."""
 LIMIT_KEYS = ("max_completion_tokens", "max_tokens")
 """The names of one limit in Chat Completions: it is never left out, only sent under the other name."""
 
@@ -48,8 +54,10 @@ _ALIASES: Mapping[str, str] = {
     **{path.replace("*.", ""): name for name in DROPPABLE for path in _PATHS[name]},
     **{key: key for key in LIMIT_KEYS},
     **dict.fromkeys(("effort", "output_config"), "effort"),
-    **dict.fromkeys(("reasoning.summary", "include_reasoning", "include_thoughts", "adaptive thinking"), "thinking"),
-    **dict.fromkeys(("thinking_budget", "thinking_level", "budget_tokens", "enable_thinking"), "thinking"),
+    **dict.fromkeys(("thinking_config.include_thoughts", "include_thoughts"), "thinking_text"),
+    **dict.fromkeys(
+        ("adaptive thinking", "thinking_budget", "thinking_level", "budget_tokens", "enable_thinking"), "thinking"
+    ),
     **dict.fromkeys(("disable_parallel_tool_use", "parallel tool calls"), "parallel_tool_calls"),
     **dict.fromkeys(("messages.content.cache_control", "system.cache_control", "tools.cache_control"), "cache"),
     **dict.fromkeys(("strict", "tools.custom.strict"), "strict"),
@@ -63,9 +71,8 @@ def parameter_at(path: str) -> str:
     """
     words = [word for word in path.replace("[", ".").replace("]", "").split(".") if word and not word.isdigit()]
     whole = _squeezed(".".join(words[words[:1] == ["body"] :]))
-    if whole.startswith("thinking."):
-        return "thinking"
-    return next((name for alias, name in _ALIASES.items() if _squeezed(alias) == whole), "")
+    found = next((name for alias, name in _ALIASES.items() if _squeezed(alias) == whole), "")
+    return found or ("thinking" if whole.startswith("thinking.") else "")
 
 
 def without(body: Mapping[str, Any], name: str) -> dict[str, Any] | None:

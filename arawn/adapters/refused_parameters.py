@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from arawn.adapters.parameters import SIGNED_THINKING, parameter_at
+from arawn.adapters.parameters import EFFORT_BESIDE_TOOLS, SIGNED_THINKING, parameter_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,10 +34,13 @@ _PHRASES = (
     (r"\bpenalty is not enabled", "presence_penalty"),
     (r"\bblock is bound to a different (conversation|model)", SIGNED_THINKING),
 )
+_EFFORT_BESIDE_TOOLS = r"\btools with `?reasoning_effort`? are not supported"
 
 
 def refused_parameter(value: Any, message: str) -> str:
     """Return the parameter that a 400 or 422 refuses, "" where it names none; ``value`` is the body's JSON value."""
+    if re.search(_EFFORT_BESIDE_TOOLS, message, re.IGNORECASE):
+        return EFFORT_BESIDE_TOOLS
     named = (*_in_fields(value), *_in_words(message))
     return next((name for path in named if (name := parameter_at(path))), _in_phrases(message))
 

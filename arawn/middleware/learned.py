@@ -15,7 +15,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from arawn.adapters.parameters import DROPPABLE, LIMIT_KEYS, SIGNED_THINKING
+from arawn.adapters.parameters import DROPPABLE, EFFORT_BESIDE_TOOLS, LIMIT_KEYS, SIGNED_THINKING
 from arawn.errors import RequestError
 from arawn.events import Notice, Started
 from arawn.store.learned import Place
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_ROUNDS = 3
 """How often one request is sent again."""
-_REMEMBERED = DROPPABLE.union(LIMIT_KEYS)
+_REMEMBERED = DROPPABLE.union(LIMIT_KEYS, [EFFORT_BESIDE_TOOLS])
 _REFUSED = (400, 422, None)  # no status: the error came inside a successful answer
 
 

@@ -95,7 +95,7 @@ def _checked(event: object) -> StreamEvent:
             Started(str(), str(), str())
             | TextDelta(str(), int())
             | RefusalDelta(str())
-            | ReasoningDelta(str(), str(), None | dict(), int())
+            | ReasoningDelta(str(), str(), None | dict(), int(), str())
             | ToolCallStarted(int(), str(), str(), bool())
             | ToolCallDelta(int(), str())
             | ProviderItemDone(dict())

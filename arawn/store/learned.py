@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 LEARNED_FOR = 86_400.0
 """Seconds after which a parameter is tried again."""
 _READ = "SELECT parameter FROM learned WHERE backend = ? AND address = ? AND model = ? AND at > ? AND at <= ?"
+_ALL = """
+    SELECT backend, address, model, parameter FROM learned WHERE at > ? AND at <= ?
+    ORDER BY backend, address, model, parameter
+"""
 _PUT = "INSERT OR REPLACE INTO learned (backend, address, model, parameter, at) VALUES (?, ?, ?, ?, ?)"
 _EXPIRE = "DELETE FROM learned WHERE at <= ?"
 
@@ -49,6 +53,15 @@ class LearnedParameters:
         except ConfigError:
             rows = []
         return frozenset(own.union(name for [name] in rows))
+
+    def all(self) -> dict[Place, tuple[str, ...]]:
+        """Return everything that is remembered, by place. Raises ConfigError for a database that cannot be used."""
+        now = self._now()
+        found: dict[Place, tuple[str, ...]] = {}
+        for backend, address, model, name in self._database.rows(_ALL, now - LEARNED_FOR, now):
+            place = Place(backend, address, model)
+            found[place] = (*found.get(place, ()), name)
+        return found
 
     def add(self, place: Place, names: Collection[str]) -> None:
         """Remember that these are refused, and forget what is older than a day."""

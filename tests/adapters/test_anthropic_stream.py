@@ -206,3 +206,11 @@ def test_an_unstreamed_answer_gives_the_events_of_its_stream():
         ServerToolDone("web_search"),
         Finished(FinishReason.TOOL_CALLS, "tool_use", Usage(725, 1, 600, 100)),
     ]
+
+
+@pytest.mark.parametrize(("written", "hour"), [(None, 0), ({}, 0), ({"ephemeral_1h_input_tokens": 70}, 70), ("no", 0)])
+def test_what_is_kept_for_an_hour_is_counted_by_itself(written, hour):
+    usage = {"input_tokens": 5, "cache_creation_input_tokens": 100, "output_tokens": 1, "cache_creation": written}
+    answer = {"type": "message", "content": [], "stop_reason": "end_turn", "usage": usage}
+    *_, finished = adapter().parse_chat(json.dumps(answer).encode())
+    assert (finished.usage.cache_write_tokens, finished.usage.cache_write_1h_tokens) == (100, hour)

@@ -11,6 +11,7 @@ from arawn.adapters.anthropic.messages import AnthropicAdapter
 from arawn.adapters.ollama import OllamaAdapter
 from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.adapters.openai.responses import OpenAIResponsesAdapter
+from arawn.adapters.parameters import EFFORT_BESIDE_TOOLS
 from arawn.adapters.rules import ModelRules
 from arawn.adapters.thinking import nearest_effort, plan_thinking
 from arawn.messages import (
@@ -253,6 +254,10 @@ def test_chat_completions_takes_tools_only_beside_an_explicit_none() -> None:
         assert body(OpenAIChatAdapter, REASONS, tools=TOOLS, thinking=thinking)["reasoning_effort"] == "none"
     assert len(losses(OpenAIChatAdapter, REASONS, tools=TOOLS, thinking=Thinking("high"))) == 1
     assert losses(OpenAIChatAdapter, REASONS, tools=TOOLS) == []
+    learned = {"tools": TOOLS, "without": frozenset({EFFORT_BESIDE_TOOLS})}
+    assert body(OpenAIChatAdapter, ModelRules(), **learned)["reasoning_effort"] == "none"
+    assert len(losses(OpenAIChatAdapter, ModelRules(), **learned)) == 1
+    assert "reasoning_effort" not in body(OpenAIChatAdapter, ModelRules(), without=learned["without"])
     assert "reasoning_effort" not in body(OpenAIChatAdapter, REASONS)
     assert (
         body(OpenAIResponsesAdapter, REASONS, tools=TOOLS, thinking=Thinking("high"))["reasoning"]["effort"] == "high"

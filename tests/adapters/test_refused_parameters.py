@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from arawn.adapters.failures import read_failure, stream_failure
-from arawn.adapters.parameters import DROPPABLE, LIMIT_KEYS, parameter_at
+from arawn.adapters.parameters import DROPPABLE, EFFORT_BESIDE_TOOLS, LIMIT_KEYS, parameter_at
 from arawn.errors import ModelNotAvailableError, RequestError
 
 
@@ -32,7 +32,7 @@ def refused(body: Any, status: int = 400) -> str:
         (openai("no", param="temperature", code="unsupported_value"), "temperature"),
         (openai("no", param="max_tokens", code="unsupported_parameter"), "max_tokens"),
         (openai("no", param="reasoning.effort", code="unsupported_value"), "effort"),
-        (openai("no", param="reasoning.summary", code="unsupported_value"), "thinking"),
+        (openai("no", param="reasoning.summary", code="unsupported_value"), "thinking_text"),
         (openai("no", param="text.verbosity", code="unsupported_value"), "verbosity"),
         (openai("no", param="tools[0].function.strict", code="unknown_parameter"), "strict"),
         (fastapi("extra_forbidden", "body", "reasoning_effort"), "effort"),
@@ -104,9 +104,14 @@ def test_a_refusal_inside_an_answer_names_it_too() -> None:
     assert error.parameter == "seed"
 
 
-@pytest.mark.parametrize("name", sorted(DROPPABLE.union(LIMIT_KEYS) - {"effort", "cache"}))
+@pytest.mark.parametrize("name", sorted(DROPPABLE.union(LIMIT_KEYS) - {"effort", "cache", "thinking_text"}))
 def test_every_name_of_the_list_is_its_own_path(name: str) -> None:
     assert parameter_at(name) == parameter_at(f"body.{name}") == parameter_at(name.upper()) == name
+
+
+def test_an_effort_beside_tools_is_a_case_of_its_own() -> None:
+    message = "Function tools with reasoning_effort are not supported for m-1 in /v1/chat/completions."
+    assert refused(openai(message, param="reasoning_effort", code=None)) == EFFORT_BESIDE_TOOLS
 
 
 def test_a_block_signed_for_another_conversation_is_known() -> None:

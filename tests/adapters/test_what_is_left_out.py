@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from support.model_rules import ADAPTIVE, HELLO, REASONS, TOOLS, body, losses
 
 from arawn.adapters.anthropic.messages import AnthropicAdapter
+from arawn.adapters.base import Quirks
 from arawn.adapters.ollama import OllamaAdapter
 from arawn.adapters.openai.chat import OpenAIChatAdapter
 from arawn.adapters.openai.responses import OpenAIResponsesAdapter
 from arawn.adapters.rules import ModelRules
+from arawn.events import ResponseBuilder
 from arawn.messages import (
     Caller,
+    ChatRequest,
     LLMMessage,
     Message,
     OutputFormat,
@@ -66,6 +70,7 @@ def test_of_two_that_exclude_each_other_the_first_given_is_sent() -> None:
         ("temperature", {"temperature": 0.5}),
         ("effort", {"thinking": Thinking("high")}),
         ("thinking", {"thinking": Thinking("high")}),
+        ("thinking_text", {"thinking": Thinking("high")}),
         ("strict", {"tools": (Tool("look", strict=True),)}),
         ("parallel_tool_calls", {"tools": TOOLS, "parallel_tool_calls": False}),
         ("top_k", {"extra": {"top_k": 5, "options": {"top_k": 5}}}),
@@ -186,3 +191,29 @@ def test_a_conversation_has_a_key_of_its_own_that_says_nothing_of_it() -> None:
     assert len(key("s-1")) == 32
     assert "s-1" not in key("s-1")
     assert [key(""), key("s-1", cache_key=""), key("s-1", prompt_cache="off")] == [None, None, None]
+
+
+# ---- thinking that one model alone takes back ----
+
+
+@pytest.mark.parametrize(
+    ("binds", "model", "kept"), [(True, "claude-b", False), (True, "claude-a", True), (False, "claude-b", True)]
+)
+def test_thinking_bound_to_a_model_goes_back_to_that_one_alone(binds: bool, model: str, kept: bool) -> None:
+    thinking = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+    answer = {"type": "message", "model": "claude-a", "content": [thinking], "stop_reason": "end_turn"}
+    made = AnthropicAdapter("mine", Quirks(rules=ModelRules(binds_model=binds)))
+    builder = ResponseBuilder()
+    for event in made.parse_chat(json.dumps(answer).encode()):
+        builder.add(event)
+    messages = (*HELLO, builder.response().message, *HELLO)
+    written = json.loads(made.render_chat(ChatRequest(model, messages)).body)["messages"]
+    assert thinking in written[1]["content"] if kept else len(written) == 1, written
+
+
+def test_a_regional_name_of_the_model_is_still_its_own() -> None:
+    bound = Message(Role.ASSISTANT, (Reasoning("Hm.", "c2ln", None, "mine", "claude-a"), Text("Hi")))
+    for model, count in (("global.anthropic.claude-a", 2), ("claude-a-2", 1)):
+        written = AnthropicAdapter("mine", Quirks()).render_chat(ChatRequest(model, (*HELLO, bound)))
+        assert len(json.loads(written.body)["messages"][1]["content"]) == count
+        assert len(written.notices) == 2 - count

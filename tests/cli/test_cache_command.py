@@ -138,6 +138,7 @@ def test_what_was_never_kept_is_told_and_no_file_is_made_for_it(home):
         "hits": 0,
         "oldest": None,
         "backends": [],
+        "learned": [],
     }
     assert not (home.path / "arawn.db").exists()
 

@@ -93,9 +93,13 @@ def test_it_is_forgotten_on_request(home):
     with Loopback(unsupported("temperature"), GOOD) as server:
         home.serve(server.url)
         asked(home)
+        shown, listed = home.run("cache"), home.run("cache", "--json")
         kept = home.run("cache", "clear", "--learned", "-b", "groq", "--json")
         forgotten = home.run("cache", "clear", "--learned")
         asked(home)
+    assert "refused by here for m-1, and left out: temperature" in shown.err
+    place = {"backend": "here", "address": f"{server.url}/v1", "model": "m-1"}
+    assert json.loads(listed.out)["learned"] == [{**place, "parameters": ["temperature"]}]
     assert json.loads(kept.out) == {"removed": 0}
     assert forgotten.err == "removed: 1 refused parameter\n"
     assert ["temperature" in body for body in bodies(server)] == [True, False, True]

@@ -21,6 +21,7 @@ from arawn.store.budgets import BudgetLimit, Budgets
 from arawn.store.circuits import Circuits
 from arawn.store.database import Database
 from arawn.store.export import to_html, to_json, to_markdown
+from arawn.store.learned import LearnedParameters, Place
 from arawn.store.limits import Quota, RateLimits, Wait
 from arawn.store.migrations import MIGRATIONS
 from arawn.store.reports import Reports
@@ -185,3 +186,10 @@ def test_cached_answers_and_the_audit_log_are_read(database):
         (WRITTEN, "ann (sudo: bob)", Change("budget", "budget.limit", None, "1")),
         (WRITTEN, "ann (sudo: bob)", Change("secret", "anthropic", None, '["https://api.anthropic.com"]')),
     ]
+
+
+@pytest.mark.parametrize("dump", DUMPS[3:], ids=lambda path: f"version {path.stem}")
+def test_refused_parameters_are_read(database):
+    learned = LearnedParameters(database, now=lambda: WRITTEN + 1)
+
+    assert learned.refused(Place("groq", "https://api.groq.com/openai/v1", "llama")) == {"temperature"}

@@ -92,30 +92,33 @@ class TextBlock(Block):
 
 
 class ThinkingBlock(Block):
-    """Thinking; its signature closes it."""
+    """Thinking; its signature closes it, and only the model ``bound_to`` takes that back, where one is named."""
 
-    def __init__(self, index: int, block: dict[str, Any]) -> None:
-        self._index = index
+    def __init__(self, index: int, block: dict[str, Any], bound_to: str) -> None:
+        self._index, self._bound_to = index, bound_to
         self._thought, self._signature = text_of(block, "thinking"), text_of(block, "signature")
         self._extra = unread_fields(block, "thinking", "signature") or None
 
     def begin(self) -> Sequence[StreamEvent]:
         """Return what came with the beginning."""
-        extra = self._extra if self._signature else None
-        found = ReasoningDelta(self._thought, self._signature, extra, self._index)
-        return (found,) if self._thought or self._signature else ()
+        if self._signature:
+            return (self._signed(self._thought, self._signature),)
+        return (ReasoningDelta(self._thought, block=self._index),) if self._thought else ()
 
     def add(self, delta: dict[str, Any]) -> Sequence[StreamEvent]:
         """Yield the text of thinking, or its signature."""
         if text := text_of(delta, "thinking"):
             return (ReasoningDelta(text, block=self._index),)
         if signature := text_of(delta, "signature"):
-            return (ReasoningDelta("", signature, self._extra, self._index),)
+            return (self._signed("", signature),)
         return ()
 
     def close(self) -> Sequence[StreamEvent]:
         """Return nothing."""
         return ()
+
+    def _signed(self, text: str, signature: str) -> ReasoningDelta:
+        return ReasoningDelta(text, signature, self._extra, self._index, self._bound_to)
 
 
 class ForeignBlock(Block):

@@ -180,6 +180,9 @@ class AnthropicBody(ChatBody):
         if SIGNED_THINKING in self._request.without:
             self._drop("earlier thinking", "its server finds it signed for another conversation")
             return None
+        if reasoning.bound_to and not self._request.model.endswith(reasoning.bound_to):
+            self._drop("the thinking of another model", "only the one that made it reads it")
+            return None
         if not reasoning.signature:
             return None if reasoning.item is None else self._own(reasoning.item, reasoning.owner)
         signed = {"type": "thinking", "thinking": reasoning.text, "signature": reasoning.signature}

@@ -105,7 +105,8 @@ class AnthropicParser(AnswerParser):
             case "tool_use":
                 return self._call(index, block)
             case "thinking":
-                self._open[index] = thought = ThinkingBlock(index, block)
+                bound_to = self._model if self._quirks.rules.binds_model else ""
+                self._open[index] = thought = ThinkingBlock(index, block, bound_to)
                 return thought.begin()
             case "redacted_thinking":
                 return (ReasoningDelta(item=block, block=index),)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from arawn.adapters.openai.base import OpenAIAdapter, OpenAIBody, image_url
 from arawn.adapters.openai.chat_stream import ChatParser
 from arawn.adapters.openai.reasoning import render_reasoning
-from arawn.adapters.parameters import LIMIT_KEYS
+from arawn.adapters.parameters import EFFORT_BESIDE_TOOLS, LIMIT_KEYS
 from arawn.adapters.thinking import ThinkingPlan, merged
 from arawn.messages import Image, ProviderItem, Reasoning, Role, Text, ToolResult, joined_text
 from arawn.values import replace
@@ -80,11 +80,11 @@ class ChatCompletionsBody(OpenAIBody):
 
     def _planned(self) -> ThinkingPlan:
         plan = super()._planned()
-        rules = self._rules
-        if not (self._request.tools and rules.tools_need_no_effort and "none" in (rules.efforts or ())):
+        rules, refused = self._rules, EFFORT_BESIDE_TOOLS in self._request.without
+        if not self._request.tools or not (refused or (rules.tools_need_no_effort and "none" in (rules.efforts or ()))):
             return plan
-        if plan.said and plan.thinks:
-            self._drop("thinking", "on this endpoint its model takes tools only without")
+        if refused or (plan.said and plan.thinks):
+            self._drop("thinking", "its model takes tools only without, by this protocol")
         return ThinkingPlan(said=True, effort="none")
 
     def _thinking(self) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from arawn.cli.help import examples
 from arawn.cli.report.tables import print_table
 from arawn.store.answers import DEFAULT_MAX_BYTES, DEFAULT_TTL, Answers, CacheStats
 from arawn.store.database import Database
-from arawn.store.learned import forget
+from arawn.store.learned import LearnedParameters, forget
+from arawn.values import as_dict
 
 HEADER = ("backend", "answers", "expired", "size", "hits", "oldest")
 
@@ -89,11 +90,14 @@ def _stats(context: Context, *, as_json: bool) -> None:
     enabled = bool(value("cache.enabled"))
     with _opened(context) as (database, exists):
         found = Answers(database, ttl=ttl).stats() if exists else ()
+        learned = LearnedParameters(database).all() if exists else {}
     shown = [each for each in found if only in (None, each.backend)]
+    refused = {place: names for place, names in learned.items() if only in (None, place.backend)}
     if as_json:
         whole = {"enabled": enabled, "ttl": ttl, "max_bytes": int(limit), **_fields(_sum(shown))}
         backends = [{"backend": each.backend, **_fields(each)} for each in shown]
-        output.data(dumps({**whole, "backends": backends}, ensure_ascii=False))
+        known = [{**as_dict(place), "parameters": names} for place, names in refused.items()]
+        output.data(dumps({**whole, "backends": backends, "learned": known}, ensure_ascii=False))
         return
     if shown:
         name, answers, expired, size, hits, oldest = _cells(_sum(shown))
@@ -101,6 +105,8 @@ def _stats(context: Context, *, as_json: bool) -> None:
         print_table(output, HEADER, [*map(_cells, shown), total])
     else:
         output.note("no answer is kept" + (f" of {only}" if only else ""))
+    for place, names in refused.items():
+        output.note(f"refused by {place.backend} for {place.model}, and left out: {', '.join(names)}")
     if not enabled:
         output.note("the cache is off: arawn config set cache.enabled true")
 
