@@ -268,12 +268,20 @@ class ResponsesParser(AnswerParser):
         if len(done) < len(output):
             ids = {text_of(item, "id") for item in output}
             known = {each.item_id for each in done if each.item_id}
-            renamed = {each.number for each in done if each.item_id not in ids}
+            renamed = {each.number for each in done if not each.item_id or each.item_id not in ids}
             for number, item in enumerate(output):
-                if text_of(item, "id") not in known and number not in renamed:
+                if text_of(item, "id") not in known and number not in renamed and not self._was_said(item):
                     events.extend(self._item({"output_index": number}, item))
         self._finished = True
         return [*events, self._finish(status, response)]
+
+    def _was_said(self, item: dict[str, Any]) -> bool:
+        """Whether an item without an id repeats a message that had none either, and stood at another place."""
+        if item.get("type") != "message" or item.get("id"):
+            return False
+        texts = _texts_of(objects_of(item, "content"))
+        nameless = (each for each in self._texts["message"] if each.done and not each.item_id)
+        return any(each.begins(*kind) for each in nameless for kind in texts.items())
 
     def _finish(self, status: str, response: dict[str, Any]) -> Finished:
         usage = _usage(object_of(response, "usage"), self._quirks)
