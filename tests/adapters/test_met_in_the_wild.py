@@ -262,7 +262,7 @@ def test_thoughts_are_taken_out_of_the_text_only_where_the_service_marks_them(de
         ("<think>never ends </thin", "never ends </thin", ""),
         ("<thinker>Hi", "", "<thinker>Hi"),
         ("Hi <think>no</think>", "", "Hi <think>no</think>"),
-        ("<thi", "", "<thi"),
+        ("<th", "", "<th"),
         ("  ", "", "  "),
     ],
 )

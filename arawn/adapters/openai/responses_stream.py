@@ -74,6 +74,8 @@ class ResponsesParser(AnswerParser):
     def __init__(self, backend: str, quirks: Quirks) -> None:
         super().__init__(backend, quirks)
         self._texts: dict[str, list[TextItem]] = {"message": [], "reasoning": []}
+        self._latest_key: tuple[Any, ...] = ()
+        self._latest = TextItem(None, "")
         self._calls: list[Call] = []
         self._others: list[Place] = []
         self._citations = CitationCollector()
@@ -146,12 +148,16 @@ class ResponsesParser(AnswerParser):
 
     def _text_item(self, part: str, event: dict[str, Any]) -> TextItem:
         """Find the item that a piece of text belongs to, or begin it."""
-        items = self._texts["message" if part in _VISIBLE else "reasoning"]
-        found = _found(items, _number(event), text_of(event, "item_id"))
-        if found is None:
-            found = TextItem(_number(event), text_of(event, "item_id"))
-            items.append(found)
-        return found
+        key = (part, event.get("output_index"), event.get("item_id"))
+        if key != self._latest_key or self._latest.done:
+            number, item_id = _number(event), text_of(event, "item_id")
+            items = self._texts["message" if part in _VISIBLE else "reasoning"]
+            found = _found(items, number, item_id)
+            if found is None:
+                found = TextItem(number, item_id)
+                items.append(found)
+            self._latest_key, self._latest = key, found
+        return self._latest
 
     def _shown(self, item: TextItem, part: str, text: str) -> Sequence[StreamEvent]:
         """Return the events for a piece of text; two messages are two paragraphs."""
