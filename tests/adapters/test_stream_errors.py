@@ -113,6 +113,15 @@ def test_the_wait_and_the_kind_of_an_error_inside_a_stream_are_kept():
     assert (type(error), error.retry_after) == (RateLimitError, 5.289)
 
 
+@pytest.mark.parametrize("name", WIRES)
+@pytest.mark.parametrize("empty", [{"error": None}, {"error": ""}, {"error": None, "detail": None}])
+def test_an_error_that_is_empty_is_none(name, empty):
+    wire = WIRES[name]
+    piece = {**json.loads(wire.piece("text", "a")), **empty}
+
+    assert wire.response(piece, piece).text == "aa"
+
+
 def test_an_ollama_line_whose_message_is_a_text_is_an_error():
     _, error = OLLAMA.gather(b'{"message":"model runner has unexpectedly stopped"}\n')
 
