@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from arawn.events import TextDelta as TextDelta
     from arawn.events import collect as collect
     from arawn.messages import ChatRequest as ChatRequest
+    from arawn.messages import Citation as Citation
     from arawn.messages import Image as Image
     from arawn.messages import LLMMessage as LLMMessage
     from arawn.messages import Message as Message
@@ -42,6 +43,7 @@ _HOMES = {
     "arawn.events": ("Finished", "ReasoningDelta", "TextDelta", "collect"),
     "arawn.messages": (
         "ChatRequest",
+        "Citation",
         "Image",
         "LLMMessage",
         "Message",

@@ -75,8 +75,8 @@ class AnswerParser(ABC):
             if self._finished:
                 return
             self._count += 1
-            if not self._has_halves and has_halves(text):
-                self._has_halves = True
+            if "\\u" in text and not self._has_halves:
+                self._has_halves = has_halves(text)
             try:
                 found = self._events_of(name, text)
                 yield from self._whole_texts(found) if self._has_halves else found
@@ -88,11 +88,13 @@ class AnswerParser(ABC):
     def _events_of(self, name: str, text: str) -> Iterable[StreamEvent]:
         if name in _ANNOUNCED:
             return self._read_error(name, text)
+        if text.startswith("{"):
+            return self._read(name, decode_json(text))
         if text.startswith("[DONE]"):
             return self._read_done()
         if not text or text.isspace():  # an event without data keeps the connection alive
             return ()
-        value = decode_json(text)
+        value = decode_json(text.strip())
         if type(value) is dict:
             return self._read(name, value)
         self._refuse(value)  # else it is a null, a "ping", a number: it keeps the connection alive

@@ -206,7 +206,7 @@ class OllamaParser(AnswerParser):
 
     def _check(self, answer: dict[str, Any]) -> None:
         """Raise the error that stands in the place of, or beside, an answer."""
-        if "error" in answer or "message" not in answer or type(answer["message"]) is str:
+        if answer.get("error") or "message" not in answer or type(answer["message"]) is str:
             self._refuse(answer)
 
     def _calls(self, message: dict[str, Any], created_at: str) -> Iterator[StreamEvent]:

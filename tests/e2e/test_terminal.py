@@ -14,6 +14,7 @@ from support.http_backend import DONE, delta, streamed
 from support.loopback import CHUNKED, Loopback, Stall, answer, chunked, head
 from support.optional_data import folder_of
 from support.processes import ARAWN
+from support.terminals import UNSAFE, on_terminal, text_of
 
 HOSTILE = {
     "OSC 52 clipboard": "\x1b]52;c;cm0gLXJmIC8K\x07",
@@ -37,27 +38,6 @@ HOSTILE = {
     "tags": "\U000e0041\U000e0042\U000e007f",
 }
 SAFE = "\tplain, é, 漢字, 👩\u200d👩\u200d👧, e\u0301, a\u200bb\n"
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
-
-
-def on_terminal(home, *words, environ=None):
-    """Run arawn at a terminal of 80 columns; returns its exit status and the bytes it sent there."""
-    child = pexpect.spawn(
-        ARAWN[0],
-        [*ARAWN[1:], *words],
-        env={**home.environ, "TERM": "xterm-256color", **(environ or {})},
-        cwd=str(home.work),
-        timeout=30,
-        dimensions=(50, 80),
-    )
-    child.expect(pexpect.EOF)
-    child.close()
-    return child.exitstatus, child.before
-
-
-def text_of(sent):
-    """What was sent, with the terminal driver's line ends taken back."""
-    return sent.replace(b"\r\n", b"\n").decode("utf-8")
 
 
 def without_colour(text):

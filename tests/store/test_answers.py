@@ -18,16 +18,19 @@ from hypothesis import strategies as st
 from arawn.errors import NotSavedError
 from arawn.events import (
     Finished,
+    ImageDone,
     Notice,
+    PartExtra,
     ProviderItemDone,
     ReasoningDelta,
     RefusalDelta,
+    ServerToolDone,
     Started,
     TextDelta,
     ToolCallDelta,
     ToolCallStarted,
 )
-from arawn.messages import FinishReason, Usage
+from arawn.messages import Citation, FinishReason, Usage
 from arawn.store import database as database_module
 from arawn.store.answers import Answers, _checksum
 from arawn.store.database import Database
@@ -96,14 +99,18 @@ SPENT = st.builds(
 )
 EVENT = (
     st.builds(Started, TEXT, TEXT, TEXT)
-    | st.builds(TextDelta, TEXT)
+    | st.builds(TextDelta, TEXT, NUMBER)
     | st.builds(RefusalDelta, TEXT)
     | st.builds(ReasoningDelta, TEXT, TEXT, st.none() | ITEM, NUMBER)
-    | st.builds(ToolCallStarted, NUMBER, TEXT, TEXT)
+    | st.builds(ToolCallStarted, NUMBER, TEXT, TEXT, st.booleans())
     | st.builds(ToolCallDelta, NUMBER, TEXT)
     | st.builds(ProviderItemDone, ITEM)
+    | st.builds(PartExtra, ITEM, st.none() | NUMBER, NUMBER)
+    | st.builds(Citation, NUMBER, TEXT, TEXT, TEXT)
+    | st.builds(ImageDone, st.binary(max_size=40), TEXT, TEXT, st.none() | ITEM)
+    | st.builds(ServerToolDone, TEXT, TEXT)
     | st.builds(Notice, st.sampled_from(["dropped", "cached"]), TEXT)
-    | st.builds(Finished, st.sampled_from(FinishReason), TEXT, st.none() | SPENT)
+    | st.builds(Finished, st.sampled_from(FinishReason), TEXT, st.none() | SPENT, TEXT)
 )
 
 
@@ -112,9 +119,25 @@ def test_all_events_come_back_as_they_were(events):
     assert loads(dumps(events)) == events
 
 
+def test_events_that_an_earlier_version_wrote_are_read():
+    written = (
+        b'{"v":1,"events":[["started","groq","m-1","a1"],["text","Hi"],["call",0,"c1","f"],'
+        b'["finished","stop","stop",null]]}'
+    )
+
+    assert loads(written) == (
+        Started("groq", "m-1", "a1"),
+        TextDelta("Hi"),
+        ToolCallStarted(0, "c1", "f"),
+        Finished(FinishReason.STOP, "stop"),
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        b'{"v":1,"events":[["image","no base64","image/png","",null]]}',
+        b'{"v":1,"events":[["citation","1","","",""]]}',
         b"",
         b"\xff",
         b"null",

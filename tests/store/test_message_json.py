@@ -29,12 +29,13 @@ JSON = st.recursive(
     max_leaves=8,
 )
 OBJECT = st.dictionaries(TEXT, JSON, max_size=3)
-SEEN = st.builds(Text, TEXT) | st.builds(Image, st.binary(max_size=40), TEXT, TEXT)
+EXTRA = st.none() | OBJECT.filter(bool)
+SEEN = st.builds(Text, TEXT, EXTRA, TEXT) | st.builds(Image, st.binary(max_size=40), TEXT, TEXT, EXTRA, TEXT)
 PART = (
     SEEN
     | st.builds(Reasoning, TEXT, TEXT, st.none() | OBJECT, TEXT)
     | st.builds(Refusal, TEXT)
-    | st.builds(ToolCall, TEXT, TEXT, TEXT)
+    | st.builds(ToolCall, TEXT, TEXT, TEXT, EXTRA, TEXT, st.booleans())
     | st.builds(ToolResult, TEXT, st.lists(SEEN, max_size=2).map(tuple), TEXT, st.booleans())
     | st.builds(ProviderItem, OBJECT, TEXT)
 )
@@ -49,6 +50,15 @@ def test_every_message_comes_back_as_it_was(message):
 @given(MESSAGE)
 def test_what_is_written_can_be_stored_as_utf8(message):
     assert dumps(message).isascii()
+
+
+def test_parts_without_fields_of_their_own_are_written_as_before():
+    message = Message(Role.ASSISTANT, (Text("Hi"), ToolCall("c1", "f", "{}")))
+
+    assert json.loads(dumps(message))["parts"] == [
+        {"type": "text", "text": "Hi"},
+        {"type": "tool_call", "id": "c1", "name": "f", "arguments": "{}"},
+    ]
 
 
 def test_an_item_that_is_a_read_only_mapping_is_written_too():

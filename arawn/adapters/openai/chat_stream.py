@@ -69,7 +69,7 @@ class ChatParser(AnswerParser):
         events: list[StreamEvent] = []
         if not self._started and (choices or chunk.get("model")):
             events.append(self._start(chunk))
-        if "citations" in chunk or "search_results" in chunk:
+        if self._started and ("citations" in chunk or "search_results" in chunk):
             events.extend(self._citations.take(listed_sources(chunk)))
         for choice in choices:
             if not choice.get("index"):

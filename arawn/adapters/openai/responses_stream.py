@@ -74,6 +74,8 @@ class ResponsesParser(AnswerParser):
     def __init__(self, backend: str, quirks: Quirks) -> None:
         super().__init__(backend, quirks)
         self._texts: dict[str, list[TextItem]] = {"message": [], "reasoning": []}
+        self._latest_key: tuple[Any, ...] = ()
+        self._latest = TextItem(None, "")
         self._calls: list[Call] = []
         self._others: list[Place] = []
         self._citations = CitationCollector()
@@ -146,12 +148,16 @@ class ResponsesParser(AnswerParser):
 
     def _text_item(self, part: str, event: dict[str, Any]) -> TextItem:
         """Find the item that a piece of text belongs to, or begin it."""
-        items = self._texts["message" if part in _VISIBLE else "reasoning"]
-        found = _found(items, _number(event), text_of(event, "item_id"))
-        if found is None:
-            found = TextItem(_number(event), text_of(event, "item_id"))
-            items.append(found)
-        return found
+        key = (part, event.get("output_index"), event.get("item_id"))
+        if key != self._latest_key or self._latest.done:
+            number, item_id = _number(event), text_of(event, "item_id")
+            items = self._texts["message" if part in _VISIBLE else "reasoning"]
+            found = _found(items, number, item_id)
+            if found is None:
+                found = TextItem(number, item_id)
+                items.append(found)
+            self._latest_key, self._latest = key, found
+        return self._latest
 
     def _shown(self, item: TextItem, part: str, text: str) -> Sequence[StreamEvent]:
         """Return the events for a piece of text; two messages are two paragraphs."""
@@ -268,12 +274,20 @@ class ResponsesParser(AnswerParser):
         if len(done) < len(output):
             ids = {text_of(item, "id") for item in output}
             known = {each.item_id for each in done if each.item_id}
-            renamed = {each.number for each in done if each.item_id not in ids}
+            renamed = {each.number for each in done if not each.item_id or each.item_id not in ids}
             for number, item in enumerate(output):
-                if text_of(item, "id") not in known and number not in renamed:
+                if text_of(item, "id") not in known and number not in renamed and not self._was_said(item):
                     events.extend(self._item({"output_index": number}, item))
         self._finished = True
         return [*events, self._finish(status, response)]
+
+    def _was_said(self, item: dict[str, Any]) -> bool:
+        """Whether an item without an id repeats a message that had none either, and stood at another place."""
+        if item.get("type") != "message" or item.get("id"):
+            return False
+        texts = _texts_of(objects_of(item, "content"))
+        nameless = (each for each in self._texts["message"] if each.done and not each.item_id)
+        return any(each.begins(*kind) for each in nameless for kind in texts.items())
 
     def _finish(self, status: str, response: dict[str, Any]) -> Finished:
         usage = _usage(object_of(response, "usage"), self._quirks)

@@ -131,7 +131,7 @@ def ask(
             "-o",
             "--output",
             metavar="FILE",
-            help="write the answer to FILE, whole or not at all",
+            help="write the answer to FILE, whole or not at all, its pictures beside it",
             rich_help_panel=options.ANSWER,
         ),
     ] = None,
