@@ -57,7 +57,8 @@ class StreamedAnswer:
     def end(self, error: BaseException | None) -> tuple[Response, Status]:
         """Return what came and how it ended; the metadata of an incomplete one says why."""
         self.ended = True
-        response = self._with_usage(self.builder.response())
+        partial = error.partial if isinstance(error, ArawnError) else None
+        response = self._with_usage(partial or self.builder.response())
         if error is None:
             return response, "complete"
         status: Status = "partial"
