@@ -64,7 +64,8 @@ class RequestSchemas:
         strict = tool.strict and self._may_be_strict
         if not strict and not self._dialect.inlines:
             return ToolSchema(tool.parameters, strict=False)
-        fitted = self._fitted({"type": "object", **tool.parameters}, checked=not strict)
+        nothing = {} if tool.parameters.get("properties") else {"properties": {}, "additionalProperties": False}
+        fitted = self._fitted({"type": "object", **nothing, **tool.parameters}, checked=not strict)
         return ToolSchema(tool.parameters, strict=False) if fitted is None else ToolSchema(fitted.schema, strict)
 
     def _fitted(self, schema: Mapping[str, Any], *, checked: bool) -> Fitted | None:

@@ -151,7 +151,8 @@ class _Writer:
         if "$ref" in said:
             return self._reference(said, notes, depth)
         if len(said) == 1 and len(said.get("allOf", ())) == 1:
-            return {**self._schema(said["allOf"][0], depth), **notes}
+            only = said["allOf"][0]
+            return self._schema({**only, **notes} if isinstance(only, dict) else only, depth)
         if "type" not in said and ("anyOf" in said or "oneOf" in said):
             return self._union(said, notes, depth)
         return self._typed(said, notes, depth)
