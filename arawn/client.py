@@ -104,7 +104,7 @@ class Client:
     def stream(self, request: ChatRequest) -> Events:
         """Answer a request with events; what it leaves open comes from the configuration. Close it by ``aclosing``.
 
-        The text of an answer with a schema (``request.output``) comes whole, once it fits; see ``chat``.
+        The text of an answer with a schema (``request.output``) comes once all of it fits; see ``chat``.
 
         It goes to the request's model at this client's backend; an empty model means this client's.
         """

@@ -40,7 +40,9 @@ class RequestSchemas:
 
         self._dialect = DIALECTS.get(dialect, DIALECTS["openai-strict"])
         self._optional = self._unions = 0
-        self._may_be_strict = not (self._dialect.strict_alone and (request.stream or request.tools))
+        self._may_be_strict = self._dialect.has_strict and not (
+            self._dialect.strict_alone and (request.stream or request.tools)
+        )
         self.output = _NOTHING if request.output is None else self._output(request.output, enforces=enforces)
         strict = sum(tool.strict for tool in request.tools)
         most = self._dialect.max_strict_tools
@@ -48,17 +50,15 @@ class RequestSchemas:
         self.tools = {tool.name: self._tool(tool) for tool in request.tools}
 
     def _output(self, output: OutputFormat, *, enforces: bool) -> OutputSchema:
-        if output.schema is None:
-            return OutputSchema(None, instruction=ANY_OBJECT)
-        if not enforces:
-            return OutputSchema(None, instruction=_described(output.schema))
+        if output.schema is None or not enforces:
+            return OutputSchema(None, instruction=in_words(output))
         fitted = self._fitted(output.schema, checked=True)
         strict = fitted is not None and fitted.exact and output.strict and self._may_be_strict
         if fitted is not None and (strict or not self._dialect.loose):
             return OutputSchema(fitted.schema, strict)
         if self._dialect.loose:
             return OutputSchema(output.schema)
-        return OutputSchema(None, instruction=_described(output.schema))
+        return OutputSchema(None, instruction=in_words(output))
 
     def _tool(self, tool: Tool) -> ToolSchema:
         strict = tool.strict and self._may_be_strict
@@ -86,14 +86,16 @@ class RequestSchemas:
 
 
 _NOTHING = OutputSchema(None)
-ANY_OBJECT = "Answer with a single JSON object and nothing else."
+_ANY_OBJECT = "Answer with a single JSON object and nothing else."
 
 
-def _described(schema: Mapping[str, Any]) -> str:
-    """Return what asks for an answer that fits a schema, in words."""
+def in_words(output: OutputFormat) -> str:
+    """Return what asks for the JSON of an answer in words."""
+    if output.schema is None:
+        return _ANY_OBJECT
     from arawn.adapters.payload import json_text
 
-    return f"{ANY_OBJECT}\n\nIt must fit this JSON Schema: {json_text(schema)}"
+    return f"{_ANY_OBJECT}\n\nIt must fit this JSON Schema: {json_text(output.schema)}"
 
 
 def output_name(name: str) -> str:

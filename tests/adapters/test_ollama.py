@@ -132,7 +132,10 @@ def test_a_service_without_schemas_is_asked_for_some_json_and_for_the_schema_in_
 
 def test_a_pattern_that_no_grammar_knows_is_left_to_the_check_of_the_answer():
     texts = {"whole": "^[a-z]+$", "open": "[a-z]", "ahead": "^(?=a).*$", "half": "^a"}
-    schema = {"type": "object", "properties": {name: {"type": "string", "pattern": text} for name, text in texts.items()}}
+    schema = {
+        "type": "object",
+        "properties": {name: {"type": "string", "pattern": text} for name, text in texts.items()},
+    }
 
     written = sent(replace(HELLO, output=OutputFormat(schema)))["format"]["properties"]
 

@@ -76,6 +76,10 @@ def test_most_of_what_apis_do_is_enforced_somewhere():
     assert strict["anthropic"] >= 25
 
 
+def test_a_service_that_knows_no_strict_is_not_asked_for_it():
+    assert not sent(AS_APIS_DO["deep"].schema, "loose")[1]
+
+
 @pytest.mark.parametrize("key", ["stream", "tools"])
 def test_groq_is_not_asked_for_strict_beside_a_stream_or_tools(key):
     wanted = {"stream": key == "stream", "tools": (Tool("t"),) if key == "tools" else ()}

@@ -22,11 +22,12 @@ _BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum
 class Dialect(Value, kw_only=True):
     """What one provider takes. ``constraints`` are the keywords that limit a text, a number or a list.
 
-    Where it ``relaxes``, what it cannot say is left out and said in the description: answers are checked here in any
-    case. Where it does not, such a schema is not strict. ``loose`` is true where a schema can be sent without being
-    enforced, ``closed`` where each object must refuse other properties, and ``all_required`` where each property
-    must be required. ``max_optional``, ``max_unions`` and ``max_strict_tools`` are counted over a whole request.
-    ``strict_alone`` is true where strict goes neither with a stream nor with tools.
+    Where it ``relaxes``, what it cannot say is left out and said in the description: answers are checked here in
+    any case. Where it does not, such a schema is not strict. ``loose`` is true where a schema can be sent without
+    being enforced, ``closed`` where each object must refuse other properties, and ``all_required`` where each
+    property must be required. ``max_optional``, ``max_unions`` and ``max_strict_tools`` are counted over a whole
+    request. ``strict_alone`` is true where strict goes neither with a stream nor with tools, ``has_strict`` false
+    where a service knows no strict.
     """
 
     constraints: Names
@@ -48,6 +49,7 @@ class Dialect(Value, kw_only=True):
     max_unions: int | None = None
     max_strict_tools: int | None = None
     strict_alone: bool = False
+    has_strict: bool = True
 
 
 OPENAI_STRICT = Dialect(
@@ -83,6 +85,10 @@ GROQ = Dialect(
     all_required=True,
     strict_alone=True,
 )
+LOOSE = Dialect(constraints=frozenset(), formats=frozenset(), loose=True, has_strict=False)
 
-DIALECTS = {"openai-strict": OPENAI_STRICT, "anthropic": ANTHROPIC, "gemini": GEMINI, "groq": GROQ}
-"""By the name in a model's facts."""
+DIALECTS = {
+    "openai-strict": OPENAI_STRICT, "anthropic": ANTHROPIC, "gemini": GEMINI, "groq": GROQ,
+    "loose": LOOSE,
+}
+"""By the name in a model's facts; ``loose`` is a service that takes any schema and has no strict."""
