@@ -18,7 +18,7 @@ from arawn.engine.assembly import Engine
 from arawn.engine.health import check
 from arawn.errors import ConfigError, UsageError
 from arawn.events import TextDelta, collect
-from arawn.messages import ChatRequest, Message, Role, Text
+from arawn.messages import ChatRequest, Message, OutputFormat, Role, Text
 from arawn.store.reports import Reports
 from arawn.values import Value, replace
 
@@ -104,6 +104,8 @@ class Client:
     def stream(self, request: ChatRequest) -> Events:
         """Answer a request with events; what it leaves open comes from the configuration. Close it by ``aclosing``.
 
+        The text of an answer with a schema (``request.output``) comes once all of it fits; see ``chat``.
+
         It goes to the request's model at this client's backend; an empty model means this client's.
         """
         return self._stream(request, self._choice._replace(model=request.model or self.model))
@@ -114,11 +116,12 @@ class Client:
         system_prompt: str | None = None,
         temperature: float | None = None,
         max_tokens: int | None = None,
+        schema: Mapping[str, Any] | None = None,
     ) -> Response:
-        """Answer one prompt."""
+        """Answer one prompt; see ``chat``."""
         system = [Message(Role.SYSTEM, (Text(system_prompt),))] if system_prompt else []
         messages = [*system, Message(Role.USER, (Text(prompt),))]
-        return await self.chat(messages, temperature=temperature, max_tokens=max_tokens)
+        return await self.chat(messages, temperature=temperature, max_tokens=max_tokens, schema=schema)
 
     async def chat(
         self,
@@ -127,9 +130,14 @@ class Client:
         tools: Sequence[Tool] = (),
         temperature: float | None = None,
         max_tokens: int | None = None,
+        schema: Mapping[str, Any] | None = None,
     ) -> Response:
-        """Answer a conversation."""
-        return await collect(self.stream(_request(messages, tools, temperature, max_tokens)))
+        """Answer a conversation, with JSON that fits a JSON ``schema`` where there is one.
+
+        Raises IncompleteAnswerError for an answer that does not fit, asked for twice, with that as its ``partial``, and
+        UsageError for a schema that is none.
+        """
+        return await collect(self.stream(_request(messages, tools, temperature, max_tokens, schema)))
 
     async def infer(
         self, messages: Iterable[MessageLike], tools: Sequence[Tool] = (), temperature: float | None = None
@@ -300,6 +308,7 @@ def _request(
     tools: Sequence[Tool] = (),
     temperature: float | None = None,
     max_tokens: int | None = None,
+    schema: Mapping[str, Any] | None = None,
 ) -> ChatRequest:
     return ChatRequest(
         model="",
@@ -307,6 +316,7 @@ def _request(
         tools=tuple(tools),
         temperature=temperature,
         max_tokens=max_tokens,
+        output=None if schema is None else OutputFormat(schema),
     )
 
 

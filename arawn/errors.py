@@ -39,13 +39,15 @@ if TYPE_CHECKING:
 class ArawnError(Exception):
     """A failure a user can meet.
 
-    ``message`` is one line and names what failed; ``hints`` say what to do, a line each.
+    ``message`` is one line and names what failed; ``hints`` say what to do, a line each. ``partial`` is what had
+    arrived of an answer and was not passed on.
     """
 
     kind: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
     http_status: ClassVar[int] = 500
     transient: bool = False
+    partial: Response | None = None
 
     def __init__(self, message: str, *, hints: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -208,13 +210,12 @@ class ContentFilterError(RequestError):
 
 
 class StreamInterruptedError(BackendError):
-    """The answer stopped before its protocol's end mark; ``partial`` holds what had arrived, when anything had."""
+    """The answer stopped before its protocol's end mark."""
 
     kind = "interrupted"
     exit_code = 10
     http_status = 502
     transient = True
-    partial: Response | None = None
 
 
 class BackendTimeoutError(BackendError):

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
     Events: TypeAlias = AsyncGenerator["StreamEvent", None]
 
-NoticeKind: TypeAlias = Literal["retrying", "limited", "fallback", "budget", "cached", "dropped", "finish", "config"]
+NoticeKind: TypeAlias = Literal[
+    "retrying", "limited", "fallback", "budget", "cached", "dropped", "finish", "config", "schema"
+]
 
 
 class Started(Value):

@@ -39,7 +39,7 @@ def home(tmp_path):
 
 HEAVY = {
     *("asyncio", "concurrent", "email", "html", "http", "importlib.metadata", "multiprocessing", "sqlite3", "unittest"),
-    *("aiohttp", "click", "fastjsonschema", "httpx", "keyring", "mlx_lm", "platformdirs", "prompt_toolkit", "pydantic"),
+    *("aiohttp", "click", "httpx", "keyring", "mlx_lm", "platformdirs", "prompt_toolkit", "pydantic"),
     *("rich", "tomlkit"),
     *("pygments", "yaml"),
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from arawn.adapters.output_schema import RequestSchemas
 from arawn.adapters.parameters import without
 from arawn.adapters.payload import parse_object
 from arawn.adapters.thinking import can_be_off, plan_thinking
@@ -16,13 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from arawn.adapters.base import Quirks
+    from arawn.adapters.output_schema import ToolSchema
     from arawn.adapters.rules import ModelRules
     from arawn.adapters.thinking import ThinkingPlan
-    from arawn.messages import ChatRequest, Image, Text, ToolCall
+    from arawn.messages import ChatRequest, Image, Text, Tool, ToolCall
 
 
 class ChatBody(ABC):
     """Writes the body of one request, and notes what of it the protocol cannot carry."""
+
+    _dialect: ClassVar[str] = "openai-strict"
+    """The JSON Schema dialect of models whose facts name none."""
 
     def __init__(self, backend: str, quirks: Quirks, request: ChatRequest) -> None:
         self._backend = backend
@@ -169,13 +175,29 @@ class ChatBody(ABC):
         pairs = (("temperature", self._request.temperature), ("top_p", self._request.top_p))
         return {key: value for key, value in pairs if value is not None}
 
-    def _schema(self) -> Mapping[str, Any] | None:
-        """Return the JSON Schema of the answer, None where the service is asked for any JSON object."""
-        schema = self._request.output.schema if self._request.output is not None else None
-        if schema is not None and not self._quirks.json_schema:
-            self._drop("the JSON Schema", "it only knows how to answer with some JSON object")
-            return None
-        return schema
+    @cached_property
+    def _schemas(self) -> RequestSchemas:
+        """The JSON Schemas of answer and tools, as they are sent."""
+        dialect = self._quirks.rules.schema or self._dialect
+        return RequestSchemas(self._request, dialect, enforces=self._enforces_schema)
+
+    @property
+    def _enforces_schema(self) -> bool:
+        """Whether the service takes a JSON Schema for this answer."""
+        return self._quirks.json_schema
+
+    @property
+    def _schema_in_words(self) -> str:
+        """What asks for an answer that fits the schema of the request where that is not sent, else empty."""
+        output = self._request.output
+        return "" if output is None or output.schema is None else self._schemas.output.instruction
+
+    def _tool_schema(self, tool: Tool) -> ToolSchema:
+        """Return the schema of a tool's arguments as it is sent."""
+        found = self._schemas.tools[tool.name]
+        if tool.strict and not found.strict:
+            self._drop(f'strictness of the tool "{tool.name}"', "what it takes as strict cannot say these parameters")
+        return found
 
     def _arguments(self, call: ToolCall) -> dict[str, Any]:
         """Return the arguments of a tool call as an object. Raises RequestError where they are none."""

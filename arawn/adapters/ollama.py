@@ -31,10 +31,12 @@ from arawn.events import Finished, ReasoningDelta, Started, TextDelta, ToolCallD
 from arawn.messages import (
     FinishReason,
     Image,
+    Message,
     ModelCard,
     ProviderItem,
     Reasoning,
     Role,
+    Text,
     ToolResult,
     Usage,
     joined_text,
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 
     from arawn.adapters.base import Quirks
     from arawn.events import StreamEvent
-    from arawn.messages import ChatRequest, Message, Part, Tool, ToolCall
+    from arawn.messages import ChatRequest, Part, Tool, ToolCall
 
 _THINKING_LEVELS = ("low", "medium", "high", "max")
 
@@ -67,7 +69,7 @@ class OllamaBody(ChatBody):
         request = self._request
         return {
             "model": request.model,
-            "messages": [written for message in request.messages for written in self._messages(message)],
+            "messages": [written for message in self._asked() for written in self._messages(message)],
             "stream": request.stream,
             "truncate": False,
             "shift": False,
@@ -104,8 +106,11 @@ class OllamaBody(ChatBody):
         output = self._request.output
         if output is None:
             return {}
-        schema = self._schema()
-        return {"format": "json" if schema is None else dict(schema)}
+        from arawn.answers.json_schema.wire import without_open_patterns
+
+        if output.schema is None or not self._enforces_schema:
+            return {"format": "json"}
+        return {"format": dict(without_open_patterns(output.schema))}
 
     def _tools(self) -> dict[str, Any]:
         request = self._request
@@ -118,6 +123,11 @@ class OllamaBody(ChatBody):
         if any(tool.strict for tool in request.tools):
             self._drop("strictness of tools", "this protocol does not support it")
         return {"tools": [_tool(tool) for tool in request.tools]}
+
+    def _asked(self) -> tuple[Message, ...]:
+        """Return the messages, and first what the answer must fit where the server takes no schema."""
+        words = self._schema_in_words
+        return (*([Message(Role.SYSTEM, (Text(words),))] if words else []), *self._request.messages)
 
     def _messages(self, message: Message) -> list[dict[str, Any]]:
         results = [self._result(part) for part in message.parts if isinstance(part, ToolResult)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,15 @@ def first_code_block(text: str) -> str | None:
     return next(code_blocks(text), None)
 
 
-def json_text(text: str) -> str:
-    """Return the JSON of an answer that was asked for JSON: its fenced block where the model wrapped it in one."""
-    text = text.strip()
-    return (first_code_block(text) or text) if text.startswith("```") else text
+def json_lines(text: str) -> str:
+    """Return the items of a list, which is given as JSON, as a line of JSON each."""
+    import json
+
+    return "".join(f"{json.dumps(item, ensure_ascii=_is_half(item))}\n" for item in json.loads(text))
+
+
+def _is_half(item: Any) -> bool:
+    """Say whether a text in a value has half of a surrogate pair, which only an escape can write."""
+    import json
+
+    return any("\ud800" <= letter <= "\udfff" for letter in json.dumps(item, ensure_ascii=False))

@@ -31,6 +31,7 @@ class Record:
         self.first_token_ms: float | None = None
         self.image_paths: Sequence[str | None] = ()
         self._settled: Usage | None = None
+        self._unfit: Response | None = None
         self._builder = ResponseBuilder()
         self._began = time.monotonic()
 
@@ -45,6 +46,10 @@ class Record:
         if self.first_token_ms is None and isinstance(event, Delta):
             self.first_token_ms = self._elapsed_ms()
 
+    def fail(self, error: ArawnError) -> None:
+        """Say why it is no answer, or no whole one; what had arrived and was not passed on counts as the answer."""
+        self.error, self.exit_code, self._unfit = error, error.exit_code, error.partial
+
     def settle(self, call: Call | None) -> None:
         """Take the usage of an interrupted answer from the ledger: its provider did not report any."""
         if call is not None and call.outcome == "interrupted":
@@ -53,7 +58,7 @@ class Record:
     @property
     def response(self) -> Response:
         """The answer as far as it came."""
-        response = self._builder.response()
+        response = self._unfit or self._builder.response()
         return response if self._settled is None else replace(response, usage=self._settled)
 
     def summary(self) -> dict[str, Any]:
@@ -113,10 +118,6 @@ class FinishedRecord(Record):
         if answer.error is not None:
             self.cost = None if choice is None else cost_of(self._response, choice)
             self.fail(answer.error)
-
-    def fail(self, error: ArawnError) -> None:
-        """Say why it is no answer, or no whole one."""
-        self.error, self.exit_code = error, error.exit_code
 
     @property
     def response(self) -> Response:

@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from arawn.adapters.failure_report import printable
+from arawn.adapters.output_schema import in_words
 from arawn.errors import (
     ConfigError,
     ModelNotAvailableError,
@@ -26,7 +27,7 @@ from arawn.messages import FinishReason, Image, ToolResult, Usage, joined_text
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator
     from concurrent.futures import ThreadPoolExecutor
 
     from arawn.events import Events, StreamEvent
@@ -109,7 +110,7 @@ class MlxBackend:
             options["tools"] = _tools(request)
         if request.thinking is not None:
             options["enable_thinking"] = request.thinking.effort != "none"
-        messages = [entry for message in request.messages for entry in _entries(message)]
+        messages = _with_words([entry for message in request.messages for entry in _entries(message)], request)
         try:
             return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **options))
         except Exception as error:
@@ -262,7 +263,6 @@ def _unsupported(request: ChatRequest, tokenizer: Any) -> Iterator[StreamEvent]:
         (images, "images"),
         (no_tools, "tools (not with this model)"),
         (forced and not no_tools, "the choice of a tool"),
-        (request.output is not None, "an output format"),
         (request.seed is not None, "a seed"),
     ):
         if is_unsupported:
@@ -280,7 +280,15 @@ def _tools(request: ChatRequest) -> list[dict[str, Any]]:
     ]
 
 
-def _entries(message: Message) -> Iterator[Mapping[str, Any]]:
+def _with_words(entries: list[dict[str, Any]], request: ChatRequest) -> list[dict[str, Any]]:
+    """Ask for JSON in words, in the last message of the user: not every template knows a system prompt."""
+    last = next((entry for entry in reversed(entries) if entry["role"] == "user"), None)
+    if request.output is not None and last is not None:
+        last["content"] = f"{last['content']}\n\n{in_words(request.output)}"
+    return entries
+
+
+def _entries(message: Message) -> Iterator[dict[str, Any]]:
     """Yield the message in the format of chat templates; each tool result is a message of its own."""
     results = [part for part in message.parts if isinstance(part, ToolResult)]
     for result in results:

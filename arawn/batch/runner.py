@@ -204,7 +204,7 @@ class _Call:
         """Return the answer as far as it came."""
         return Answer(
             question,
-            self._builder.response(),
+            (error and error.partial) or self._builder.response(),
             error,
             latency_ms=self._since(self._monotonic()),
             first_token_ms=None if self._first is None else self._since(self._first),

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from arawn.answers.extract import first_code_block, json_text
-from arawn.events import Notice, ReasoningDelta, RefusalDelta, ServerToolDone, Started, TextDelta
+from arawn.answers.extract import first_code_block, json_lines
+from arawn.errors import NotSavedError
+from arawn.events import (
+    Notice,
+    ReasoningDelta,
+    RefusalDelta,
+    ServerToolDone,
+    Started,
+    TextDelta,
+)
 from arawn.messages import Citation
 from arawn.values import as_dict
 
@@ -53,12 +61,11 @@ class TextPrinter:
 
 
 class WholePrinter:
-    """Writes text once, at the end: all of it, or the code or the JSON in it."""
+    """Writes text once, at the end: all of it, the code in it, JSON, or a list of JSON as a line for each item."""
 
-    def __init__(self, output: Output, *, extract: bool = False, schema: bool = False) -> None:
+    def __init__(self, output: Output, shape: Literal["text", "code", "json", "lines"]) -> None:
         self._output = output
-        self._extract = extract
-        self._schema = schema
+        self._shape = shape
 
     def event(self, event: StreamEvent) -> None:
         """Show notices."""
@@ -66,18 +73,20 @@ class WholePrinter:
             self._output.note(event.text)
 
     def end(self, record: Record) -> None:
-        """Write the answer, also a partial one."""
+        """Write the answer, also a partial one; JSON only where it is what was asked for."""
         text = record.response.text
-        if self._extract:
+        if self._shape in ("json", "lines") and not isinstance(record.error, NotSavedError | None):
+            return
+        if self._shape == "code":
             code = first_code_block(text)
             if code is None and text and record.error is None:
                 self._output.warning("there is no code block in the answer; this is all of it")
             text = text if code is None else code
-        elif self._schema and record.error is None:
-            text = json_text(text)
+        if self._shape == "lines":
+            text = json_lines(text)
         self._output.answer(text)
         self._output.end_answer()
-        if not (self._extract or self._schema):
+        if self._shape == "text":
             self._output.sources(record.response.citations)
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from arawn.answers.ending import unnatural_end
 from arawn.errors import ArawnError, IncompleteAnswerError
 from arawn.messages import ChatRequest, FinishReason, Message, OutputFormat, Role, Text, Thinking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any
 
-    from arawn.answers.schema import AnswerSchema
     from arawn.cli.options import RequestOptions
     from arawn.events import Notice
     from arawn.messages import Response
 
-_NATURAL_ENDS = (FinishReason.STOP, FinishReason.TOOL_CALLS)
 _MOST_NOTICES = 100
 
 
@@ -23,7 +23,7 @@ def make_request(
     request_options: RequestOptions,
     *,
     messages: tuple[Message, ...] = (),
-    schema: AnswerSchema | None = None,
+    schema: Mapping[str, Any] | None = None,
     stream: bool = True,
 ) -> ChatRequest:
     """Return what options ask for besides the model, with the system prompt before the messages."""
@@ -36,31 +36,20 @@ def make_request(
         max_tokens=request_options.max_tokens,
         temperature=request_options.temperature,
         thinking=None if request_options.think is None else Thinking(request_options.think),
-        output=None if schema is None else OutputFormat(schema.definition),
+        output=None if schema is None else OutputFormat(schema),
         stream=stream,
     )
 
 
 def judge_end(response: Response, warn: Callable[[str], None], *, strict: bool = False) -> None:
     """Warn of any end that is not a natural one. Raises IncompleteAnswerError instead where that is ``strict``."""
-    if response.finish_reason in _NATURAL_ENDS:
-        return
-    found = {
-        FinishReason.LENGTH: "the answer was cut at its token limit",
-        FinishReason.CONTENT_FILTER: "the answer was cut by the provider's content filter",
-        FinishReason.REFUSAL: "the model refused to answer",
-        FinishReason.PAUSE: "the model paused its turn",
-        FinishReason.UNKNOWN: "the answer ended in an unusual way",
-    }[response.finish_reason]
-    if response.finish_reason is FinishReason.UNKNOWN and not response.raw_finish_reason:
-        found = "the backend did not say why the answer ended"
-    detail = f": {response.finish_detail}" if response.finish_detail else ""
-    text = f"{found}{detail} (finish reason: {response.raw_finish_reason or 'none'})"
-    if strict:
+    text = unnatural_end(response)
+    if text and strict:
         raise IncompleteAnswerError(
             text, hints=["raise --max-tokens"] * (response.finish_reason is FinishReason.LENGTH)
         )
-    warn(text)
+    if text:
+        warn(text)
 
 
 class NewNotices:

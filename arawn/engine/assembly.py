@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from arawn.engine.factory import BackendFactory, route_of
 from arawn.engine.stack import Stack, Target, budget_limits
 from arawn.messages import Message, Role, Text, Thinking
+from arawn.middleware.answer_schema import SchemaCheck, as_sent
 from arawn.models import catalog
 from arawn.models.stored import stored_table
 from arawn.store.database import Database
@@ -138,7 +139,7 @@ class Engine:
 
         candidates = [(target, make(target)) for target in (first, *fallbacks)]
         inner = self.stack.with_fallback(candidates) if fallbacks else make(first)()
-        return self.stack.with_cache(inner, first, self._factory.quirks(first))
+        return SchemaCheck(self.stack.with_cache(inner, first, self._factory.quirks(first)))
 
     def lister(self, name: str) -> ModelLister:
         """Return what knows the models of a backend. Raises ConfigError for one that has no list."""
@@ -169,7 +170,7 @@ class Engine:
     def describe(self, request: ChatRequest, choice: Choice) -> str:
         """Return the request as it would be sent, without its key."""
         target = self._target(choice)
-        return self._factory.http(target).describe(request, keyed=target.table.api_key is not None)
+        return self._factory.http(target).describe(as_sent(request), keyed=target.table.api_key is not None)
 
     def names_backend(self, name: str) -> bool:
         """Say whether a name for ``-m`` also names its backend: an alias, a tier, or ``backend/model``."""

@@ -1,9 +1,9 @@
 """The middleware around a backend, put together from the settings.
 
 From outside to inside: cache ▸ fallback ▸ [hints about models ▸ refused parameters ▸ retry ▸ limit ▸ meter ▸ no key in
-errors ▸ backend].
-The meter, which is ledger and budget, stands innermost: each attempt is a row and a reservation of its own, so that
-what is retried or answered elsewhere is neither lost from the ledger nor able to overspend.
+errors ▸ backend]. Around it all the engine puts the check of answers that must fit a schema. The meter, which is ledger
+and budget, stands innermost: each attempt is a row and a reservation of its own, so that what is retried or answered
+elsewhere is neither lost from the ledger nor able to overspend.
 """
 
 from __future__ import annotations

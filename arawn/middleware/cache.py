@@ -10,7 +10,7 @@ import time
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from arawn.errors import ConfigError, NotSavedError
+from arawn.errors import ConfigError, NotSavedError, UsageError
 from arawn.events import (
     Finished,
     ImageDone,
@@ -180,13 +180,12 @@ def _is_valid(output: OutputFormat, text: str) -> bool:
         return False
     if output.schema is None:
         return isinstance(value, dict)
-    from arawn.answers.schema import check_of
+    from arawn.answers.schema import answer_schema
 
     try:
-        check_of(output.schema)(value)
-    except Exception:  # noqa: BLE001 -- what is no schema fails there in many ways
+        return answer_schema(output.schema).accepts(value)
+    except UsageError:
         return False
-    return True
 
 
 def _refuse(what: str) -> NoReturn:

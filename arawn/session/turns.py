@@ -68,9 +68,9 @@ class StreamedAnswer:
         self.prefix: Prefix | None = None
         self.ended = False
 
-    def response(self) -> Response:
-        """Return what has come; its metadata names the prefix."""
-        response = self.builder.response()
+    def response(self, partial: Response | None = None) -> Response:
+        """Return what has come, or a partial answer that an error holds; its metadata names the prefix."""
+        response = partial or self.builder.response()
         if self.prefix is None:
             return response
         return replace(response, message=replace(response.message, metadata=self.prefix.metadata))
@@ -78,7 +78,7 @@ class StreamedAnswer:
     def end(self, error: BaseException | None) -> tuple[Response, Status]:
         """Return what came and how it ended; the metadata of an incomplete one says why."""
         self.ended = True
-        response = self._with_usage(self.response())
+        response = self._with_usage(self.response(error.partial if isinstance(error, ArawnError) else None))
         if error is None:
             return response, "complete"
         status: Status = "partial"

@@ -254,7 +254,11 @@ def test_a_seed_is_dropped_with_a_notice():
 def test_tools_are_written_with_their_schema():
     assert body(tools=(ADD, PAUSE))["tools"] == [
         {"name": "add", "description": "Adds.", "input_schema": ADD.parameters},
-        {"name": "pause", "input_schema": {"type": "object"}, "strict": True},
+        {
+            "name": "pause",
+            "input_schema": {"type": "object", "properties": {}, "required": [], "additionalProperties": False},
+            "strict": True,
+        },
     ]
 
 
@@ -278,7 +282,7 @@ def test_a_tool_choice_without_tools_is_not_sent():
 
 
 def test_a_schema_for_the_answer_becomes_an_output_format():
-    schema = {"type": "object", "properties": {}, "additionalProperties": False}
+    schema = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 
     written = body(output=OutputFormat(schema))
 
@@ -346,12 +350,14 @@ def test_without_an_effort_there_is_no_thinking_and_sampling_stays(thinking):
 def test_an_adaptive_service_takes_the_effort_beside_the_output_format():
     quirks = Quirks(rules=ADAPTIVE)
 
-    written = body(thinking=Thinking("xhigh"), output=OutputFormat({"type": "object"}), quirks=quirks)
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": [], "additionalProperties": False}
+
+    written = body(thinking=Thinking("xhigh"), output=OutputFormat(schema), quirks=quirks)
 
     assert written["thinking"] == {"type": "adaptive"}
     assert written["output_config"] == {
         "effort": "xhigh",
-        "format": {"type": "json_schema", "schema": {"type": "object"}},
+        "format": {"type": "json_schema", "schema": schema},
     }
     assert written["max_tokens"] == 8192 + 32768
 

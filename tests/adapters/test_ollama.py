@@ -123,11 +123,24 @@ def test_json_answers_are_asked_for_by_word_or_by_schema():
     assert sent(replace(HELLO, output=OutputFormat(schema)))["format"] == schema
 
 
-def test_a_service_without_schemas_is_asked_for_some_json_with_a_notice():
+def test_a_service_without_schemas_is_asked_for_some_json_and_for_the_schema_in_words():
     request = replace(HELLO, output=OutputFormat({"type": "object"}))
 
-    assert sent(request, Quirks(json_schema=False))["format"] == "json"
-    assert "Schema" in notices(request, Quirks(json_schema=False))[0]
+    written = sent(request, Quirks(json_schema=False))
+    assert written["format"] == "json"
+    assert written["messages"][0]["content"].endswith('It must fit this JSON Schema: {"type":"object"}')
+
+
+def test_a_pattern_that_no_grammar_knows_is_left_to_the_check_of_the_answer():
+    texts = {"whole": "^[a-z]+$", "open": "[a-z]", "ahead": "^(?=a).*$", "half": "^a"}
+    schema = {
+        "type": "object",
+        "properties": {name: {"type": "string", "pattern": text} for name, text in texts.items()},
+    }
+
+    written = sent(replace(HELLO, output=OutputFormat(schema)))["format"]["properties"]
+
+    assert {name for name, part in written.items() if "pattern" in part} == {"whole"}
 
 
 def test_pictures_are_bare_base64_beside_the_text():

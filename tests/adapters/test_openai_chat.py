@@ -57,7 +57,7 @@ def test_an_unstreamed_request_does_not_mention_streaming() -> None:
 
 
 def test_everything_that_can_be_asked_for_is_written() -> None:
-    schema = {"type": "object", "properties": {}}
+    schema = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
     assert body_of(
         max_tokens=9,
         temperature=0.0,
@@ -114,12 +114,21 @@ def test_json_without_a_schema_is_any_object() -> None:
     assert body_of(output=OutputFormat())["response_format"] == {"type": "json_object"}
 
 
-def test_a_service_without_schemas_is_asked_for_any_object_with_a_notice() -> None:
+def test_a_service_without_schemas_is_asked_for_any_object_and_for_the_schema_in_words() -> None:
     wanted: dict[str, Any] = {"output": OutputFormat({"type": "object"}), "quirks": {"json_schema": False}}
-    assert body_of(**wanted)["response_format"] == {"type": "json_object"}
-    assert notices(**wanted) == [
-        'the JSON Schema not sent to backend "here": it only knows how to answer with some JSON object'
-    ]
+    written = body_of(**wanted)
+    words = 'Answer with a single JSON object and nothing else.\n\nIt must fit this JSON Schema: {"type":"object"}'
+    assert written["response_format"] == {"type": "json_object"}
+    assert written["messages"][0] == {"role": "system", "content": words}
+    assert notices(**wanted) == []
+
+
+def test_the_schema_in_words_follows_a_system_prompt_and_stands_nowhere_else() -> None:
+    words = body_of(output=OutputFormat({"type": "object"}), quirks={"json_schema": False})["messages"][0]["content"]
+    briefed = (LLMMessage("system", "Be brief."), LLMMessage("user", "hello"))
+    written = body_of(*briefed, output=OutputFormat({"type": "object"}), quirks={"json_schema": False})
+    assert [message["content"] for message in written["messages"]] == [f"Be brief.\n\n{words}", "hello"]
+    assert body_of(output=OutputFormat(), quirks={"json_schema": False})["messages"][0]["role"] == "user"
 
 
 def test_the_limit_goes_under_the_key_the_service_knows() -> None:

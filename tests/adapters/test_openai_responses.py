@@ -201,7 +201,12 @@ def test_tools_are_flat_and_always_say_whether_they_are_strict():
             "parameters": WEATHER.parameters,
             "strict": False,
         },
-        {"type": "function", "name": "clock", "parameters": {"type": "object", "properties": {}}, "strict": True},
+        {
+            "type": "function",
+            "name": "clock",
+            "parameters": {"type": "object", "properties": {}, "required": [], "additionalProperties": False},
+            "strict": True,
+        },
     ]
     assert body["parallel_tool_calls"] is False
     assert "tool_choice" not in body
@@ -234,11 +239,12 @@ def test_json_answers_are_asked_for_in_the_text_format():
     }
 
 
-def test_a_service_without_schemas_is_asked_for_some_json_with_a_notice():
+def test_a_service_without_schemas_is_asked_for_some_json_and_for_the_schema_in_words():
     request = replace(HELLO, output=OutputFormat({"type": "object"}))
 
-    assert sent(request, Quirks(json_schema=False))["text"] == {"format": {"type": "json_object"}}
-    assert "Schema" in notices(request, Quirks(json_schema=False))[0]
+    written = sent(request, Quirks(json_schema=False))
+    assert written["text"] == {"format": {"type": "json_object"}}
+    assert written["instructions"].endswith('It must fit this JSON Schema: {"type":"object"}')
 
 
 def test_thinking_asks_for_a_summary_and_for_reasoning_that_can_be_sent_back():

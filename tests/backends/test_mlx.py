@@ -133,10 +133,18 @@ def test_it_says_what_it_had_to_leave_out(mlx_lm):
     assert [(notice.kind, notice.text.rpartition(": ")[2]) for notice in notices] == [
         ("dropped", "images"),
         ("dropped", "tools (not with this model)"),
-        ("dropped", "an output format"),
         ("dropped", "a seed"),
     ]
     assert called(mlx_lm, "apply_chat_template")[0]["options"] == {}
+
+
+def test_json_is_asked_for_in_the_last_message_of_the_user(mlx_lm):
+    talk = (LLMMessage("user", "One"), LLMMessage("assistant", "Two"), LLMMessage("user", "Three"))
+    events_of(ChatRequest("tiny", talk, output=OutputFormat({"type": "object"})))
+
+    prompt = called(mlx_lm, "apply_chat_template")[0]["messages"]
+    words = 'Answer with a single JSON object and nothing else.\n\nIt must fit this JSON Schema: {"type":"object"}'
+    assert [entry["content"] for entry in prompt] == ["One", "Two", f"Three\n\n{words}"]
 
 
 def test_a_forced_choice_is_left_out_with_a_word(mlx_lm):

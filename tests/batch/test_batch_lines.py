@@ -172,7 +172,7 @@ def test_an_answer_must_fit_the_schema_of_its_line(home, key):
     line = {"prompt": '{"rain": true}', "schema": SCHEMA} if key == "schema" else None
     line = line or {"body": {"messages": [{"role": "user", "content": '{"rain": true}'}], key: wanted}}
     wrong = json.loads(json.dumps(line).replace("true", "12"))
-    with ChatServer(lambda prompt: prompt) as server:
+    with ChatServer(lambda prompt: prompt if prompt.startswith("{") else '{"rain": 1}') as server:
         home.serve(server.url)
         write(home, [line, wrong])
         run = batch(home)
@@ -180,7 +180,10 @@ def test_an_answer_must_fit_the_schema_of_its_line(home, key):
     good, bad = records(home)
     assert (good["error"], good["text"]) == (None, '{"rain": true}')
     assert "does not fit the schema" in bad["error"]["message"]
-    assert server.bodies[0]["response_format"]["json_schema"]["schema"] == SCHEMA
+    assert (bad["text"], bad["usage"]["input_tokens"]) == ('{"rain": 1}', 20)  # of two calls
+    assert len(server.bodies) == 3
+    wanted = {"name": "answer" if key == "schema" else "w", "schema": {**SCHEMA, "additionalProperties": False}}
+    assert server.bodies[0]["response_format"]["json_schema"] == {**wanted, "strict": True}
 
 
 USER = {"role": "user", "content": "hi"}

@@ -57,7 +57,7 @@ def test_an_answer_exits_0_and_says_nothing_else(home):
 
 
 def test_a_bug_exits_1_with_one_line_and_shows_its_place_only_to_debug(home, tmp_path):
-    (tmp_path / "fastjsonschema.py").write_text('raise RuntimeError("boom, api_key=sk-canary-1234567890")\n')
+    (tmp_path / "fractions.py").write_text('raise RuntimeError("boom, api_key=sk-canary-1234567890")\n')
     home.configure(f'{MOCK}mode = "echo"\n')
     env = {"PYTHONPATH": str(tmp_path)}
     run = home.run("ask", "hi", "--schema", "{}", env=env)

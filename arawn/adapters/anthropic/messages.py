@@ -12,7 +12,7 @@ from arawn.adapters.anthropic.stream import AnthropicParser
 from arawn.adapters.chat_body import ChatBody
 from arawn.adapters.http_adapter import ChatAdapter
 from arawn.adapters.parameters import SIGNED_THINKING
-from arawn.adapters.payload import base64_text, objects_of, parse_body, render_body
+from arawn.adapters.payload import base64_text, objects_of, parse_body
 from arawn.adapters.thinking import ThinkingPlan, is_off, merged
 from arawn.messages import (
     Image,
@@ -30,6 +30,7 @@ from arawn.messages import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from arawn.adapters.output_schema import ToolSchema
     from arawn.messages import Part, Tool
 
 _VERSION = "2023-06-01"
@@ -39,17 +40,18 @@ _MIN_BUDGET = 1024
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 49152}
 _NOT_WHILE_THINKING = ("temperature", "top_k", "top_p")
 _TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any", "tool": "tool"}
-_JSON_ONLY = "Answer with a single JSON object and nothing else."
 
 
 class AnthropicBody(ChatBody):
     """Writes the body of a request."""
 
+    _dialect = "anthropic"
+
     def _fields(self) -> dict[str, Any]:
         request = self._request
         fields = {"model": request.model, **self._limits(), **self._system(), "messages": self._turns()}
         fields |= self._tools() | self._sampling()
-        if (schema := self._native_schema) is not None:
+        if (schema := self._schemas.output.schema) is not None:
             form = {"format": {"type": "json_schema", "schema": dict(schema)}}
             fields["output_config"] = fields.get("output_config", {}) | form
         if request.stop:
@@ -61,10 +63,10 @@ class AnthropicBody(ChatBody):
         return fields
 
     @property
-    def _native_schema(self) -> Mapping[str, Any] | None:
-        """The JSON Schema that the service enforces itself; elsewhere the system prompt asks for it."""
-        output = self._request.output
-        return output.schema if output is not None and self._quirks.json_schema else None
+    def _enforces_schema(self) -> bool:
+        """Whether the service enforces a JSON Schema itself: not where the beginning of the answer is given."""
+        messages = self._request.messages
+        return self._quirks.json_schema and not (messages and messages[-1].role is Role.ASSISTANT)
 
     def _planned(self) -> ThinkingPlan:
         asked = self._asked_by_budget
@@ -119,17 +121,12 @@ class AnthropicBody(ChatBody):
             choice["name"] = self._choice.name
         if request.parallel_tool_calls is False and self._choice.mode != "none":
             choice["disable_parallel_tool_use"] = True
-        tools = {"tools": [_tool(tool) for tool in request.tools]}
+        tools = {"tools": [_tool(tool, self._tool_schema(tool)) for tool in request.tools]}
         return tools if choice == {"type": "auto"} else {**tools, "tool_choice": choice}
 
     def _system(self) -> dict[str, str]:
         texts = [message.text.strip() for message in self._request.messages if message.role is Role.SYSTEM]
-        output = self._request.output
-        if output is not None and self._native_schema is None:
-            texts.append(_JSON_ONLY)
-            if output.schema is not None:
-                schema = render_body(output.schema, backend=self._backend).decode()
-                texts.append(f"It must fit this JSON Schema: {schema}")
+        texts.append(self._schemas.output.instruction)
         text = "\n\n".join(filter(None, texts))
         return {"system": text} if text else {}
 
@@ -210,10 +207,10 @@ class AnthropicAdapter(ChatAdapter):
         return {"anthropic-version": _VERSION} | {name.lower(): value for name, value in self._quirks.headers.items()}
 
 
-def _tool(tool: Tool) -> dict[str, Any]:
+def _tool(tool: Tool, sent: ToolSchema) -> dict[str, Any]:
     described = {"name": tool.name, "description": tool.description} if tool.description else {"name": tool.name}
-    written = {**described, "input_schema": {"type": "object", **tool.parameters}}
-    return {**written, "strict": True} if tool.strict else written
+    written = {**described, "input_schema": {"type": "object", **sent.schema}}
+    return {**written, "strict": True} if sent.strict else written
 
 
 def _image(image: Image) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from arawn.adapters.openai.base import OpenAIAdapter, OpenAIBody, image_url
 from arawn.adapters.openai.chat_stream import ChatParser
 from arawn.adapters.openai.reasoning import render_reasoning
+from arawn.adapters.output_schema import output_name
 from arawn.adapters.parameters import EFFORT_BESIDE_TOOLS, LIMIT_KEYS
 from arawn.adapters.thinking import ThinkingPlan, merged
 from arawn.messages import Image, ProviderItem, Reasoning, Role, Text, ToolResult, joined_text
@@ -56,10 +57,11 @@ class ChatCompletionsBody(OpenAIBody):
         return next((key for key in (usual, *LIMIT_KEYS) if key not in refused), usual)
 
     def _tool(self, tool: Tool) -> dict[str, Any]:
-        function: dict[str, Any] = {"name": tool.name, "parameters": dict(tool.parameters)}
+        parameters, strict = self._tool_schema(tool)
+        function: dict[str, Any] = {"name": tool.name, "parameters": dict(parameters)}
         if tool.description:
             function["description"] = tool.description
-        if tool.strict:
+        if strict:
             function["strict"] = True
         return {"type": "function", "function": function}
 
@@ -70,9 +72,10 @@ class ChatCompletionsBody(OpenAIBody):
         output = self._request.output
         if output is None:
             return {}
-        if (schema := self._schema()) is None:
+        schema, strict, _ = self._schemas.output
+        if schema is None:
             return {"response_format": {"type": "json_object"}}
-        described = {"name": output.name, "schema": dict(schema), "strict": output.strict}
+        described = {"name": output_name(output.name), "schema": dict(schema), "strict": strict}
         return {"response_format": {"type": "json_schema", "json_schema": described}}
 
     def _rules_here(self, rules: ModelRules) -> ModelRules:
@@ -112,7 +115,17 @@ class ChatCompletionsBody(OpenAIBody):
             written.extend(_user_pictures(pictures))
             pictures.clear()
             written.append(self._message(message))
-        return [*written, *_user_pictures(pictures)]
+        return self._with_schema_in_words([*written, *_user_pictures(pictures)])
+
+    def _with_schema_in_words(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Add what the answer must fit to the system message, where the service takes no schema."""
+        words = self._schema_in_words
+        if not words:
+            return messages
+        role = self._quirks.system_role or "system"
+        if messages and messages[0]["role"] == role:
+            return [{**messages[0], "content": f"{messages[0]['content']}\n\n{words}"}, *messages[1:]]
+        return [{"role": role, "content": words}, *messages]
 
     def _results(self, message: Message, pictures: list[Image]) -> list[dict[str, Any]]:
         results = [part for part in message.parts if isinstance(part, ToolResult)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from arawn.adapters.openai.base import OpenAIAdapter, OpenAIBody, image_url
 from arawn.adapters.openai.reasoning import is_mark
 from arawn.adapters.openai.responses_stream import ResponsesParser
+from arawn.adapters.output_schema import output_name
 from arawn.adapters.payload import base64_text
 from arawn.adapters.thinking import merged
 from arawn.messages import Image, ProviderItem, Reasoning, Refusal, Role, Text, ToolCall, ToolResult
@@ -43,8 +44,14 @@ class ResponsesBody(OpenAIBody):
     def _tool(self, tool: Tool) -> dict[str, Any]:
         """Write a tool; ``strict`` is always written, because its default is true here."""
         described = {"description": tool.description} if tool.description else {}
-        parameters = {"parameters": dict(tool.parameters), "strict": tool.strict}
-        return {"type": "function", "name": tool.name, **described, **parameters}
+        parameters, strict = self._tool_schema(tool)
+        return {
+            "type": "function",
+            "name": tool.name,
+            **described,
+            "parameters": dict(parameters),
+            "strict": strict,
+        }
 
     def _forced_tool(self, name: str) -> dict[str, Any]:
         return {"type": "function", "name": name}
@@ -53,10 +60,11 @@ class ResponsesBody(OpenAIBody):
         output = self._request.output
         if output is None:
             return {}
-        if (schema := self._schema()) is None:
+        schema, strict, _ = self._schemas.output
+        if schema is None:
             return {"text": {"format": {"type": "json_object"}}}
-        described = {"type": "json_schema", "name": output.name, "schema": dict(schema), "strict": output.strict}
-        return {"text": {"format": described}}
+        name = output_name(output.name)
+        return {"text": {"format": {"type": "json_schema", "name": name, "schema": dict(schema), "strict": strict}}}
 
     def _reasoning(self) -> dict[str, Any]:
         """Ask for reasoning, and to get it encrypted; models that do not reason refuse a request for either."""
@@ -85,7 +93,8 @@ class ResponsesBody(OpenAIBody):
         """Return ``instructions``, made of the system messages in front, and ``input``."""
         messages = self._request.messages
         first = next((n for n, message in enumerate(messages) if message.role is not Role.SYSTEM), len(messages))
-        instructions = "\n\n".join(filter(None, (message.text.strip() for message in messages[:first])))
+        texts = [*(message.text.strip() for message in messages[:first]), self._schema_in_words]
+        instructions = "\n\n".join(filter(None, texts))
         self._custom = {call.id for message in messages for call in message.tool_calls if self._is_custom(call)}
         items = [item for message in messages[first:] for item in self._items(message)]
         return {**({"instructions": instructions} if instructions else {}), "input": items}

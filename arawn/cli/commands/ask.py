@@ -6,7 +6,7 @@ no strings here: Typer would evaluate those of 28 options four times.
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -23,7 +23,6 @@ from arawn.values import Value, replace
 
 if TYPE_CHECKING:
     from arawn.answers.record import Record
-    from arawn.answers.schema import AnswerSchema
     from arawn.cli import printers
     from arawn.config.roles import Choice
     from arawn.engine.assembly import Engine
@@ -46,7 +45,7 @@ class _Asked(Value):
     session: str
     go_on: bool
     saves: bool
-    schema: str | None
+    schema: Mapping[str, Any] | None
     streams: bool
 
 
@@ -58,7 +57,6 @@ class _Call(Value):
     request: "ChatRequest"
     message: "Message"
     recording: "Recording[Choice]"
-    schema: "AnswerSchema | None"
 
 
 @app.command(
@@ -68,6 +66,7 @@ class _Call(Value):
         'arawn ask "Why is the sky blue?"',
         'git diff --staged | arawn ask -q "commit message, one line"',
         'arawn ask --schema person.json -f letter.txt "who wrote this?" | jq .name',
+        'arawn ask --schema-multi "name, age int, skills [str]" "invent three dogs"',
     ),
 )
 def ask(
@@ -108,7 +107,16 @@ def ask(
         Option(
             "--schema",
             metavar="SCHEMA",
-            help="the answer must fit this JSON Schema, a file or JSON; else exit 10",
+            help='the answer must fit this JSON Schema: a file, JSON, or in short "name, age int, tags [str]"',
+            rich_help_panel=options.ANSWER,
+        ),
+    ] = None,
+    schema_multi: Annotated[
+        str | None,
+        Option(
+            "--schema-multi",
+            metavar="SCHEMA",
+            help="ask for a list and print a line of JSON for each item; SCHEMA is that of one item",
             rich_help_panel=options.ANSWER,
         ),
     ] = None,
@@ -173,8 +181,10 @@ def ask(
     """
     context: Context = ctx.obj
     shapes = {"--json": json, "--jsonl": jsonl, "-x": extract, "--no-stream": no_stream}
-    for group in (shapes, {"-c": go_on, "-s": session}, {"--plain": plain, "--raw": raw}):
+    schemas = {"--schema": schema, "--schema-multi": schema_multi}
+    for group in (shapes, {"-c": go_on, "-s": session}, {"--plain": plain, "--raw": raw}, {"-x": extract, **schemas}):
         options.exclusive(group)
+    definition = _definition(schemas)
     context.overrides |= options.overrides(cache=cache, no_cache=no_cache, fallback=fallback)
     context.stdin.ignored = no_stdin
     request_options = options.RequestOptions(max_tokens, temperature, think, system, timeout)
@@ -188,11 +198,13 @@ def ask(
         if plain or raw:
             context.output.guard_answers(on=plain)
         question = lines.Question(
-            words or [], file or [], request_options, schema, jobs, as_json=json or jsonl, strict=strict
+            words or [], file or [], request_options, definition, jobs, json or jsonl, strict, bool(schema_multi)
         )
         return lines.ask_each(context, question)
     _refuse_model_option(output, words or [])
-    asked = _Asked(words or [], file or [], request_options, session or "", go_on, not no_save, schema, not no_stream)
+    asked = _Asked(
+        words or [], file or [], request_options, session or "", go_on, not no_save, definition, not no_stream
+    )
     if dry_run:
         call = _prepare(context, asked)
         request = call.recording.preview(call.engine, call.choice, call.request, call.message)
@@ -202,11 +214,25 @@ def ask(
         context.output.hold_for(output)
     if plain or raw:
         context.output.guard_answers(on=plain)
-    printer = _printer(context, shapes, schema=bool(schema), laid_out=not plain and not raw)
+    printer = _printer(
+        context, shapes, "lines" if schema_multi else "json" if schema else "", laid_out=not plain and not raw
+    )
     return _ask_once(context, asked, printer, output or "", usage=usage, strict=strict)
 
 
-def _printer(context: Context, shapes: Mapping[str, bool], *, schema: bool, laid_out: bool) -> "printers.Printer":
+def _definition(schemas: Mapping[str, str | None]) -> "dict[str, Any] | None":
+    """Return the JSON Schema of the whole answer, None where none is asked for."""
+    for flag, given in schemas.items():
+        if given is not None:
+            from arawn.answers.schema import read_schema
+
+            return read_schema(given, flag, is_of_item=flag == "--schema-multi")
+    return None
+
+
+def _printer(
+    context: Context, shapes: Mapping[str, bool], data: 'Literal["json", "lines", ""]', *, laid_out: bool
+) -> "printers.Printer":
     """Return what writes the answer in the shape that was asked for."""
     from arawn.cli import printers
 
@@ -215,8 +241,8 @@ def _printer(context: Context, shapes: Mapping[str, bool], *, schema: bool, laid
         return printers.JsonPrinter(output)
     if shapes["--jsonl"]:
         return printers.JsonLinesPrinter(output)
-    if shapes["-x"] or shapes["--no-stream"] or schema:
-        return printers.WholePrinter(output, extract=shapes["-x"], schema=schema)
+    if shapes["-x"] or shapes["--no-stream"] or data:
+        return printers.WholePrinter(output, data or ("code" if shapes["-x"] else "text"))
     if not (laid_out and output.paints):
         return printers.TextPrinter(output)
     from arawn.cli.render.screen import Screen
@@ -234,7 +260,7 @@ def _ask_once(
     try:
         _answer(context, asked, record, printer, strict=strict)
     except ArawnError as error:
-        record.error, record.exit_code = error, error.exit_code
+        record.fail(error)
     except Interrupted as stopped:
         record.error = StreamInterruptedError("stopped by a signal")
         record.exit_code = 128 + stopped.signum
@@ -267,8 +293,6 @@ def _answer(context: Context, asked: _Asked, record: "Record", printer: "printer
         record.settle(engine.stack.last_call)
         record.cost = engine.cost(record.response, choice)
     judge_end(record.response, context.output.warning, strict=strict)
-    if call.schema is not None:
-        call.schema.check(record.response.text)
     if recording.unsaved is not None:
         raise recording.unsaved
 
@@ -281,11 +305,6 @@ def _prepare(context: Context, asked: _Asked) -> _Call:
     from arawn.session.recording import Recording
 
     message = read_prompt(asked.words, asked.files, context.stdin)
-    schema = None
-    if asked.schema:
-        from arawn.answers.schema import AnswerSchema
-
-        schema = AnswerSchema(asked.schema)
     settings, request_options = context.settings, asked.request_options
     recording: Recording[Choice] = Recording(
         context.database,
@@ -300,15 +319,19 @@ def _prepare(context: Context, asked: _Asked) -> _Call:
         _refuse_prompt_as_session(asked.session)
     engine = Engine.blocking(settings, total_timeout=request_options.timeout, database=context.database)
     choice = context.choose(engine, last_used=recording.usual)
-    request = make_request(replace(request_options, system=None), schema=schema, stream=asked.streams)
-    return _Call(engine, choice, request, message, recording, schema)
+    request = make_request(replace(request_options, system=None), schema=asked.schema, stream=asked.streams)
+    return _Call(engine, choice, request, message, recording)
 
 
 async def _show(answered: "Events", record: "Record", printer: "printers.Printer") -> None:
-    async with aclosing(answered) as events:
-        async for event in events:
-            record.event(event)
-            printer.event(event)
+    try:
+        async with aclosing(answered) as events:
+            async for event in events:
+                record.event(event)
+                printer.event(event)
+    except ArawnError as error:
+        record.fail(error)  # what it holds of an answer counts for the cost
+        raise
 
 
 def _keep_pictures(output: Output, record: "Record", path: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import aclosing, contextmanager
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import partial
 from hashlib import sha256
 from json import dumps
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -24,7 +24,7 @@ from arawn.cli.help import examples
 from arawn.cli.report.progress import Progress
 from arawn.cli.request import NewNotices, at_line, make_request
 from arawn.engine.assembly import Engine
-from arawn.errors import ArawnError, BudgetError, IncompleteAnswerError, NotSavedError, UsageError
+from arawn.errors import ArawnError, BudgetError, NotSavedError, UsageError
 from arawn.files import is_special, names_stdout, open_special, require_place
 from arawn.messages import ChatRequest, Role
 from arawn.values import replace
@@ -32,7 +32,6 @@ from arawn.values import replace
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
 
-    from arawn.answers.schema import AnswerSchema
     from arawn.backends.base import Backend
     from arawn.batch.feed import Line
     from arawn.batch.questions import Asking
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 _JOBS = 8
 _YIELD_EVERY = 256
 _ZERO = Decimal(0)
-_SHOWN = ("budget", "config", "dropped", "fallback")
+_SHOWN = ("budget", "config", "dropped", "fallback", "schema")
 
 
 app = options.new_app()
@@ -168,7 +167,6 @@ class Question(NamedTuple):
     key: Key
     route: Route | ArawnError
     request: ChatRequest = ChatRequest("", ())
-    schema: AnswerSchema | None = None
 
 
 class Routes:
@@ -313,14 +311,14 @@ class _Work:
         for key in asking.unknown:
             self._warn_unknown(key)
         try:
-            schema = _compiled(asking)
+            _require_schema(asking)
             route = self._routes.to(asking)
         except ArawnError as error:
             if not isinstance(error, UsageError) and asking.backend is None and asking.model is None:
                 raise  # no backend answers where none is named: no other line will fare better
             return Question(line.number, asking.id, Key(line.digest, ""), error)
         request = self._routes.complete(asking.request, route.choice)
-        return Question(line.number, asking.id, Key(line.digest, route.settings), route, request, schema)
+        return Question(line.number, asking.id, Key(line.digest, route.settings), route, request)
 
     def _take(self, answer: Answer[Question]) -> None:
         """Write an answer down, unless it says that there is no money left."""
@@ -330,8 +328,6 @@ class _Work:
         question = answer.question
         choice = None if isinstance(question.route, ArawnError) else question.route.choice
         record = FinishedRecord(answer, choice, self._engine.cost)
-        if question.schema is not None and record.error is None:
-            _check(question.schema, record)
         self._file.append(question.line, question.key, _fields(question.id, record))
         self._progress.add(record.cost if record.cost or record.response.message.parts else _ZERO, record.error)
         if record.error is not None:
@@ -354,22 +350,13 @@ class _Work:
             self._progress.write_above(partial(self._output.warning, text + guess))
 
 
-def _compiled(asking: Asking) -> AnswerSchema | None:
-    """Return the schema an answer must fit, compiled once for all lines that have the same."""
+def _require_schema(asking: Asking) -> None:
+    """Raise UsageError where what an answer must fit is no JSON Schema."""
     output = asking.request.output
-    if output is None or output.schema is None:
-        return None
-    try:
-        return _schema(dumps(output.schema))
-    except UsageError as error:
-        raise UsageError(error.message.replace("--schema", '"schema"', 1), hints=error.hints) from None
+    if output is not None and output.schema is not None:
+        from arawn.answers.schema import answer_schema
 
-
-@lru_cache(maxsize=64)
-def _schema(written: str) -> AnswerSchema:
-    from arawn.answers.schema import AnswerSchema
-
-    return AnswerSchema(written)
+        answer_schema(output.schema, '"schema"')
 
 
 def _settings(backend: str, empty: ChatRequest) -> str:
@@ -385,10 +372,3 @@ def _fields(given: Any, record: FinishedRecord) -> dict[str, Any]:
     summary = record.summary()
     answer_id = summary.pop("id")
     return {"id": given, **summary, "answer_id": answer_id}
-
-
-def _check(schema: AnswerSchema, record: FinishedRecord) -> None:
-    try:
-        schema.check(record.response.text)
-    except IncompleteAnswerError as error:
-        record.fail(error)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from contextlib import aclosing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from arawn.answers.extract import json_text
+from arawn.answers.extract import json_lines
 from arawn.answers.record import FinishedRecord
 from arawn.attachments.files import attachment, compose
 from arawn.batch.feed import Feed
@@ -32,19 +32,23 @@ if TYPE_CHECKING:
 _JOBS = 4
 _EARLY = 32
 """So many answers a job may wait for their turn: then no further line is read before the oldest is there."""
-_SHOWN = ("budget", "cached", "config", "dropped", "fallback", "limited", "retrying")
+_SHOWN = ("budget", "cached", "config", "dropped", "fallback", "limited", "retrying", "schema")
 
 
 class Question(NamedTuple):
-    """What the command line says besides the lines: ``jobs`` at a time, None for the usual number."""
+    """What the command line says besides the lines: ``jobs`` at a time, None for the usual number.
+
+    ``as_lines`` prints an answer, which is a list, as a line of JSON for each item.
+    """
 
     words: Sequence[str]
     files: Sequence[str]
     request_options: RequestOptions
-    schema: str | None
+    schema: Mapping[str, Any] | None
     jobs: int | None
     as_json: bool
     strict: bool
+    as_lines: bool
 
 
 class _Place(NamedTuple):
@@ -81,12 +85,7 @@ class _Work:
         self._asked = asked
         self._words = "" if asked.words == ["-"] else " ".join(asked.words)
         self._attached = [attachment(path) for path in asked.files]
-        self._schema = None
-        if asked.schema:
-            from arawn.answers.schema import AnswerSchema
-
-            self._schema = AnswerSchema(asked.schema)
-        self._request = make_request(asked.request_options, schema=self._schema)
+        self._request = make_request(asked.request_options, schema=asked.schema)
         timeout, database = asked.request_options.timeout, context.database
         self._engine = Engine.asynchronous(context.settings, total_timeout=timeout, database=database)
         self._choice = context.choose(self._engine)
@@ -152,7 +151,7 @@ class _Work:
             output.data(json.dumps({"line": line, **record.summary()}, ensure_ascii=False))
         elif record.error is None:
             text = record.response.text
-            output.answer((json_text(text) if self._schema else text).rstrip("\n") + "\n")
+            output.answer(json_lines(text) if self._asked.as_lines else text.rstrip("\n") + "\n")
         if record.error is not None:
             self._fail(line, record.error)
 
@@ -163,8 +162,6 @@ class _Work:
             judge_end(
                 record.response, lambda text: self._output.warning(f"line {line:,}: {text}"), strict=self._asked.strict
             )
-            if self._schema is not None:
-                self._schema.check(record.response.text)
         except IncompleteAnswerError as error:
             record.fail(error)
 
