@@ -5,9 +5,10 @@ before it: where one of them changed, they answer 400 (https://platform.claude.c
 So a conversation only grows at its end, and what was sent is sent again unchanged. A change of model, system prompt or
 tools begins a new prefix, and so does compaction.
 
-Each answer remembers the prefix it was given under. What was signed in it goes back as long as that is the prefix of
-the conversation, and is left out otherwise, for every provider: those that check nothing make little use of it. A
-conversation that returns to an earlier prefix (its old system prompt or model) sends what was signed for it again.
+Each answer remembers the prefix it was given under. What was signed in it goes back as long as just this stands before
+it, and is left out otherwise, for every provider: those that check nothing make little use of it. A conversation that
+returns to an earlier prefix (its old system prompt or model) sends what was signed for it again. Two processes that ask
+in one session at the same time do not know each other's turns: what was signed beside one does not go back either.
 """
 
 from __future__ import annotations
@@ -31,13 +32,15 @@ _KEY = "prefix"
 class Prefix(Value):
     """Which prefix: ``model`` as ``backend/model``, and marks of the other parts, empty for none.
 
-    ``dropped`` stands for the summary that is sent in place of the first turns, and for their number.
+    ``dropped`` stands for the summary that is sent in place of the first turns, and for their number; ``after`` is the
+    store's number of the last turn that is sent, 0 for none.
     """
 
     model: str
     system: str = ""
     tools: str = ""
     dropped: str = ""
+    after: int = 0
 
     @classmethod
     def of(cls, request: ChatRequest, *, backend: str, summary: str, dropped_turns: int) -> Prefix:
@@ -70,7 +73,10 @@ class Prefix(Value):
             return f"{' and '.join(changed)} changed: {begins}"
         if not drops or (earlier is not None and earlier.dropped != self.dropped):
             return ""  # compaction says so itself
-        why = "it is not known what they were signed for" if earlier is None else "they belong to another model"
+        why = "it is not known what they were signed for"
+        if earlier is not None:
+            what = "model" if earlier.model != self.model else "course of the conversation"
+            why = f"they were signed for another {what}"
         return f"reasoning and tool records of earlier turns not sent: {why}"
 
 

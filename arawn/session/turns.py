@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.errors import ArawnError
 from arawn.events import ResponseBuilder
@@ -51,12 +51,32 @@ class Turn(Value):
         """The prefix its answer was given under; None where there is no answer, or it was saved without one."""
         return Prefix.recorded_in(self.messages)
 
-    def sendable_under(self, prefix: Prefix, backend: str) -> tuple[Message, ...]:
-        """What is sent of it under a prefix to a backend: without what was signed for another prefix."""
-        if self.prefix == prefix:
-            return self.sendable
-        reduced = (drop_records(message, backend) for message in self.messages)
-        return replace(self, messages=tuple(reduced)).sendable
+    def without_records(self, backend: str) -> Turn:
+        """Return it without what a backend signed."""
+        return replace(self, messages=tuple(drop_records(message, backend) for message in self.messages))
+
+
+class Sent(NamedTuple):
+    """What is sent of earlier turns; the next answer is given under ``prefix``, and ``notice`` is what to say of that."""
+
+    messages: list[Message]
+    prefix: Prefix
+    notice: str
+
+
+def sent_turns(turns: Iterable[Turn], prefix: Prefix, backend: str) -> Sent:
+    """Return what is sent of turns to a backend; ``prefix`` is that before the first."""
+    messages: list[Message] = []
+    drops, notice = False, ""
+    for turn in turns:
+        goes_on = turn.prefix == prefix
+        sendable = turn.sendable if goes_on else turn.without_records(backend).sendable
+        if sendable:
+            drops = drops or sendable != turn.sendable
+            notice = "" if goes_on else prefix.notice_after(turn.prefix, drops=drops)
+            messages += sendable
+            prefix = replace(prefix, after=turn.number)
+    return Sent(messages, prefix, notice)
 
 
 class StreamedAnswer:

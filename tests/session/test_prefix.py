@@ -143,6 +143,34 @@ def test_a_resumed_conversation_knows_its_prefix(bench, store):
     assert records(bench) == []
 
 
+def test_turns_of_two_processes_that_did_not_know_each_other_lose_what_was_signed(bench, store):
+    first = send_all(session(bench, store), "one")
+    second = session(bench, store).resume(store.load(first.id))
+    send_all(first, "two")
+    send_all(second, "three")
+    third = session(bench, store).resume(store.load(first.id))
+
+    course = (
+        "reasoning and tool records of earlier turns not sent: they were signed for another course of the conversation"
+    )
+    assert notices(collect_events(third.send("four"))) == [course]
+    assert records(bench) == ["s1", "s2", "i1", "i2"]
+    assert notices(collect_events(third.send("five"))) == []
+    assert records(bench) == ["s1", "s2", "s4", "i1", "i2", "i4"]
+
+
+def test_a_question_without_an_answer_changes_nothing(bench, store):
+    conversation = send_all(session(bench, store), "one")
+    store.add_turn(conversation.id, Message(Role.USER, (Text("lost"),)), backend="mock", model="mock-1")
+    resumed = session(bench, store).resume(store.load(conversation.id))
+    send_all(resumed, "two", "three")
+
+    assert records(bench) == ["s1", "s2", "i1", "i2"]
+    again = session(bench, store).resume(store.load(conversation.id))
+    assert notices(collect_events(again.send("four"))) == []
+    assert records(bench) == ["s1", "s2", "s3", "i1", "i2", "i3"]
+
+
 def test_before_the_first_answer_nothing_begins_anew(bench):
     conversation = session(bench, system="Be brief.")
     conversation.system = "Be kind."
