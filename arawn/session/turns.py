@@ -57,7 +57,7 @@ class Turn(Value):
 
 
 class Sent(NamedTuple):
-    """What is sent of earlier turns; the next answer is given under ``prefix``, and ``notice`` is what to say of that."""
+    """What is sent of earlier turns; the next answer is given under ``prefix``, and ``notice`` says what changed."""
 
     messages: list[Message]
     prefix: Prefix
