@@ -2,8 +2,8 @@
 
 Providers cache prefixes, and some check the signature of thinking against the very system prompt, tools and messages
 before it: where one of them changed, they answer 400 (https://platform.claude.com/docs/en/build-with-claude/thinking).
-So a conversation only grows at its end, and what was sent is sent again unchanged. A change of model, system prompt or
-tools begins a new prefix, and so does compaction.
+So a conversation only grows at its end, and what was sent is sent again unchanged. A change of model, system prompt,
+tools or JSON Schema begins a new prefix, and so does compaction.
 
 Each answer remembers the prefix it was given under. What was signed in it goes back as long as just this stands before
 it, and is left out otherwise, for every provider: those that check nothing make little use of it. A conversation that
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _KEY = "prefix"
 """The key in an answer's metadata."""
+_NAMES = {"system": "system prompt", "tools": "tools", "schema": "schema"}
+"""What of a prefix is named where it changed."""
 
 
 class Prefix(Value):
@@ -39,6 +41,7 @@ class Prefix(Value):
     model: str
     system: str = ""
     tools: str = ""
+    schema: str = ""
     dropped: str = ""
     after: int = 0
 
@@ -47,8 +50,9 @@ class Prefix(Value):
         """Return the prefix of a request that is complete."""
         system = "\n".join(message.text for message in request.messages if message.role is Role.SYSTEM)
         tools = dumps([as_dict(tool) for tool in request.tools], default=dict) if request.tools else ""
+        schema = dumps(as_dict(request.output), default=dict) if request.output else ""
         dropped = f"{dropped_turns}\n{summary}" if dropped_turns else ""
-        return cls(f"{backend}/{request.model}", _mark(system), _mark(tools), _mark(dropped))
+        return cls(f"{backend}/{request.model}", _mark(system), _mark(tools), _mark(schema), _mark(dropped))
 
     @classmethod
     def recorded_in(cls, messages: Sequence[Message]) -> Prefix | None:
@@ -63,12 +67,8 @@ class Prefix(Value):
 
     def notice_after(self, earlier: Prefix | None, *, drops: bool) -> str:
         """Return what to say where this one follows another; empty for nothing. ``drops`` says that records go."""
-        pairs = (
-            ()
-            if earlier is None
-            else (("system prompt", earlier.system, self.system), ("tools", earlier.tools, self.tools))
-        )
-        if changed := [f"the {name}" for name, before, now in pairs if before != now]:
+        now, before = as_dict(self), as_dict(earlier or self)
+        if changed := [f"the {name}" for key, name in _NAMES.items() if now[key] != before[key]]:
             begins = "a new prefix begins, and what was cached or signed for the old one is not used"
             return f"{' and '.join(changed)} changed: {begins}"
         if not drops or (earlier is not None and earlier.dropped != self.dropped):

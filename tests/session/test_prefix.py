@@ -8,8 +8,9 @@ from support.conversations import MockBackends, collect_events, echo_backend, se
 from arawn.backends.mock import MockBackend
 from arawn.engine.blocking import run, sleep
 from arawn.events import Notice, ProviderItemDone, ReasoningDelta, TextDelta
-from arawn.messages import ChatRequest, Message, ProviderItem, Reasoning, Role, Text, Tool
+from arawn.messages import ChatRequest, Message, OutputFormat, ProviderItem, Reasoning, Role, Text, Tool
 from arawn.session.prefix import Prefix, drop_records
+from arawn.values import replace
 
 TEA = ChatRequest("", (), tools=(Tool("tea"),))
 MILK = ChatRequest("", (), tools=(Tool("tea"), Tool("milk")))
@@ -108,6 +109,7 @@ def test_a_branch_from_before_compaction_has_the_old_prefix(bench, store):
         ("Be brief.", MILK, "the tools"),
         ("Be brief.", ChatRequest("", ()), "the tools"),
         ("Be kind.", MILK, "the system prompt and the tools"),
+        ("Be brief.", replace(TEA, output=OutputFormat({"type": "object"})), "the schema"),
     ],
 )
 def test_another_system_prompt_or_other_tools_begin_a_new_prefix_which_is_said_once(bench, system, request_, changed):
