@@ -93,7 +93,8 @@ class StreamedAnswer:
         response = self.builder.response()
         if self.prefix is None:
             return response
-        return replace(response, message=replace(response.message, metadata=self.prefix.metadata))
+        metadata = {**response.message.metadata, **self.prefix.metadata}
+        return replace(response, message=replace(response.message, metadata=metadata))
 
     def end(self, error: BaseException | None) -> tuple[Response, Status]:
         """Return what came and how it ended; the metadata of an incomplete one says why."""
