@@ -265,7 +265,7 @@ class Session(Generic[C]):
             assert answer.request is not None
             async with aclosing(self._engine.backend(self.choice).stream(answer.request)) as events:
                 async for event in events:
-                    answer.builder.add(event)
+                    answer.add(event)
                     if isinstance(event, Finished):
                         self._end_answer(answer, draft, None)
                     if not self._is_repeated(event):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.errors import ArawnError
-from arawn.events import ResponseBuilder
+from arawn.events import Notice, ResponseBuilder
 from arawn.messages import Refusal, Text, Usage
 from arawn.models.estimates import tokens
 from arawn.session.prefix import Prefix, drop_records
@@ -14,6 +14,7 @@ from arawn.values import Value, replace
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from arawn.events import StreamEvent
     from arawn.messages import ChatRequest, Message, Response
     from arawn.store.records import Entry, Status
 
@@ -80,17 +81,26 @@ def sent_turns(turns: Iterable[Turn], prefix: Prefix, backend: str) -> Sent:
 
 
 class StreamedAnswer:
-    """An answer while it streams: what has come of it, and how it ended. ``prefix`` is what it is given under."""
+    """An answer while it streams: what has come of it, and how it ended.
+
+    ``prefix`` is what it is given under, None where that is not known: another backend or model may have answered.
+    """
 
     def __init__(self, backend: str, model: str) -> None:
-        self.builder = ResponseBuilder(backend, model)
+        self._builder = ResponseBuilder(backend, model)
         self.request: ChatRequest | None = None
         self.prefix: Prefix | None = None
         self.ended = False
 
+    def add(self, event: StreamEvent) -> None:
+        """Add the next event."""
+        self._builder.add(event)
+        if isinstance(event, Notice) and event.kind == "fallback":
+            self.prefix = None
+
     def response(self) -> Response:
         """Return what has come; its metadata names the prefix."""
-        response = self.builder.response()
+        response = self._builder.response()
         if self.prefix is None:
             return response
         metadata = {**response.message.metadata, **self.prefix.metadata}

@@ -173,6 +173,25 @@ def test_a_question_without_an_answer_changes_nothing(bench, store):
     assert records(bench) == ["s1", "s2", "s3", "i1", "i2", "i3"]
 
 
+def test_what_a_fallback_signed_is_not_sent_since_it_may_be_another_model(bench):
+    class FellBack(Signing):
+        async def stream(self, request):
+            yield Notice("fallback", "mock/other answers")
+            async with aclosing(super().stream(request)) as events:
+                async for event in events:
+                    yield event
+
+    conversation = send_all(session(bench), "one")
+    bench.backends["mock"] = FellBack.echo(sleep=sleep)
+    send_all(conversation, "two")
+    bench.backends["mock"] = Signing.echo(sleep=sleep)
+
+    assert notices(collect_events(conversation.send("three"))) == [
+        "reasoning and tool records of earlier turns not sent: it is not known what they were signed for"
+    ]
+    assert len(records(bench)) == 2
+
+
 def test_before_the_first_answer_nothing_begins_anew(bench):
     conversation = session(bench, system="Be brief.")
     conversation.system = "Be kind."
