@@ -1,14 +1,17 @@
 """The prefix of a conversation: what stands in a request before its newest message.
 
 Providers cache prefixes, and some check the signature of thinking against the very system prompt, tools and messages
-before it: where one of them changed, they answer 400 (https://platform.claude.com/docs/en/build-with-claude/thinking).
-So a conversation only grows at its end, and what was sent is sent again unchanged. A change of model, system prompt,
-tools or JSON Schema begins a new prefix, and so does compaction.
+before it: where one of them changed, they answer 400. A signature also names the thinking before it, of which some may
+be missing at the start and none in the middle
+(https://platform.claude.com/docs/en/build-with-claude/preserved-thinking/prefix-checks). So a conversation only grows
+at its end, and what was sent is sent again unchanged. A change of model, system prompt, tools or JSON Schema begins a
+new prefix, and so does compaction.
 
 Each answer remembers the prefix it was given under. What was signed in it goes back as long as just this stands before
-it, and is left out otherwise, for every provider: those that check nothing make little use of it. A conversation that
-returns to an earlier prefix (its old system prompt or model) sends what was signed for it again. Two processes that ask
-in one session at the same time do not know each other's turns: what was signed beside one does not go back either.
+it, and is left out otherwise, for every provider: those that check nothing make little use of it. Since that depends on
+nothing else, one prefix is always followed by the same signatures: a conversation that returns to it (to its old system
+prompt or model) sends what was signed for it again. Two processes that ask in one session at the same time do not know
+each other's turns: what was signed beside one does not go back either.
 """
 
 from __future__ import annotations
@@ -58,7 +61,7 @@ class Prefix(Value):
     def recorded_in(cls, messages: Sequence[Message]) -> Prefix | None:
         """Return the prefix that the last answer of a turn remembers; None where none does."""
         found: Any = next((message.metadata[_KEY] for message in reversed(messages) if _KEY in message.metadata), None)
-        return None if found is None else cls(**found)
+        return None if found is None else cls(**{key: found[key] for key in cls.__match_args__ if key in found})
 
     @property
     def metadata(self) -> Mapping[str, Any]:
