@@ -60,6 +60,14 @@ def is_special(path: str) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
+def is_terminal(path: str) -> bool:
+    """Say whether a file for output may be a terminal: any device may, for it is not opened to find out."""
+    try:
+        return stat.S_ISCHR(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
 def write_output(path: str, data: bytes) -> None:
     """Replace a file the user named for output: with the mode it had, a new one as the umask says.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.cli.guard import escaped, one_line, printable
 from arawn.errors import NotSavedError, UsageError
-from arawn.files import is_special, names_stdout, require_place, write_output
+from arawn.files import is_special, is_terminal, names_stdout, require_place, write_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -66,7 +66,7 @@ class Output:
         if names_stdout(path):
             return
         require_place(path)
-        self._held, self._path, self._guarded = bytearray(), path, False
+        self._held, self._path, self._guarded = bytearray(), path, is_terminal(path)
 
     def release(self, *, complete: bool) -> str:
         """Write what was held: to its file when complete, beside it when not. Return what to say about it.

@@ -16,13 +16,13 @@ from arawn.messages import Caller, ChatRequest, Message, Role, Text, Usage
 from arawn.models.estimates import tokens
 from arawn.session import compaction
 from arawn.session.prefix import Prefix
-from arawn.session.turns import StreamedAnswer, Turn, first_line, turns_of
+from arawn.session.turns import StreamedAnswer, Turn, first_line, sent_turns, turns_of
 from arawn.store.recorder import Recorder, start_timer
 from arawn.store.sessions import add_cost, add_usage
 from arawn.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from decimal import Decimal
 
     from arawn.backends.base import Backend
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from arawn.events import Events, StreamEvent
     from arawn.messages import Part, Response
     from arawn.models.catalog import ModelFacts
+    from arawn.session.turns import Sent
     from arawn.store.recorder import Draft, StartTimer
     from arawn.store.records import Transcript
     from arawn.store.sessions import Sessions
@@ -264,7 +265,7 @@ class Session(Generic[C]):
             assert answer.request is not None
             async with aclosing(self._engine.backend(self.choice).stream(answer.request)) as events:
                 async for event in events:
-                    answer.builder.add(event)
+                    answer.add(event)
                     if isinstance(event, Finished):
                         self._end_answer(answer, draft, None)
                     if not self._is_repeated(event):
@@ -290,10 +291,13 @@ class Session(Generic[C]):
 
     async def _prepare(self, answer: StreamedAnswer) -> Sequence[Notice]:
         """Make the request for an answer to the last question. Returns the notices for the user."""
-        made_room = await self._make_room()
-        answer.prefix = self._prefix(self._empty_request())
+        notices = list(await self._make_room())
+        sent = self._sent(len(self._turns) - 1, self._empty_request())
+        answer.prefix = sent.prefix
         answer.request = self._full_request(len(self._turns) - 1, self._turns[-1].question)
-        return *made_room, *self._notices_of(answer.prefix)
+        if sent.notice and not self._is_repeated(notice := Notice("dropped", sent.notice)):
+            notices.append(notice)
+        return notices
 
     def _end_answer(self, answer: StreamedAnswer, draft: Draft, error: BaseException | None) -> None:
         """End an answer, once: count it, put it into its turn, save it. Where nothing came, an older one stays."""
@@ -370,9 +374,7 @@ class Session(Generic[C]):
     def _full_request(self, upto: int, *more: Message) -> ChatRequest:
         """Return a request with what is sent of the turns before ``upto``, followed by these messages."""
         empty = self._empty_request()
-        prefix, backend = self._prefix(empty), self.choice.backend
-        turns = self._turns[self._compacted : upto]
-        older = [message for turn in turns for message in turn.sendable_under(prefix, backend)]
+        older = self._sent(upto, empty).messages
         messages = compaction.with_summary((*older, *more), self._summary)
         return replace(empty, messages=(*empty.messages, *messages))
 
@@ -383,19 +385,10 @@ class Session(Generic[C]):
         request = replace(self.request, model=self.choice.model, messages=system, caller=caller)
         return self._engine.complete(request, self.choice)
 
-    def _prefix(self, empty: ChatRequest) -> Prefix:
-        """Return what stands before the next message; see ``session.prefix``."""
-        return Prefix.of(empty, backend=self.choice.backend, summary=self._summary, dropped_turns=self._compacted)
-
-    def _notices_of(self, prefix: Prefix) -> Iterator[Notice]:
-        """Yield the notice that a new prefix begins, and what is not sent because of it."""
-        older = [turn for turn in self._turns[self._compacted : -1] if turn.answer is not None]
-        if not older or older[-1].prefix == prefix:
-            return
-        drops = any(turn.sendable_under(prefix, self.choice.backend) != turn.sendable for turn in older)
-        text = prefix.notice_after(older[-1].prefix, drops=drops)
-        if text and not self._is_repeated(notice := Notice("dropped", text)):
-            yield notice
+    def _sent(self, upto: int, empty: ChatRequest) -> Sent:
+        """Return what is sent of the turns before ``upto`` after the beginning of a request."""
+        prefix = Prefix.of(empty, backend=self.choice.backend, summary=self._summary, dropped_turns=self._compacted)
+        return sent_turns(self._turns[self._compacted : upto], prefix, self.choice.backend)
 
     def _input_limit(self, request: ChatRequest) -> int | None:
         return compaction.input_limit(self._engine.facts(self.choice.backend, self.choice.model), request.max_tokens)

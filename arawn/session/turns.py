@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.errors import ArawnError
-from arawn.events import ResponseBuilder
+from arawn.events import Notice, ResponseBuilder
 from arawn.messages import Refusal, Text, Usage
 from arawn.models.estimates import tokens
 from arawn.session.prefix import Prefix, drop_records
@@ -14,6 +14,7 @@ from arawn.values import Value, replace
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from arawn.events import StreamEvent
     from arawn.messages import ChatRequest, Message, Response
     from arawn.store.records import Entry, Status
 
@@ -51,29 +52,59 @@ class Turn(Value):
         """The prefix its answer was given under; None where there is no answer, or it was saved without one."""
         return Prefix.recorded_in(self.messages)
 
-    def sendable_under(self, prefix: Prefix, backend: str) -> tuple[Message, ...]:
-        """What is sent of it under a prefix to a backend: without what was signed for another prefix."""
-        if self.prefix == prefix:
-            return self.sendable
-        reduced = (drop_records(message, backend) for message in self.messages)
-        return replace(self, messages=tuple(reduced)).sendable
+    def without_records(self, backend: str) -> Turn:
+        """Return it without what a backend signed."""
+        return replace(self, messages=tuple(drop_records(message, backend) for message in self.messages))
+
+
+class Sent(NamedTuple):
+    """What is sent of earlier turns; the next answer is given under ``prefix``, and ``notice`` says what changed."""
+
+    messages: list[Message]
+    prefix: Prefix
+    notice: str
+
+
+def sent_turns(turns: Iterable[Turn], prefix: Prefix, backend: str) -> Sent:
+    """Return what is sent of turns to a backend; ``prefix`` is that before the first."""
+    messages: list[Message] = []
+    drops, notice = False, ""
+    for turn in turns:
+        goes_on = turn.prefix == prefix
+        sendable = turn.sendable if goes_on else turn.without_records(backend).sendable
+        if sendable:
+            drops = drops or sendable != turn.sendable
+            notice = "" if goes_on else prefix.notice_after(turn.prefix, drops=drops)
+            messages += sendable
+            prefix = replace(prefix, after=turn.number)
+    return Sent(messages, prefix, notice)
 
 
 class StreamedAnswer:
-    """An answer while it streams: what has come of it, and how it ended. ``prefix`` is what it is given under."""
+    """An answer while it streams: what has come of it, and how it ended.
+
+    ``prefix`` is what it is given under, None where that is not known: another backend or model may have answered.
+    """
 
     def __init__(self, backend: str, model: str) -> None:
-        self.builder = ResponseBuilder(backend, model)
+        self._builder = ResponseBuilder(backend, model)
         self.request: ChatRequest | None = None
         self.prefix: Prefix | None = None
         self.ended = False
 
+    def add(self, event: StreamEvent) -> None:
+        """Add the next event."""
+        self._builder.add(event)
+        if isinstance(event, Notice) and event.kind == "fallback":
+            self.prefix = None
+
     def response(self, partial: Response | None = None) -> Response:
         """Return what has come, or a partial answer that an error holds; its metadata names the prefix."""
-        response = partial or self.builder.response()
+        response = partial or self._builder.response()
         if self.prefix is None:
             return response
-        return replace(response, message=replace(response.message, metadata=self.prefix.metadata))
+        metadata = {**response.message.metadata, **self.prefix.metadata}
+        return replace(response, message=replace(response.message, metadata=metadata))
 
     def end(self, error: BaseException | None) -> tuple[Response, Status]:
         """Return what came and how it ended; the metadata of an incomplete one says why."""

@@ -144,7 +144,7 @@ def test_another_model_of_the_backend_is_not_sent_what_the_first_one_signed(home
         other = asked(home, "-s", "s", "-m", "m-2", "two")
         back = asked(home, "-s", "s", "-m", "m-1", "three")
         sent = ["".join(each) for each in sent_items("anthropic", server)]
-    words = "reasoning and tool records of earlier turns not sent: they belong to another model\n"
+    words = "reasoning and tool records of earlier turns not sent: they were signed for another model\n"
     assert (other.err, back.err) == (words, words)
     assert ["sig-1" in text for text in sent] == [False, False, True]
     assert ["sig-2" in text for text in sent] == [False, False, False]

@@ -163,3 +163,14 @@ def test_records_of_a_batch_go_to_a_command(bash, home):
 def test_a_batch_whose_reader_has_gone_dies_as_programs_do(bash):
     run = bash("""yes '"question"' | arawn batch -q - -o - | head -1 > one; echo ${PIPESTATUS[1]}""")
     assert run.out == "141\n", run
+
+
+def test_a_terminal_behind_o_is_guarded_as_standard_output_is(home):
+    home.configure(ECHO)
+    (home.work / "q.jsonl").write_text(json.dumps("\x9bone\u202e") + "\n")
+    hostile = "\x9bone\u202e"
+    for words in (["ask", "-q", "-o", "/dev/tty", hostile], ["batch", "-q", "q.jsonl", "-o", "/dev/tty"]):
+        with ChatTerminal(home, command=[sys.executable, "-m", "arawn", *words]) as person:
+            assert person.wait_for_exit() == 0
+            assert "one" in person.shown
+            assert not any(character in person.received.decode() for character in "\x9b\u202e")

@@ -139,3 +139,9 @@ def test_a_message_that_was_refused_can_be_mended_in_an_editor(home, server):
         person.wait_for("mended")
         person.type("\r")
         person.wait_for("re: caf\ufffd mended")
+
+
+def test_a_key_on_standard_input_is_refused_and_not_stored_with_other_characters(home):
+    run = home.run("secrets", "set", "openai", stdin=b"sk-caf\xe9\n")
+    assert (run.code, run.out) == (2, "")
+    assert run.err.startswith("Error: the key on standard input is not valid UTF-8 text\n")

@@ -135,7 +135,7 @@ def test_r15_a_file_others_can_read_is_refused(look_up, key_file):
         ("sk-\x7f", "a character that no key has"),
         ("sk-two\nlines", "a line end"),
         ("sk-two\rlines", "a line end"),
-        ("\"sk-quoted-key\"", "a quote"),
+        ('"sk-quoted-key"', "a quote"),
         ("'sk-half-quoted", "a quote"),
         ('sk-half-quoted"', "a quote"),
     ],

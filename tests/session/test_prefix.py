@@ -8,8 +8,9 @@ from support.conversations import MockBackends, collect_events, echo_backend, se
 from arawn.backends.mock import MockBackend
 from arawn.engine.blocking import run, sleep
 from arawn.events import Notice, ProviderItemDone, ReasoningDelta, TextDelta
-from arawn.messages import ChatRequest, Message, ProviderItem, Reasoning, Role, Text, Tool
+from arawn.messages import ChatRequest, Message, OutputFormat, ProviderItem, Reasoning, Role, Text, Tool
 from arawn.session.prefix import Prefix, drop_records
+from arawn.values import replace
 
 TEA = ChatRequest("", (), tools=(Tool("tea"),))
 MILK = ChatRequest("", (), tools=(Tool("tea"), Tool("milk")))
@@ -108,6 +109,7 @@ def test_a_branch_from_before_compaction_has_the_old_prefix(bench, store):
         ("Be brief.", MILK, "the tools"),
         ("Be brief.", ChatRequest("", ()), "the tools"),
         ("Be kind.", MILK, "the system prompt and the tools"),
+        ("Be brief.", replace(TEA, output=OutputFormat({"type": "object"})), "the schema"),
     ],
 )
 def test_another_system_prompt_or_other_tools_begin_a_new_prefix_which_is_said_once(bench, system, request_, changed):
@@ -141,6 +143,53 @@ def test_a_resumed_conversation_knows_its_prefix(bench, store):
     other = session(bench, store, request=MILK).resume(store.load(conversation.id))
     assert notices(collect_events(other.send("three"))) == [f"the tools changed: {NOT_USED}"]
     assert records(bench) == []
+
+
+def test_turns_of_two_processes_that_did_not_know_each_other_lose_what_was_signed(bench, store):
+    first = send_all(session(bench, store), "one")
+    second = session(bench, store).resume(store.load(first.id))
+    send_all(first, "two")
+    send_all(second, "three")
+    third = session(bench, store).resume(store.load(first.id))
+
+    course = (
+        "reasoning and tool records of earlier turns not sent: they were signed for another course of the conversation"
+    )
+    assert notices(collect_events(third.send("four"))) == [course]
+    assert records(bench) == ["s1", "s2", "i1", "i2"]
+    assert notices(collect_events(third.send("five"))) == []
+    assert records(bench) == ["s1", "s2", "s4", "i1", "i2", "i4"]
+
+
+def test_a_question_without_an_answer_changes_nothing(bench, store):
+    conversation = send_all(session(bench, store), "one")
+    store.add_turn(conversation.id, Message(Role.USER, (Text("lost"),)), backend="mock", model="mock-1")
+    resumed = session(bench, store).resume(store.load(conversation.id))
+    send_all(resumed, "two", "three")
+
+    assert records(bench) == ["s1", "s2", "i1", "i2"]
+    again = session(bench, store).resume(store.load(conversation.id))
+    assert notices(collect_events(again.send("four"))) == []
+    assert records(bench) == ["s1", "s2", "s3", "i1", "i2", "i3"]
+
+
+def test_what_a_fallback_signed_is_not_sent_since_it_may_be_another_model(bench):
+    class FellBack(Signing):
+        async def stream(self, request):
+            yield Notice("fallback", "mock/other answers")
+            async with aclosing(super().stream(request)) as events:
+                async for event in events:
+                    yield event
+
+    conversation = send_all(session(bench), "one")
+    bench.backends["mock"] = FellBack.echo(sleep=sleep)
+    send_all(conversation, "two")
+    bench.backends["mock"] = Signing.echo(sleep=sleep)
+
+    assert notices(collect_events(conversation.send("three"))) == [
+        "reasoning and tool records of earlier turns not sent: it is not known what they were signed for"
+    ]
+    assert len(records(bench)) == 2
 
 
 def test_before_the_first_answer_nothing_begins_anew(bench):

@@ -20,12 +20,13 @@ from arawn.batch.questions import id_of, nearest, read_question
 from arawn.cli import options, signals
 from arawn.cli.context import Context
 from arawn.cli.groups import Command
+from arawn.cli.guard import escaped
 from arawn.cli.help import examples
 from arawn.cli.report.progress import Progress
 from arawn.cli.request import NewNotices, at_line, make_request
 from arawn.engine.assembly import Engine
 from arawn.errors import ArawnError, BudgetError, NotSavedError, UsageError
-from arawn.files import is_special, names_stdout, open_special, require_place
+from arawn.files import is_special, is_terminal, names_stdout, open_special, require_place
 from arawn.messages import ChatRequest, Role
 from arawn.values import replace
 
@@ -131,8 +132,9 @@ def _opened(path: str, output: Output, progress: Progress) -> Iterator[AnswerFil
             yield file
         return
     descriptor = open_special(path)
+    write = _writer(path, descriptor)
     try:
-        yield AnswerStream(_writer(path, descriptor))
+        yield AnswerStream((lambda record: write(escaped(record.decode()).encode())) if is_terminal(path) else write)
     finally:
         os.close(descriptor)
 

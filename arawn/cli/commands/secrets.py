@@ -19,6 +19,7 @@ from arawn.cli.report.tables import print_table
 from arawn.engine.factory import bindings_of
 from arawn.errors import UsageError
 from arawn.secrets.bindings import Bindings
+from arawn.texts import require_valid
 
 app = options.new_app(
     invoke_without_command=True,
@@ -125,8 +126,10 @@ def delete(ctx: typer.Context, name: Name) -> None:
 
 def _typed(name: str) -> str:
     if not os.isatty(0):
-        with open(0, encoding="utf-8", errors="replace", closefd=False) as stream:
-            return stream.readline()
+        with open(0, encoding="utf-8", errors="surrogateescape", closefd=False) as stream:
+            line = stream.readline()
+        require_valid(line, "the key on standard input")
+        return line
     from getpass import getpass
 
     return getpass(f"key for {name} (not shown): ")

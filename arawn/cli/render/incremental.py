@@ -11,6 +11,7 @@ _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _MARKERS = re.compile(r"[\s>\-+*_=#~`|:.)\d]*")
 _BREAK = re.compile(rf"[\s{WIDE}]")
 _LINK = re.compile(r"!?\[[^\[\]]{0,300}(?:\](?:\([^()]{0,300})?)?$")
+_FORMULA = re.compile(r"\\\((?:(?!\\\)).){0,300}$|\\\[(?:(?!\\\]).){0,300}$")
 _DELIMITER = re.compile(r"\\\(.*?(?:\\\)|$)|\\\[.*?(?:\\\]|$)|\\.|`+|\*{1,3}|_{1,2}|~~")
 _TRAILING_MARKS = "\\`*_~ \t"
 _MAX_WORD_LENGTH = 80
@@ -36,7 +37,8 @@ class IncrementalText:
 def visible_part(line: str, *, code: bool = False) -> str:
     """Return the part of an unfinished line that can be shown without being changed later.
 
-    Omitted are the last word, an incomplete link, what may become a table, and characters that may become markers.
+    Omitted are the last word, an incomplete link or formula, what may become a table, and characters that may become
+    markers.
     Open emphasis and code spans are closed.
     """
     start = line.lstrip(" >")
@@ -45,8 +47,10 @@ def visible_part(line: str, *, code: bool = False) -> str:
     code = code or start.startswith(("```", "~~~"))
     line = line[: _last_word_start(line)].rstrip()
     if not code:
-        link = _LINK.search(line)
-        line = _close_marks((line[: link.start()] if link else line).rstrip(_TRAILING_MARKS))
+        for incomplete in (_FORMULA, _LINK):
+            found = incomplete.search(line)
+            line = line[: found.start()] if found else line
+        line = _close_marks(line.rstrip(_TRAILING_MARKS))
     return "" if _MARKERS.fullmatch(line) else line
 
 

@@ -240,3 +240,19 @@ def test_a_piped_answer_pays_for_none_of_this() -> None:
     code = "import sys, arawn.cli.commands.ask; print({'markdown_it', 'pygments', 'wcwidth'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert run.stdout == "set()\n", run.stderr
+
+
+def test_a_formula_appears_once_it_is_whole_and_never_without_its_underscores() -> None:
+    inline = "Sum \\(\\mathbf{x}_{i} * \\mathbf{y}_{j}\\) of **bold \\[ a_{1} b_{2} \\] end** here"
+    text = f"{inline}\n\n\\[\n- a_{{1}}_{{2}}\n\\]\n"
+    final = screen_of(text, 80, 24)
+    assert final == [
+        "Sum \\(\\mathbf{x}_{i} * \\mathbf{y}_{j}\\) of bold \\[ a_{1} b_{2} \\] end here",
+        "",
+        "\\[",
+        "- a_{1}_{2}",
+        "\\]",
+    ]
+    for end in range(len(text)):
+        shown = RecordedAnswer(80, 24).stream(pieces(text[:end], 3)).screen().lines
+        assert all(whole.startswith(line) for line, whole in zip(shown, final, strict=False))
