@@ -1,12 +1,26 @@
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from support.conversations import MockBackends, collect_events, echo_backend, send_all, session, store_in
+from hypothesis import given
+from hypothesis import strategies as st
+from support.conversations import (
+    MockBackends,
+    collect_events,
+    echo_backend,
+    read_events,
+    send_all,
+    session,
+    store_in,
+)
 
 from arawn.backends.mock import MockBackend
 from arawn.engine.blocking import run, sleep
+from arawn.errors import ServerError
 from arawn.events import Notice, ProviderItemDone, ReasoningDelta, TextDelta
 from arawn.messages import ChatRequest, Message, OutputFormat, ProviderItem, Reasoning, Role, Text, Tool
 from arawn.session.prefix import Prefix, drop_records
@@ -246,3 +260,46 @@ def test_a_prefix_is_told_by_each_of_its_parts():
         prefix(dropped_turns=2, summary="x"),
     ]
     assert len({prefix(), prefix(), *others}) == len(others) + 1
+
+
+class Moody(Signing):
+    """A signing echo that fails before it says anything, or is left in the middle, where the question says so."""
+
+    async def stream(self, request):
+        async with aclosing(super().stream(request)) as events:
+            async for event in events:
+                if request.messages[-1].text == "fail":
+                    raise ServerError("it failed", backend="mock")
+                yield event
+
+
+def carry_out(conversation, action, number):
+    """Do one thing in a conversation."""
+    if action == "settings":
+        conversation.request = ChatRequest("", (), temperature=number / 100)
+    elif action == "stop":
+        run(read_events(conversation.send(f"stop {number}"), 4))
+    elif action == "retry" and conversation.turns:
+        with suppress(ServerError):
+            collect_events(conversation.retry())
+    elif action in ("fail", "send"):
+        with suppress(ServerError):
+            collect_events(conversation.send("fail" if action == "fail" else f"send {number}"))
+
+
+@given(st.lists(st.sampled_from(["send", "send", "send", "fail", "stop", "retry", "settings", "resume"]), max_size=12))
+def test_whatever_happens_a_request_begins_with_what_the_one_before_began_with(actions):
+    bench = MockBackends(mock=Moody.echo(sleep=sleep))
+    with TemporaryDirectory() as folder:
+        store = store_in(Path(folder))
+        conversation = session(bench, store)
+        for number, action in enumerate(actions):
+            if action == "resume" and conversation.id:
+                conversation = session(bench, store).resume(store.load(conversation.id))
+            carry_out(conversation, action, number)
+        store._database.close()
+    sent = [request.messages for request in bench.backends["mock"].requests]
+    for earlier, later in pairwise(sent):
+        assert later[: len(earlier) - 1] == earlier[:-1]
+        answered = earlier[-1].text != "fail" and len(later) > len(earlier)
+        assert not answered or later[len(earlier) - 1] == earlier[-1]
