@@ -123,7 +123,7 @@ def test_set_creates_the_file_and_unset_takes_the_value_out_again(home):
         ("llm.temperature", "3", 3, "llm.temperature: expected a number >= 0 and <= 2, got 3"),
         ("backends.groq.base_url", "not an address", 3, "backends.groq.base_url: expected an address like"),
         ("backends.groq.base_url", "https://me:pw@host/v1", 3, "a key does not belong on a command line"),
-        ("backends.groq.adapter", "openai", 3, 'expected one of "openai_chat"'),
+        ("backends.groq.adapter", "openapi", 3, 'expected one of "openai"'),
     ],
 )
 def test_set_refuses_what_would_not_be_read(home, key, text, code, told):
