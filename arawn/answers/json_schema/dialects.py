@@ -88,7 +88,10 @@ GROQ = Dialect(
 LOOSE = Dialect(constraints=frozenset(), formats=frozenset(), loose=True, has_strict=False)
 
 DIALECTS = {
-    "openai-strict": OPENAI_STRICT, "anthropic": ANTHROPIC, "gemini": GEMINI, "groq": GROQ,
+    "openai-strict": OPENAI_STRICT,
+    "anthropic": ANTHROPIC,
+    "gemini": GEMINI,
+    "groq": GROQ,
     "loose": LOOSE,
 }
 """By the name in a model's facts; ``loose`` is a service that takes any schema and has no strict."""
