@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
@@ -160,6 +161,19 @@ def test_the_name_of_an_answer_is_one_that_services_take(kind, name, written):
     body = kind("b", Quirks(), ChatRequest("m", HELLO, output=output)).render()
     form = body["text"]["format"] if "text" in body else body["response_format"]["json_schema"]
     assert form["name"] == written
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("more", [{}, {"description": "d"}])
+def test_definitions_that_double_at_each_step_are_written_in_time(dialect, more):
+    definitions = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}", **more}] * 2} for n in range(60)}
+    schema = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/d0"}},
+        "$defs": {**definitions, "d60": {"type": "string"}},
+    }
+    fitted = fit(schema, DIALECTS[dialect])
+    assert fitted is None or len(json.dumps(fitted.schema)) < 100_000
 
 
 # ---- tools ----

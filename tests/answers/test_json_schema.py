@@ -142,6 +142,12 @@ def test_a_problem_names_its_place_and_what_was_expected(schema, value, said):
     assert problems(schema, value)[0] == said
 
 
+def test_a_name_the_model_made_up_cannot_make_a_long_or_second_line():
+    said = problems({"additionalProperties": {"type": "null"}}, {"a\n\x1b" + "b" * 9_000: 1})[0]
+    assert len(said) < 200
+    assert said.isprintable()
+
+
 def test_all_problems_are_found_up_to_a_number():
     schema = {"items": {"type": "null"}}
     assert len(problems(schema, [1, None, 2])) == 2
@@ -291,7 +297,7 @@ def test_the_schema_of_schemas_is_a_schema(draft):
     else:
         check = Validator(normal_form(meta))
         assert check.problems({"type": "string", "minLength": 1}) == []
-        assert check.problems({"type": "strin", "minLength": -1})
+        assert check.problems({"type": "word", "minLength": -1})
         assert FormatChecker  # formats are asserted here, as annotations there
 
 

@@ -26,6 +26,8 @@ _MOST_STEPS = 5_000_000
 """Schemas a check applies at most: a small schema can ask for endlessly many."""
 _SECONDS = 5.0
 _SHOWN = 60
+_LONGEST_PLACE = 120
+"""Characters of a value and of a place that are shown: both are the model's."""
 
 
 class Problem(NamedTuple):
@@ -35,7 +37,8 @@ class Problem(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        return f"{self.pointer}: {self.message}" if self.pointer else self.message
+        place = "".join(letter if letter.isprintable() else "?" for letter in self.pointer[-_LONGEST_PLACE:])
+        return f"{place}: {self.message}" if place else self.message
 
 
 class UncheckableError(ValueError):

@@ -121,6 +121,7 @@ class _Writer:
         self._parts = self._properties = self._values = self._optional = self._unions = 0
         self._definitions: dict[str, Any] = {}
         self._waiting: list[str] = []
+        self._null_fits: dict[str, bool] = {}
         self._recursive = _recursive(schema)
 
     def write(self) -> Fitted:
@@ -319,12 +320,17 @@ class _Writer:
             return schema
         said = {key: schema[key] for key in schema if key in _CONSTRAINTS}
         if "$ref" in said:
-            return len(said) == 1 and self._takes_null(self._normal.target(said["$ref"]))
+            return len(said) == 1 and self._target_takes_null(said["$ref"])
         if set(said) <= {"anyOf"}:
             return any(map(self._takes_null, said.get("anyOf", ())))
         named = "null" in (types_of(said) or ("null",))
         listed = None in said.get("enum", [None]) and said.get("const") is None
         return named and listed and set(said).isdisjoint({"anyOf", "oneOf", "allOf", "not", "if"})
+
+    def _target_takes_null(self, reference: str) -> bool:
+        if reference not in self._null_fits:
+            self._null_fits[reference] = self._takes_null(self._normal.target(reference))
+        return self._null_fits[reference]
 
     def _are_apart(self, choices: list[Schema]) -> bool:
         """Say whether it is plain that no value fits two of the schemas."""
