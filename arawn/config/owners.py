@@ -37,6 +37,11 @@ def owner(settings: Settings, usual: str, model: str) -> str | None:
     return found[0] if found else None
 
 
+def has_owner(settings: Settings, model: str) -> bool:
+    """Return whether any backend is known to have a model."""
+    return any(True for _ in _owners(settings, model))
+
+
 def owner_hints(settings: Settings, backend: str, model: str) -> tuple[str, ...]:
     """Return hints that say which other backends have a model that a backend does not have."""
     if catalog.find(backend, model) is not None:
