@@ -56,7 +56,7 @@ def lacks(settings: Settings, name: str, model: str) -> bool:
     """Return whether a backend is known not to have a model."""
     table = settings.backend(name)
     return (
-        model not in (settings.llm.model, table.model)
+        model not in (settings.llm.model if settings.llm.backend == name else None, table.model)
         and table.base_url == settings.built_in(name).get("base_url")
         and catalog.is_complete(name)
         and catalog.find(name, model) is None
