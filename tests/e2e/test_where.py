@@ -317,3 +317,13 @@ def test_get_says_why_there_is_no_value(home, key, code, said):
 
     assert (run.code, run.out) == (code, "")
     assert run.err.startswith(f"Error: {said}")
+
+
+def test_a_key_in_the_words_of_a_command_is_not_shown(home):
+    home.configure(f'[llm]\nbackend = "groq"\n[backends.groq]\napi_key = "$cmd:curl -H token:{KEY} https://vault"\n')
+    shown = [
+        home.run(*words) for words in (("config", "show"), ("config", "show", "--secrets"), ("backends", "--offline"))
+    ]
+
+    assert all(run.code == 0 and KEY not in run.out + run.err for run in shown)
+    assert all("$cmd:curl" in run.out for run in shown)
