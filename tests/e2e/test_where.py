@@ -321,9 +321,36 @@ def test_get_says_why_there_is_no_value(home, key, code, said):
 
 def test_a_key_in_the_words_of_a_command_is_not_shown(home):
     home.configure(f'[llm]\nbackend = "groq"\n[backends.groq]\napi_key = "$cmd:curl -H token:{KEY} https://vault"\n')
-    shown = [
-        home.run(*words) for words in (("config", "show"), ("config", "show", "--secrets"), ("backends", "--offline"))
-    ]
+    commands = ("config", "show"), ("config", "show", "--secrets"), ("backends", "--offline")
+    shown = [home.run(*words) for words in commands]
 
     assert all(run.code == 0 and KEY not in run.out + run.err for run in shown)
     assert all("$cmd:curl" in run.out for run in shown)
+
+
+# ---- What is chosen without a name ----
+
+
+def test_a_table_for_embeddings_alone_is_enough(home):
+    body = b'{"data": [{"index": 0, "embedding": [0.5, 1.5]}], "model": "e", "usage": {"prompt_tokens": 1}}'
+    with Loopback([answer(body)]) as server:
+        home.configure(f'[embeddings.openai]\nmodel = "e"\nbase_url = "{server.url}/v1"\n')
+        run = home.run("embed", "a text", env={**PUBLIC, "OPENAI_API_KEY": KEY})
+
+    assert (run.code, run.out) == (0, "[0.5, 1.5]\n"), run
+
+
+def test_mlx_says_that_it_is_the_server_where_the_package_is_not_installed(home):
+    run = ask(home, LLM_BACKEND="mlx")
+
+    assert run.code == 5
+    assert run.err.startswith("using mlx at http://localhost:8080/v1: the package mlx_lm for mlx-lm is not installed\n")
+
+
+def test_mlx_says_that_it_runs_in_this_process_where_the_package_is_installed(home, tmp_path):
+    (tmp_path / "mlx_lm").mkdir()
+    (tmp_path / "mlx_lm" / "__init__.py").write_text("raise ImportError('as on another machine')")
+    run = ask(home, LLM_BACKEND="mlx", PYTHONPATH=str(tmp_path))
+
+    assert run.code == 3
+    assert run.err.startswith("using mlx-lm: the package mlx_lm is installed\n")
