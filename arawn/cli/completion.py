@@ -20,7 +20,7 @@ from arawn.errors import ArawnError
 from arawn.files import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import typer
 
@@ -135,7 +135,7 @@ def _secrets(line: _Line) -> Iterator[tuple[str, str]]:
     from arawn.engine.factory import bindings_of
 
     with suppress(ArawnError):
-        yield from _unexplained(bindings_of(Settings((), line.tree, line.tree, os.environ)).names())
+        yield from _unexplained(bindings_of(Settings((), line.tree, line.tree, line.context.environ)).names())
     for table in table_at(line.tree, ("backends",)).values():
         reference = table.get("api_key") if isinstance(table, dict) else None
         if isinstance(reference, str) and reference.startswith("$keyring:"):
@@ -180,20 +180,21 @@ def _tree(context: Context) -> Tree:
     """Return the configuration merged, as far as its files can be read."""
     file = os.path.expanduser(context.config or "")
     merged = _parsed(_content(BUILT_IN))
-    with suppress(OSError):
-        files = locate(environ=os.environ, cwd=os.getcwd(), config_file=file or None, project=not context.no_project)
+    with suppress(OSError, ArawnError):
+        environ = context.environ
+        files = locate(environ=environ, cwd=os.getcwd(), config_file=file or None, project=not context.no_project)
         for name, path in files.items():
-            merged = overlay(merged, _project(path) if name == "project" else _parsed(_content(path)))
+            merged = overlay(merged, _project(path, environ) if name == "project" else _parsed(_content(path)))
     return merged
 
 
-def _project(path: str) -> Tree:
+def _project(path: str, environ: Mapping[str, str]) -> Tree:
     """Return what counts of a project's file."""
     from arawn.config.decode import permitted
 
     content = _content(path, _PROJECT_LIMIT)
     tree = _parsed(content)
-    return tree if project_trust(os.environ).is_trusted(path, content) else permitted(tree)[0]
+    return tree if project_trust(environ).is_trusted(path, content) else permitted(tree)[0]
 
 
 def _content(path: str, limit: int = 1 << 20) -> bytes:

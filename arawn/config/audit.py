@@ -167,7 +167,7 @@ def _masked(path: Path, value: Any) -> Any:
     if key is None or key.kind in ("map", "table"):
         return HIDDEN
     if key.secret:
-        return value if isinstance(value, str) and KeyText(value).is_reference else LITERAL
+        return mask(value) if isinstance(value, str) and KeyText(value).is_reference else LITERAL
     if not isinstance(value, str):
         return value
     if key.kind in ("integer", "number", "boolean"):

@@ -285,10 +285,8 @@ def _array(words: Any) -> str:
 
 def _wrong_text(key: Key, value: str) -> str:
     match key.kind:
-        case "reference" if value.startswith("$") and not re.fullmatch(_REFERENCE, value):
-            return f"expected {FORMS}"
-        case "reference" if not value.strip():
-            return f"expected {FORMS}, got nothing"
+        case "reference":
+            return _wrong_reference(value)
         case "url" if not re.fullmatch(_URL, value) or not value.isprintable():
             return _wrong_url(value)
         case "proxy" if not re.fullmatch(_PROXY, value) or not value.isprintable():
@@ -299,6 +297,21 @@ def _wrong_text(key: Key, value: str) -> str:
             return f"expected the name of a header, got {shown(value)}"
         case "file" if not value or "\0" in value or value.startswith(MARKS):
             return "expected the path of a file"
+    return ""
+
+
+def _wrong_reference(value: str) -> str:
+    if not value.strip():
+        return f"expected {FORMS}, got nothing"
+    if value.startswith("$") and not re.fullmatch(_REFERENCE, value):
+        return f"expected {FORMS}"
+    if value.startswith("$cmd:"):
+        from shlex import split
+
+        try:
+            split(value)
+        except ValueError:
+            return "expected a command whose quotes are closed"
     return ""
 
 

@@ -38,6 +38,11 @@ def owner(settings: Settings, usual: str, model: str) -> str | None:
     return found[0] if found else None
 
 
+def has_owner(settings: Settings, model: str) -> bool:
+    """Return whether any backend is known to have a model."""
+    return any(True for _ in _owners(settings, model))
+
+
 def owner_hints(settings: Settings, backend: str, model: str) -> tuple[str, ...]:
     """Return hints that say which other backends have a model that a backend does not have."""
     if catalog.find(backend, model, stored_table(settings.environ)) is not None:
@@ -52,7 +57,7 @@ def lacks(settings: Settings, name: str, model: str) -> bool:
     """Return whether a backend is known not to have a model."""
     table = settings.backend(name)
     return (
-        model not in (settings.llm.model, table.model)
+        model not in (settings.llm.model if settings.llm.backend == name else None, table.model)
         and table.base_url == settings.built_in(name).get("base_url")
         and catalog.is_complete(name)
         and catalog.find(name, model, stored_table(settings.environ)) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from arawn.config.lines import join_key, shown
-from arawn.config.owners import is_local, key_found, lacks, owner
+from arawn.config.owners import has_owner, is_local, key_found, lacks, owner
 from arawn.config.settings import table_at
 from arawn.errors import ConfigError
 
@@ -113,22 +113,21 @@ def _named(
     if usual is not None and usual in settings.backend_names and _has(settings, usual, model, configured, knows):
         return usual, model
     backend, wanted = _split(settings, model)
-    if usual is None or backend is None or not _is_local_id(settings, usual, backend, wanted):
-        return backend or usual, wanted
-    return usual, model
+    if backend is not None and _is_whole_id(settings, usual, backend, model):
+        return usual, model
+    return backend or usual, wanted
 
 
-def _is_local_id(settings: Settings, usual: str, backend: str, model: str) -> bool:
-    """Return whether ``backend/model`` is an id of the usual backend, on this machine: that backend has no such model.
+def _is_whole_id(settings: Settings, usual: str | None, backend: str, model: str) -> bool:
+    """Return whether ``backend/model`` is no model of that backend, but as a whole the id of another.
 
-    Local servers take names like openai/gpt-oss-20b, and a question for one must not leave the machine.
+    Groq and others have ids like openai/gpt-oss-20b, and local servers take any: a question for one must not leave the
+    machine.
     """
-    return (
-        usual != backend
-        and usual in settings.backend_names
-        and is_local(settings.backend(usual))
-        and lacks(settings, backend, model)
-    )
+    if usual == backend or not lacks(settings, backend, model.partition("/")[2]):
+        return False
+    is_at_home = usual in settings.backend_names and is_local(settings.backend(usual or ""))
+    return is_at_home or has_owner(settings, model)
 
 
 def _moved(settings: Settings, choice: Choice) -> Choice:

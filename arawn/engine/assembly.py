@@ -43,6 +43,7 @@ class Engine:
         *,
         transport: Callable[[BackendSettings], Transport],
         sleep: Callable[[float], Awaitable[None]],
+        off_loop: Callable[..., Awaitable[Any]] | None = None,
         total_timeout: float | None = None,
         database: Database | None = None,
     ) -> None:
@@ -52,7 +53,9 @@ class Engine:
         secrets: list[Secret] = []
         self.observers = Observers(settings, secrets)
         self.stack = Stack(settings, self.database, sleep=sleep, total_timeout=total_timeout, observers=self.observers)
-        self._factory = BackendFactory(settings, self.stack, secrets, transport=transport, sleep=sleep)
+        self._factory = BackendFactory(
+            settings, self.stack, secrets, transport=transport, sleep=sleep, off_loop=off_loop
+        )
         self._backends: dict[tuple[str, str, bool], Backend] = {}
 
     @classmethod
@@ -74,14 +77,21 @@ class Engine:
         cls, settings: Settings, *, total_timeout: float | None = None, database: Database | None = None
     ) -> Self:
         """Make an engine for an asyncio event loop."""
-        from asyncio import sleep
+        from asyncio import sleep, to_thread
 
         def transport(table: BackendSettings) -> Transport:
             from arawn.network.transport import AsyncTransport
 
             return AsyncTransport(route_of(table, settings.environ))
 
-        return cls(settings, transport=transport, sleep=sleep, total_timeout=total_timeout, database=database)
+        return cls(
+            settings,
+            transport=transport,
+            sleep=sleep,
+            off_loop=to_thread,
+            total_timeout=total_timeout,
+            database=database,
+        )
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Drive a coroutine of a blocking engine to its end."""

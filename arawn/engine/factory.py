@@ -42,6 +42,8 @@ EMBEDDING_ADAPTERS = {
     "openai_chat": "arawn.adapters.embeddings:OpenAIEmbeddings",
     "openai_responses": "arawn.adapters.embeddings:OpenAIEmbeddings",
 }
+_SLOW = ("$cmd:", "$keyring:")
+"""References that may take seconds to resolve."""
 
 
 _ADAPTIVE = ModelRules(
@@ -56,6 +58,7 @@ _ADAPTIVE = ModelRules(
 class BackendFactory:
     """The bare backends of an engine; they share one transport a table. Errors they raise show no key.
 
+    ``off_loop`` runs what waits beside an engine's event loop, None where there is none.
     ``secrets`` gets every key that is looked up, ``stack`` says the time limits and observes the replies' headers.
     """
 
@@ -67,8 +70,10 @@ class BackendFactory:
         *,
         transport: Callable[[BackendSettings], Transport],
         sleep: Callable[[float], Awaitable[None]],
+        off_loop: Callable[..., Awaitable[Any]] | None,
     ) -> None:
         self._settings = settings
+        self._off_loop = off_loop
         self._stack = stack
         self._secrets = secrets
         self._make_transport = transport
@@ -166,6 +171,7 @@ class BackendFactory:
             base_url=table.base_url,
             transport=self._transport(table),
             credential=lambda: self._credential(table),
+            off_loop=self._off_loop if (table.api_key or "").startswith(_SLOW) else None,
             auth_header=table.auth_header,
             auth_prefix=table.auth_prefix,
             allow_http=table.allow_http,

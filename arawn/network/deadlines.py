@@ -65,6 +65,10 @@ class Deadlines:
         self._ping_at = _NEVER
         self._total_at = _NEVER if timeouts.total is None else now + timeouts.total
 
+    def began(self) -> None:
+        """The connection is asked for only now: the search for a key does not eat the time for it."""
+        self._at = self._monotonic() + self._timeouts.connect
+
     def connected(self) -> None:
         """The way to the server is open: wait for the first event."""
         self._waiting_for = "first event"

@@ -16,7 +16,7 @@ from arawn.network.routes import Peer
 from arawn.values import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from urllib.parse import SplitResult
 
     from arawn.adapters.base import HttpCall
@@ -32,6 +32,7 @@ _URL_CHARACTERS = "/:@!$&'()*+,;=~%"
 class Endpoint(Value, kw_only=True):
     """One service. ``label`` is how errors call it; ``credential`` is asked once a request, as late as possible.
 
+    ``off_loop`` calls ``credential`` where that may wait and would hold up an event loop (``asyncio.to_thread``).
     ``monotonic`` and ``now`` (seconds since 1970) are clocks. ``observe`` receives the headers of every reply, their
     names in lower case, before its body is read.
     """
@@ -41,6 +42,7 @@ class Endpoint(Value, kw_only=True):
     base_url: str
     transport: Transport
     credential: Callable[[], Secret | None]
+    off_loop: Callable[[Callable[[], Secret | None]], Awaitable[Secret | None]] | None = None
     auth_header: str = "Authorization"
     auth_prefix: str = "Bearer "
     allow_http: bool = False
@@ -60,12 +62,13 @@ class Endpoint(Value, kw_only=True):
         the clear, and what Transport.send raises.
         """
         address = self._address()
-        secret = self.credential()
+        secret = self.credential() if self.off_loop is None else await self.off_loop(self.credential)
         if secret is not None:
             self._allow_secret(address)
         headers = self._headers(call, None if secret is None else secret.reveal())
         peer = Peer(self.name, self.label, self.base_url)
         outgoing = Outgoing(peer=peer, method=call.method, url=self._url(call), headers=headers, body=call.body)
+        deadlines.began()
         reply = await self.transport.send(outgoing, deadlines)
         if self.observe is not None:
             try:

@@ -26,6 +26,7 @@ _LINE_LIMIT = 64 * 1024
 _SHOWN = 200
 """Characters of the command's error output that are shown."""
 _CHUNK = 1 << 16
+_QUOTES = ("its words are split, and quoted, as in a shell",)
 _COMPLAINT_WAIT = 1.0
 """Seconds to wait for what a failed command wrote about it."""
 _one_at_a_time = Lock()
@@ -36,9 +37,9 @@ def words_of(command: str) -> list[str]:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise SecretError(f"$cmd: cannot be split into words: {str(error).lower()}") from None
-    if not words:
-        raise SecretError("$cmd: needs a command after the colon")
+        raise SecretError(f"$cmd: cannot be split into words: {str(error).lower()}", hints=_QUOTES) from None
+    if not words or not words[0]:
+        raise SecretError("$cmd: needs a command after the colon", hints=_QUOTES)
     words[0] = os.path.expanduser(words[0])
     if os.path.dirname(words[0]) and not os.path.isabs(words[0]):
         raise SecretError(

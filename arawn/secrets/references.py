@@ -245,7 +245,7 @@ def _describe(reference: Reference | None) -> tuple[str, str]:
     """Return the text of a reference, and the kind of source it names."""
     if reference is None:
         return "(literal)", "file"
-    return str(reference), {"env": "environment", "cmd": "command"}.get(reference.kind, reference.kind)
+    return mask(str(reference)), {"env": "environment", "cmd": "command"}.get(reference.kind, reference.kind)
 
 
 def _find(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from arawn.config.addresses import ollama_address
+from arawn.config.environment import Environment
 from arawn.errors import ConfigError
 
 
@@ -154,3 +155,94 @@ def test_a_key_of_a_provider_is_referred_to_and_not_read(home):
 
     assert settings.backend("anthropic").api_key == "$env:ANTHROPIC_API_KEY"
     assert "sk-ant-secret" not in repr(settings) + str(settings.tree)
+
+
+# ---- As files for other readers deliver them ----
+
+
+@pytest.mark.parametrize(
+    ("delivered", "meant"),
+    [
+        ("groq", "groq"),
+        ("groq\r", "groq"),
+        ("groq\r\n", "groq"),
+        ('"groq"', "groq"),
+        ("'groq'", "groq"),
+        ('"groq"\r', "groq"),
+        ('"groq\r"', "groq"),
+        (' "groq" ', "groq"),
+        ('""', ""),
+        ("", ""),
+        ('Say "yes"', 'Say "yes"'),
+        ('"a" and "b"', '"a" and "b"'),
+        ("don't", "don't"),
+        ("'tis the season", "'tis the season"),
+        ("trailing blank ", "trailing blank "),
+        ("a\nb", "a\nb"),
+    ],
+)
+def test_quotes_and_line_ends_around_a_value_do_not_belong_to_it(delivered, meant):
+    environ = Environment({"NAME": delivered})
+
+    assert environ["NAME"] == environ.get("NAME") == meant
+    assert environ.raw["NAME"] == delivered
+    assert ("NAME" in environ, "OTHER" in environ, list(environ), len(environ)) == (True, False, ["NAME"], 1)
+
+
+@pytest.mark.parametrize("delivered", ['"sk-secret', 'sk-secret"', "'sk-secret", "sk-secret'\r", '"'])
+def test_half_a_quote_is_refused_by_the_name_of_its_variable(delivered):
+    with pytest.raises(ConfigError) as caught:
+        Environment({"NAME": delivered})["NAME"]
+
+    assert caught.value.message.startswith("NAME: there is half a quote (")
+    assert "secret" not in caught.value.message + str(caught.value.hints)
+
+
+QUOTED = {
+    "LLM_BACKEND": ("groq", "llm.backend", "groq"),
+    "LLM_MODEL": ("m", "llm.model", "m"),
+    "LLM_TIMEOUT_SECONDS": ("7", "llm.timeout", 7),
+    "BUDGET_LIMIT": ("2.5", "budget.limit", 2.5),
+    "VLLM_ENDPOINT": ("http://gpu:1", "backends.vllm.base_url", "http://gpu:1/v1"),
+    "VLLM_HOURLY_RATE": ("0.5", "backends.vllm.hourly_rate", 0.5),
+    "OLLAMA_HOST": ("pi", "backends.ollama.base_url", "http://pi:11434"),
+    "LLM_API_BASE": ("http://pi:1", "backends.remote.base_url", "http://pi:1/v1"),
+    "OPENAI_BASE_URL": ("http://pi:1", "backends.openai.base_url", "http://pi:1/v1"),
+    "ARAWN_CACHE__ENABLED": ("true", "cache.enabled", True),
+}
+
+
+@pytest.mark.parametrize("form", ['"{}"', "'{}'", "{}\r", '"{}"\r\n'])
+@pytest.mark.parametrize("variable", QUOTED)
+def test_every_variable_is_understood_in_quotes_and_with_the_line_end_of_windows(home, variable, form):
+    value, key, expected = QUOTED[variable]
+    home.env[variable] = form.format(value)
+
+    assert home.load().value(key) == expected
+
+
+@pytest.mark.parametrize("variable", QUOTED)
+def test_every_variable_with_a_line_end_inside_is_refused_by_its_name(home, variable):
+    home.env[variable] = f"{QUOTED[variable][0]}\nx"
+
+    with pytest.raises(ConfigError, match=f"^{variable}: there is a line end inside the value$"):
+        home.load()
+
+
+def test_a_system_prompt_may_have_several_lines(home):
+    home.env["ARAWN_LLM__SYSTEM"] = "one\ntwo"
+
+    assert home.load().llm.system == "one\ntwo"
+
+
+def test_the_place_of_the_configuration_may_be_in_quotes(home):
+    home.write(home.root / "mine" / "config.toml", '[llm]\nmodel = "m"\n')
+    home.env["ARAWN_HOME"] = f'"{home.root}/mine"\r'
+
+    assert home.load().llm.model == "m"
+
+
+def test_foreign_variables_may_hold_anything(home):
+    home.env |= {"PS1": '"', "GREETING": "'hello", "BLOCK": "a\nb"}
+
+    assert home.load().warnings == ()

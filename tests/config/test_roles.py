@@ -160,3 +160,119 @@ def test_without_anything_it_explains_in_five_lines_how_to_get_a_backend(home):
     assert len(caught.value.hints) == 5
     assert "ANTHROPIC_API_KEY" in caught.value.hints[0]
     assert all(word in "".join(caught.value.hints) for word in ("secrets set", "ollama pull", "mock", "docs/"))
+
+
+# ---- A section of its own for embeddings, and models in this process ----
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "expected"),
+    [
+        ('[embeddings.openai]\napi_key = "$env:OPENAI_API_KEY"\n', {}, ("openai", "text-embedding-3-small")),
+        ('[embeddings.openai]\nmodel = "text-embedding-3-large"\n', {}, ("openai", "text-embedding-3-large")),
+        (
+            '[embeddings.ollama]\nmodel = "e"\n[embeddings.openai]\nmodel = "f"\n',
+            {"OPENAI_API_KEY": "k"},
+            ("openai", "f"),
+        ),
+        ('[embeddings]\nbackend = "ollama"\n[embeddings.openai]\nmodel = "f"\n', {}, ("ollama", "nomic-embed-text")),
+        ('[embeddings]\nmodel = "g"\n[embeddings.openai]\nmodel = "f"\n', {}, ("openai", "g")),
+    ],
+)
+def test_a_table_for_embeddings_alone_chooses_its_backend(home, text, env, expected):
+    home.user(text)
+    home.env |= env
+
+    assert resolve_model(home.load(), None, None, "embeddings")[:2] == expected
+
+
+@pytest.mark.parametrize("keys", [{}, {"OPENAI_API_KEY": "k", "MISTRAL_API_KEY": "k"}])
+def test_of_several_tables_for_embeddings_one_must_be_chosen(home, keys):
+    home.user('[embeddings.openai]\nmodel = "e"\n[embeddings.mistral]\nmodel = "f"\n')
+    home.env |= keys
+
+    with pytest.raises(ConfigError, match=r"no backend is configured for \[embeddings\]"):
+        resolve_model(home.load(), None, None, "embeddings")
+
+
+@pytest.fixture
+def mlx_lm(tmp_path, monkeypatch):
+    (tmp_path / "site" / "mlx_lm").mkdir(parents=True)
+    (tmp_path / "site" / "mlx_lm" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+
+
+@pytest.mark.usefixtures("mlx_lm")
+@pytest.mark.parametrize(("model", "expected"), [(None, "mlx-community/Qwen2.5-3B-Instruct-4bit"), ("m", "m")])
+def test_mlx_runs_in_this_process_where_its_package_is_installed(home, model, expected):
+    home.env["LLM_BACKEND"] = "mlx"
+
+    why = "using mlx-lm: the package mlx_lm is installed"
+    assert resolve_model(home.load(), None, model) == Choice("mlx-lm", expected, why)
+    assert resolve_model(home.load(), "mlx", model) == Choice("mlx-lm", expected, why)
+
+
+def test_mlx_is_its_server_where_the_package_is_not_installed(home):
+    home.env["LLM_BACKEND"] = "mlx"
+
+    why = "using mlx at http://localhost:8080/v1: the package mlx_lm for mlx-lm is not installed"
+    assert resolve_model(home.load(), None, None) == Choice("mlx", "default_model", why)
+
+
+@pytest.mark.usefixtures("mlx_lm")
+@pytest.mark.parametrize(
+    ("text", "env"),
+    [("", {"LLM_API_BASE": "http://mac:1"}), ('[backends.mlx]\nbase_url = "http://mac:1/v1"\n', {})],
+    ids=["variable", "file"],
+)
+def test_an_mlx_server_whose_address_is_given_is_meant(home, text, env):
+    home.user(text)
+    home.env |= {"LLM_BACKEND": "mlx", **env}
+
+    assert resolve_model(home.load(), None, None) == Choice("mlx", "default_model", "")
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        (
+            {"OPENAI_BASE_URL": "http://relay:1", "OPENAI_API_KEY": "k"},
+            "using openai at http://relay:1/v1 (OPENAI_BASE_URL): OPENAI_API_KEY is set",
+        ),
+        ({"OPENAI_BASE_URL": "http://relay:1"}, "using openai at http://relay:1/v1 (OPENAI_BASE_URL): no key is set"),
+        ({"VLLM_ENDPOINT": "http://gpu:1"}, "using vllm at http://gpu:1/v1 (VLLM_ENDPOINT): no key is set"),
+    ],
+)
+def test_the_address_that_a_variable_names_is_said_where_nothing_is_configured(home, env, expected):
+    home.env |= env
+    settings = home.load()
+
+    assert first_available(settings, settings.environ, lambda _: None).why == expected
+
+
+def test_a_file_of_variables_that_is_not_read_is_named_where_it_has_a_key(home, monkeypatch):
+    monkeypatch.chdir(home.root)
+    home.write(home.root / ".env", "OTHER=1\nGROQ_API_KEY=gsk-secret\n")
+    settings = home.load()
+
+    with pytest.raises(ConfigError) as caught:
+        first_available(settings, settings.environ, lambda _: None)
+
+    named = "GROQ_API_KEY is in the file .env here, which is read only on request: arawn --env-file .env …"
+    assert caught.value.hints[0] == named
+    assert "gsk-secret" not in str(caught.value.hints)
+
+
+@pytest.mark.parametrize("content", [b"", b"GROQ_API_KEY=\n", b"PATH=x\n", b"\xff\xfe", b"no assignment\n", None])
+def test_a_file_of_variables_without_a_key_is_not_named(home, monkeypatch, content):
+    monkeypatch.chdir(home.root)
+    if content is None:
+        (home.root / ".env").mkdir()
+    else:
+        home.write(home.root / ".env", content)
+    settings = home.load()
+
+    with pytest.raises(ConfigError) as caught:
+        first_available(settings, settings.environ, lambda _: None)
+
+    assert caught.value.hints[0].startswith("a key in the environment")

@@ -57,6 +57,18 @@ def test_the_clock_that_ran_out_is_named_with_its_seconds(now):
     assert (caught.value.clock, caught.value.seconds) == ("connect", 10.0)
 
 
+def test_the_search_for_a_key_does_not_eat_the_time_for_the_connection_but_that_of_the_call(now):
+    it = ticking(now, connect=10.0, total=12.0)
+    now.now += 9
+    it.began()
+    assert it.remaining() == 3.0
+
+    it = ticking(now, connect=10.0)
+    now.now += 11
+    it.began()
+    assert it.remaining() == 10.0
+
+
 def test_the_wait_for_the_first_event_begins_with_the_connection(now):
     it = ticking(now, connect=10.0, first_event=60.0)
     now.now += 9

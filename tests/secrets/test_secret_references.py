@@ -141,10 +141,11 @@ def test_r15_a_file_others_can_read_is_refused(look_up, key_file):
     ],
 )
 @pytest.mark.parametrize("kind", ["env", "file", "keyring", "literal"])
-def test_r19_a_value_that_can_be_no_key_is_refused_by_its_reference(look_up, key_file, ring, kind, value, wrong):
+@pytest.mark.usefixtures("ring")
+def test_r19_a_value_that_can_be_no_key_is_refused_by_its_reference(look_up, key_file, kind, value, wrong):
     references = {"env": "$env:KEY", "keyring": "$keyring:anthropic", "literal": value}
     references["file"] = key_file(value.encode())
-    ring.set_password("arawn", "anthropic", value)
+    keyring.set_password("arawn", "anthropic", value)
 
     with pytest.raises(SecretError) as caught:
         look_up(references[kind], environ={"KEY": value})

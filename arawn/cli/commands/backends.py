@@ -251,7 +251,9 @@ def _verdict(health: Health) -> Styled:
 def _key(backend: BackendSettings) -> str:
     if backend.api_key is None:
         return "none"
-    return backend.api_key if backend.api_key.is_reference else "in the file"
+    from arawn.secrets.references import mask
+
+    return mask(backend.api_key) if backend.api_key.is_reference else "in the file"
 
 
 def _fields(settings: Settings, name: str, health: Health | None) -> dict[str, Any]:

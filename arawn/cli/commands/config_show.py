@@ -86,10 +86,14 @@ def _leaves(tree: Any, at: Path) -> Iterator[tuple[Path, Any]]:
 
 def _masked(path: Path, value: Any) -> Any:
     """Return a value as it may be shown: a key that stands in the file itself is not."""
+    from arawn.secrets.references import mask
+
     if isinstance(value, dict):
         return {name: _masked((*path, name), inner) for name, inner in value.items()}
-    if not isinstance(value, str) or (path[-1] == "api_key" and value.startswith("$")):
+    if not isinstance(value, str):
         return value
+    if path[-1] == "api_key" and value.startswith("$"):
+        return mask(value)
     return "(literal, not shown)" if path[-1] == "api_key" or _gives_away(path, value) else value
 
 
@@ -142,7 +146,7 @@ def _show_roles(output: Output, settings: Settings) -> None:
         try:
             choice = engine.choose(role=role, probe=False)
             text = f"# {title} is served by {choice.backend}/{choice.model}"
-        except ConfigError as error:
+        except (ConfigError, UsageError) as error:
             text = f"# {title}: {error.message if role == 'embeddings' or _is_chosen(settings) else _OPEN}"
         output.line(Styled(text, "dim"))
 

@@ -14,6 +14,7 @@ from arawn.cli.context import Context
 from arawn.cli.groups import Command
 from arawn.cli.help import examples
 from arawn.cli.output import Output, Styled
+from arawn.config.lines import join_key
 from arawn.engine.assembly import Engine
 from arawn.engine.factory import bindings_of
 from arawn.engine.health import check
@@ -63,7 +64,8 @@ def doctor(ctx: typer.Context) -> int:
 def _connection(output: Output, settings: Settings, backend: BackendSettings) -> None:
     if not backend.base_url:
         return
-    _say(output, "address", backend.base_url)
+    origin = settings.origin(join_key(("backends", backend.name, "base_url")))
+    _say(output, "address", backend.base_url + (f"  from {origin.path}" if origin.layer == "environment" else ""))
     _say(output, "key", _key(settings, backend))
     proxy = proxy_for(backend.base_url, settings.environ, backend.proxy)
     _say(output, "proxy", without_password(proxy) if proxy else "none")
