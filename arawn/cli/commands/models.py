@@ -100,11 +100,13 @@ def update(
     """
     from arawn.engine.model_table import restore_table, store_table
     from arawn.models.table import stored_text
+    from arawn.store.learned import forget
 
     context: Context = ctx.obj
     path = stored_table(context.environ)
     if undo:
         context.output.note(f"in force again: {restore_table(path)}")
+        forget(context.database)
         return
     table = _read(context, source)
     changes = _changes(table, path)
@@ -113,6 +115,7 @@ def update(
     if not yes:
         _ask(context, changes, source, now)
     store_table(path, stored_text(table))
+    forget(context.database)  # what servers refused was of models as the other table had them
     context.output.note("stored; the table before: arawn models update --undo")
 
 
