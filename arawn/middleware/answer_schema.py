@@ -132,7 +132,9 @@ class _HeldAnswer:
                 case Finished():
                     yield replace(event, usage=response.usage)
                 case ReasoningDelta(thought) if self._before is not None:
-                    yield ReasoningDelta(thought, block=event.block)  # it was signed after an answer nobody keeps
+                    yield ReasoningDelta(
+                        thought, block=event.block
+                    )  # its signature is for a prefix with the first answer
                 case ProviderItemDone() if self._before is not None:
                     pass
                 case _:

@@ -130,6 +130,16 @@ def test_what_anthropic_cannot_enforce_stands_in_the_description():
     }
 
 
+def test_what_is_left_out_of_a_definition_stands_beside_the_description_of_its_place():
+    schema = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/d", "description": "first"}},
+        "required": ["a"],
+        "$defs": {"d": {"type": "integer", "minimum": 1}},
+    }
+    assert sent(schema, "anthropic")[0]["properties"]["a"]["description"] == 'first Must fit {"minimum": 1}'
+
+
 @pytest.mark.parametrize(
     ("name", "part"),
     [

@@ -269,7 +269,8 @@ def test_one_shape_excludes_another(home, other):
 def test_the_help_shows_the_short_form_and_an_example_of_a_list(home):
     shown = " ".join(home.run("ask", "--help").out.split())
     assert "--schema-multi" in shown
-    assert "name, age int, skills [str]" in shown
+    assert "name, age int, tags [str]" in shown
+    assert '--schema-multi "name, age int" -f' in shown
 
 
 def test_a_schema_may_come_from_a_file_and_a_recursive_one_is_sent_whole(home):

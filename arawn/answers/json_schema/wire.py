@@ -152,8 +152,7 @@ class _Writer:
         if "$ref" in said:
             return self._reference(said, notes, depth)
         if len(said) == 1 and len(said.get("allOf", ())) == 1:
-            only = said["allOf"][0]
-            return self._schema({**only, **notes} if isinstance(only, dict) else only, depth)
+            return self._schema(_described(said["allOf"][0], notes), depth)
         if "type" not in said and ("anyOf" in said or "oneOf" in said):
             return self._union(said, notes, depth)
         return self._typed(said, notes, depth)
@@ -163,7 +162,7 @@ class _Writer:
         if len(said) > 1:
             raise _UnfitError
         if reference not in self._recursive and (notes or self._dialect.inlines):
-            return {**self._schema(self._normal.target(reference), depth), **notes}
+            return self._schema(_described(self._normal.target(reference), notes), depth)
         name = definition_name(reference)
         if reference != "#" and name not in self._definitions:
             self._definitions[name] = {}
@@ -342,6 +341,11 @@ class _Writer:
             if isinstance(schema, dict) and "$ref" in schema:
                 schema = self._normal.target(schema["$ref"])
         return schema if isinstance(schema, dict) else {}
+
+
+def _described(schema: Schema, notes: Mapping[str, str]) -> Schema:
+    """Return a schema with the title and description of the place it is used at."""
+    return schema if isinstance(schema, bool) else {**schema, **notes}
 
 
 def _are_apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

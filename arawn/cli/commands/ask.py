@@ -65,8 +65,7 @@ class _Call(Value):
     + examples(
         'arawn ask "Why is the sky blue?"',
         'git diff --staged | arawn ask -q "commit message, one line"',
-        'arawn ask --schema person.json -f letter.txt "who wrote this?" | jq .name',
-        'arawn ask --schema-multi "name, age int, skills [str]" "invent three dogs"',
+        'arawn ask --schema-multi "name, age int" -f letter.txt "who is named?" | jq .name',
     ),
 )
 def ask(
