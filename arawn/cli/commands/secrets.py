@@ -29,6 +29,8 @@ app = options.new_app(
 
     A stored key is bound to the scheme, host and port of the backend it is for, and is sent nowhere else until
     "arawn secrets allow" says so. Without a command the stored keys are listed.
+
+    A password manager can give a key instead: arawn config set backends.NAME.api_key '$cmd:pass show NAME'
     """,
     epilog=examples("arawn secrets set anthropic", "arawn secrets set groq < key.txt", "arawn secrets list"),
 )
