@@ -48,7 +48,7 @@ def commands():
     for path in (path for path in sorted(PACKAGE.rglob("*.py")) if path.name not in OTHERS):
         for text in texts_of(ast.parse(path.read_text(encoding="utf-8"))):
             for line in re.sub(r"\n +", " ", text).splitlines():
-                for match in COMMAND.finditer(re.sub(r'( -\w) "[^"]*"', rf"\1 {PLACEHOLDER}", line)):
+                for match in COMMAND.finditer(re.sub(r'( --?[\w-]+) "[^"]*"', rf"\1 {PLACEHOLDER}", line)):
                     words = match[1].rstrip(".:").replace("'", "").replace("…", PLACEHOLDER).split()
                     if words[-1] == PLACEHOLDER and not words[-2:][0].startswith("-"):
                         words.pop()  # what comes last may be anything
@@ -65,8 +65,12 @@ def parse(words):
     command = get_command(app)
     ctx = command.context_class(command, info_name="arawn", obj=Context(Output({})))
     while True:
-        _, rest, _ = command.make_parser(ctx).parse_args(list(words))
-        if not isinstance(command, Group) or (command.invoke_without_command and not rest):
+        if not isinstance(command, Group):
+            command.make_parser(ctx).parse_args(list(words))
+            return command
+        command.parse_args(ctx, list(words))
+        rest = [*ctx._protected_args, *ctx.args]
+        if command.invoke_without_command and not rest:
             return command
         if not rest:
             raise LookupError(f"{command.name} needs a command")
@@ -76,7 +80,7 @@ def parse(words):
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_a_command_that_a_message_names_can_be_run(words):
-    if words[0] == "help":  # the page is shown while the command is looked for
+    if words[0] in {"help", "--help"}:  # the page is shown while the command is looked for
         with pytest.raises(typer.Exit) as shown:
             parse(words)
         assert shown.value.exit_code == 0

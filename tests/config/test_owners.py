@@ -19,7 +19,8 @@ def shared_id():
     """An id that several backends have, and anthropic does not; and who has it."""
     found = defaultdict(list)
     for backend, model in catalog.known_ids("2026-11-30"):
-        found[model].append(backend)
+        if catalog.offers(backend, model):
+            found[model].append(backend)
     return next((model, names) for model, names in found.items() if len(names) > 1 and "anthropic" not in names)
 
 

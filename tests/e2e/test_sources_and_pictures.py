@@ -9,7 +9,7 @@ import pytest
 from support.chat_terminal import PROMPT, ChatTerminal
 from support.http_backend import DONE, event, streamed
 from support.loopback import Loopback
-from support.terminals import UNSAFE, on_terminal, text_of
+from support.terminal_output import UNSAFE, on_terminal, text_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(40))
 JPEG = b"\xff\xd8\xff\xe0" + bytes(20)

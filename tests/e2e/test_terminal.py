@@ -14,7 +14,7 @@ from support.http_backend import DONE, delta, streamed
 from support.loopback import CHUNKED, Loopback, Stall, answer, chunked, head
 from support.optional_data import folder_of
 from support.processes import ARAWN
-from support.terminals import UNSAFE, on_terminal, text_of
+from support.terminal_output import UNSAFE, on_terminal, text_of
 
 HOSTILE = {
     "OSC 52 clipboard": "\x1b]52;c;cm0gLXJmIC8K\x07",

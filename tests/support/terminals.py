@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import pexpect
 import pyte
-from support.processes import ARAWN
 
 from arawn.cli.render.stream import LiveAnswer
 from arawn.cli.render.theme import DEFAULT
@@ -21,32 +18,9 @@ from arawn.cli.render.theme import DEFAULT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from support.processes import Home
-
     from arawn.cli.render.stream import Mode
 
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 TMUX = shutil.which("tmux")
-
-
-def on_terminal(home: Home, *words: str, environ: dict[str, str] | None = None) -> tuple[int | None, bytes]:
-    """Run arawn at a terminal of 80 columns; returns its exit status and the bytes it sent there."""
-    child = pexpect.spawn(
-        ARAWN[0],
-        [*ARAWN[1:], *words],
-        env={**home.environ, "TERM": "xterm-256color", **(environ or {})},
-        cwd=str(home.work),
-        timeout=30,
-        dimensions=(50, 80),
-    )
-    child.expect(pexpect.EOF)
-    child.close()
-    return child.exitstatus, child.before
-
-
-def text_of(sent: bytes) -> str:
-    """What was sent, with the terminal driver's line ends taken back."""
-    return sent.replace(b"\r\n", b"\n").decode("utf-8")
 
 
 class Screen:

@@ -87,7 +87,7 @@ class ResponsesBody(OpenAIBody):
             return {}
         from hashlib import sha256
 
-        return {key: sha256(f"arawn conversation {session}".encode()).hexdigest()[:32]}
+        return {key: sha256(f"arawn:conversation:{session}".encode()).hexdigest()[:32]}
 
     def _conversation(self) -> dict[str, Any]:
         """Return ``instructions``, made of the system messages in front, and ``input``."""
