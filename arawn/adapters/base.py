@@ -51,6 +51,7 @@ class Quirks(Value, kw_only=True):
     prompt_cache: str = ""  # how long prefixes are cached on request: "5m", "1h", "off"; empty: by the model's rules
     cache_key: str = ""  # the key of the body that keeps a conversation where its prefix is cached
     output_includes_reasoning: bool = True  # false: the service counts reasoning tokens separately
+    tool_call_id_length: int | None = None  # letters and digits of the ids of tool calls, where a service insists
     reasoning_tag: str = ""  # "reasoning": the text of an answer opens with thoughts in <reasoning>
     extra: Mapping[str, Any] = EMPTY
     rules: ModelRules = ModelRules()  # those of the model a call is for

@@ -26,6 +26,8 @@ class ModelRules(Value, kw_only=True):
     too; false where such a number is refused. ``thinking_back`` is the key of Chat Completions under which the text of
     thinking must come back with each message that called a tool, empty where none came.
 
+    ``foreign_call`` is what Chat Completions wants in the first tool call of a message that another backend made.
+
     ``refused`` are parameters that are answered with 400, ``refused_while_thinking`` those that are while it thinks,
     both by the names of ChatRequest or of the body; of ``one_of`` only the first that is given is taken.
     ``forced_tool`` says when a tool choice may be forced.
@@ -48,6 +50,7 @@ class ModelRules(Value, kw_only=True):
     off_max_effort: str = ""
     thinking_budget: bool | None = None
     thinking_back: str = ""
+    foreign_call: Mapping[str, Any] | None = None
     refused: frozenset[str] = frozenset()
     refused_while_thinking: frozenset[str] = frozenset()
     one_of: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from arawn.adapters.base import Adapter, EmbeddingAdapter, HttpCall, StreamParser
     from arawn.errors import ArawnError
-    from arawn.events import Events, StreamEvent
+    from arawn.events import Events, Notice, StreamEvent
     from arawn.messages import ChatRequest, Embeddings, ModelCard
     from arawn.network.deadlines import Deadlines
     from arawn.network.endpoint import Endpoint
@@ -59,9 +59,10 @@ class HttpBackend:
         """Ask for the models of this endpoint."""
         return self._adapter.parse_models(await _fetch(self._endpoint, self._adapter, self._adapter.render_models()))
 
-    def describe(self, request: ChatRequest, *, keyed: bool = True) -> str:
-        """Return what would be sent for a request, without its key."""
-        return self._endpoint.describe(self._adapter.render_chat(request), keyed=keyed)
+    def describe(self, request: ChatRequest, *, keyed: bool = True) -> tuple[str, tuple[Notice, ...]]:
+        """Return what would be sent for a request, without its key, and what of the request would not."""
+        call = self._adapter.render_chat(request)
+        return self._endpoint.describe(call, keyed=keyed), call.notices
 
     def _answer(self, call: HttpCall, reply: Reply, deadlines: Deadlines) -> Events:
         kind = reply.content_type

@@ -88,6 +88,12 @@ MODEL_KEYS = (
         "The key of Chat Completions under which the text of thinking must be sent back with tool calls.",
         "reasoning_content",
     ),
+    Key(
+        "models.NAME.foreign_call",
+        "table",
+        "Fields of Chat Completions for the first tool call of a message that another backend made.",
+        {"extra_content": {"google": {"thought_signature": "skip_thought_signature_validator"}}},
+    ),
     Key("models.NAME.refused", "strings", "Parameters that are never sent.", ["temperature", "seed"]),
     Key(
         "models.NAME.refused_while_thinking",

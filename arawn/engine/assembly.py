@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from arawn.backends.base import Backend, Embedder, ModelLister
     from arawn.config.roles import Choice, RoleName
     from arawn.config.settings import BackendSettings, Settings
+    from arawn.events import Notice
     from arawn.messages import ChatRequest, Response
     from arawn.models.catalog import ModelFacts
     from arawn.network.transport import Transport
@@ -177,10 +178,11 @@ class Engine:
             thinking=thinking,
         )
 
-    def describe(self, request: ChatRequest, choice: Choice) -> str:
-        """Return the request as it would be sent, without its key."""
+    def describe(self, request: ChatRequest, choice: Choice) -> tuple[str, tuple[Notice, ...]]:
+        """Return the request as it would be sent, without its key, and what of it would not be sent."""
         target = self._target(choice)
-        return self._factory.http(target).describe(as_sent(request), keyed=target.table.api_key is not None)
+        request = replace(as_sent(request), without=request.without | self.stack.refused(target))
+        return self._factory.http(target).describe(request, keyed=target.table.api_key is not None)
 
     def names_backend(self, name: str) -> bool:
         """Say whether a name for ``-m`` also names its backend: an alias, a tier, or ``backend/model``."""

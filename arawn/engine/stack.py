@@ -179,6 +179,7 @@ class Stack:
             hourly_rate=None if rate is None else _decimal(rate),
             longest_call=self.total_timeout(table) or LONGEST_CALL,
             default_output=default_output(target),
+            hour_cache=table.quirks.prompt_cache == "1h",
         )
 
     @property
@@ -228,6 +229,12 @@ class Stack:
             log=self.log,
             allow_unpriced=self._settings.value("budget.unpriced") == "allow",
         )
+
+    def refused(self, target: Target) -> frozenset[str]:
+        """Return the parameters that a model's server was found to refuse."""
+        from arawn.store.learned import Place
+
+        return self._learned.refused(Place(target.table.name, target.table.base_url, target.model))
 
     @cached_property
     def _learned(self) -> LearnedParameters:

@@ -9,7 +9,7 @@ from arawn.messages import Usage
 from arawn.models import prices
 from arawn.store.leases import LONGEST_CALL
 from arawn.store.ledger import MaxCost
-from arawn.values import Value, replace
+from arawn.values import Value
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -25,7 +25,8 @@ class Pricing(Value, kw_only=True):
     """The prices of one model of one backend: by its tokens where they are known, else by the hour.
 
     ``hourly_rate`` is in USD, ``longest_call`` the seconds a call may last, ``default_output`` the limit in tokens that
-    is sent where the request has none and the protocol needs one.
+    is sent where the request has none and the protocol needs one. ``hour_cache`` says whether prefixes are cached for
+    an hour, which costs more.
     """
 
     backend: str
@@ -34,6 +35,7 @@ class Pricing(Value, kw_only=True):
     hourly_rate: Decimal | None = None
     longest_call: float = LONGEST_CALL
     default_output: int | None = None
+    hour_cache: bool = False
 
     def cost(self, usage: Usage, at: float) -> Decimal | None:
         """Return what the tokens of a call made at a moment (seconds since the epoch) cost in USD.
@@ -77,9 +79,9 @@ class Pricing(Value, kw_only=True):
         plain, whole = self.cost(Usage(max_input), at), self.cost(Usage(max_input, output), at)
         if plain is None or whole is None:
             return None
-        cached = Usage(max_input, cache_write_tokens=max_input)
-        writes = (self.cost(replace(cached, cache_write_1h_tokens=hour), at) for hour in (0, max_input))
-        return max(plain, *(cost for cost in writes if cost is not None)), whole - plain
+        kept_for_an_hour = max_input if self.hour_cache else 0
+        written = self.cost(Usage(max_input, cache_write_tokens=max_input, cache_write_1h_tokens=kept_for_an_hour), at)
+        return plain if written is None else max(plain, written), whole - plain
 
     def price_unknown(self) -> BudgetError:
         """Return the error for a call whose price is not known, while there is a budget."""

@@ -45,6 +45,10 @@ _THINKING = frozenset(
     }
 )
 """The fields of a body that a table may set: none of them changes who is asked what."""
+_FIELDS = {
+    **dict.fromkeys(("thinking_on", "thinking_off", "thinking_shown"), _THINKING),
+    "foreign_call": frozenset({"extra_content"}),
+}
 _WORDS = {
     "api": frozenset({"", "chat", "responses"}),
     "forced_tool": frozenset({"", "always", "not_while_thinking", "never"}),
@@ -142,8 +146,8 @@ def _rules(row: Row, where: str) -> Row:
 
 
 def _rule(key: str, value: object, default: object, where: str) -> object:
-    if key in ("thinking_on", "thinking_off", "thinking_shown"):
-        return _fields(value, where)
+    if key in _FIELDS:
+        return _fields(value, _FIELDS[key], where)
     if key in ("efforts", "efforts_chat") or isinstance(default, tuple | frozenset):
         return _words(value, _WORDS[key], where)
     if key == "cache_min_tokens":
@@ -156,10 +160,10 @@ def _rule(key: str, value: object, default: object, where: str) -> object:
     return _word(text, _WORDS[key], where) if key in _WORDS else text
 
 
-def _fields(value: object, where: str) -> Row:
-    """Return fields of a body: only those about thinking, with values that JSON can hold."""
+def _fields(value: object, allowed: frozenset[str], where: str) -> Row:
+    """Return fields of a body: only those that are allowed, with values that JSON can hold."""
     row = _table(value, where)
-    _known(row, _THINKING, where)
+    _known(row, allowed, where)
     try:
         text = json.dumps(row, allow_nan=False)
     except (TypeError, ValueError, RecursionError):

@@ -28,7 +28,8 @@ def input_limit(facts: ModelFacts | None, max_tokens: int | None) -> int | None:
     if facts is None or facts.context_window is None:
         return None
     answer = max_tokens or facts.max_output or facts.context_window
-    return facts.context_window - min(answer, facts.context_window // 2)
+    limit = facts.context_window - min(answer, facts.context_window // 2)
+    return limit if facts.max_input is None else min(limit, facts.max_input)
 
 
 def turns_to_drop(turns: Sequence[int], total: int, limit: int) -> int:

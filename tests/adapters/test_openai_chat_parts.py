@@ -10,8 +10,12 @@ import pytest
 from support.openai_messages import ADAPTER, HELLO, chunk, notices, read, sent, stream
 from support.recordings import response_of
 
+from arawn.adapters.base import Quirks
+from arawn.adapters.openai.chat import OpenAIChatAdapter
+from arawn.adapters.rules import ModelRules
 from arawn.events import Finished, ToolCallDelta, ToolCallStarted
 from arawn.messages import (
+    ChatRequest,
     FinishReason,
     Message,
     Reasoning,
@@ -324,3 +328,52 @@ def test_what_the_users_own_key_was_charged_comes_on_top() -> None:
 @pytest.mark.parametrize("details", [None, {}, [], {"upstream_inference_cost": None}])
 def test_an_unreported_charge_of_the_users_own_key_is_not_known(details: Any) -> None:
     assert usage_of(counted(cost=0, is_byok=True, cost_details=details)) == Usage(100, 10)
+
+
+# ---- Tool calls that another backend made ----
+
+SENTINEL = {"extra_content": {"google": {"thought_signature": "none-of-ours"}}}
+
+
+def calls_sent(*calls: ToolCall, **quirks: Any) -> list[dict[str, Any]]:
+    """Send a message with these calls and their results, and return all that is written of it but the question."""
+    results = Message(Role.TOOL, tuple(ToolResult(call.id, (Text("1"),)) for call in calls))
+    request = ChatRequest("m", (*HELLO, Message(Role.ASSISTANT, calls), results))
+    body = json.loads(OpenAIChatAdapter("here", Quirks(**quirks)).render_chat(request).body)
+    return list(body["messages"][1:])
+
+
+def test_the_first_call_of_a_message_that_another_backend_made_gets_what_the_model_wants_there() -> None:
+    foreign = (ToolCall("a", "f"), ToolCall("b", "f"))
+    first, second = calls_sent(*foreign, rules=ModelRules(foreign_call=SENTINEL))[0]["tool_calls"]
+    assert first["extra_content"] == SENTINEL["extra_content"]
+    assert "extra_content" not in second
+
+
+def test_a_call_with_a_signature_of_its_own_keeps_that() -> None:
+    own = ToolCall("a", "f", "{}", {"extra_content": {"google": {"thought_signature": "ours"}}}, "here")
+    (call,) = calls_sent(own, rules=ModelRules(foreign_call=SENTINEL))[0]["tool_calls"]
+    assert call["extra_content"] == {"google": {"thought_signature": "ours"}}
+
+
+@pytest.mark.parametrize("call_id", ["call_1", "12345678", "1234567890", "12345678-", "12345678é"])
+def test_an_id_that_a_service_refuses_becomes_one_of_its_length_in_call_and_result(call_id: str) -> None:
+    answer, result = calls_sent(ToolCall(call_id, "f"), tool_call_id_length=9)
+    (call,) = answer["tool_calls"]
+    assert len(call["id"]) == 9
+    assert call["id"].isascii()
+    assert call["id"].isalnum()
+    assert result["tool_call_id"] == call["id"]
+
+
+def test_an_id_of_the_right_length_stays_as_it_is() -> None:
+    answer, result = calls_sent(ToolCall("aB3456789", "f"), tool_call_id_length=9)
+    assert answer["tool_calls"][0]["id"] == result["tool_call_id"] == "aB3456789"
+
+
+def test_what_responses_of_the_same_backend_wants_back_is_not_sent_here() -> None:
+    call = ToolCall("a", "f", "{}", {"namespace": "n"}, "here")
+    text = Text("hi", {"phase": "commentary"}, "here")
+    body = json.loads(ADAPTER.render_chat(ChatRequest("m", (*HELLO, Message(Role.ASSISTANT, (text, call))))).body)
+    assert set(body["messages"][1]) == {"role", "content", "tool_calls"}
+    assert set(body["messages"][1]["tool_calls"][0]) == {"id", "type", "function"}

@@ -144,7 +144,7 @@ def test_r25_plain_http_is_possible_without_a_key_or_when_allowed(runner, fields
 
 def test_the_request_can_be_shown_without_its_key():
     backend = HttpBackend(endpoint(None, "https://api.example", credential=None), OpenAIChatAdapter("local", Quirks()))
-    shown = backend.describe(ASK)
+    shown, _ = backend.describe(ASK)
     assert shown.startswith("POST https://api.example/v1/chat/completions\n")
     assert "\nAuthorization: Bearer ***\n" in shown
     assert shown.endswith('"stream_options":{"include_usage":true}}')

@@ -67,7 +67,14 @@ class TestListing:
         run = home.run("models", "--known", "-b", "anthropic", "claude-3-opus")
 
         (line,) = run.out.splitlines()[1:]
-        assert line.endswith('"claude-3-opus-20240229" was retired on 2026-01-05; use "claude-opus-5-5"')
+        assert line.endswith('  was retired on 2026-01-05; use "claude-opus-5-5"')
+
+    def test_retired_models_come_last(self, home):
+        rows = json.loads(home.run("models", "--known", "--json", "-b", "anthropic").out)
+
+        retired = [row["retired"] for row in rows]
+        assert retired == sorted(retired)
+        assert set(retired) == {False, True}
 
     def test_as_json_a_row_says_all_that_is_known_and_from_where(self, home):
         (row,) = json.loads(home.run("models", "--known", "--json", "-b", "anthropic", "claude-opus-5-5").out)

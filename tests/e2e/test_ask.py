@@ -166,6 +166,14 @@ def test_a_dry_run_shows_the_request_and_neither_sends_it_nor_shows_the_key(home
     assert not service.connections
 
 
+def test_a_dry_run_says_what_would_not_be_sent(home):
+    run = home.run("ask", "hi", "--dry-run", "-b", "anthropic", "-m", "claude-opus-5-5", "--temperature", "0.5")
+
+    assert run.code == 0
+    assert "temperature" not in run.out
+    assert run.err == 'temperature not sent to backend "anthropic": this model takes none\n'
+
+
 def test_global_options_count_before_and_after_the_command(home, service):
     home.configure((home.path / "config.toml").read_text() + '[backends.m]\nadapter = "mock"\nmode = "echo"\n')
     for words in (

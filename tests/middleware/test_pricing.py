@@ -75,8 +75,9 @@ def test_a_price_that_is_not_known_when_the_call_begins_is_not_known():
     assert priced.max_cost_of(100, 0, MIDNIGHT).total > 0
 
 
-def test_all_input_may_be_written_to_the_cache_that_costs_most():
+@pytest.mark.parametrize(("hour_cache", "usd"), [(False, 5), (True, 8)])
+def test_all_input_may_be_written_to_the_cache_at_the_price_of_its_lifetime(hour_cache, usd):
     price = Price(input=Decimal(4), output=Decimal(20), cache_write=Decimal(5), cache_write_1h=Decimal(8))
-    priced = pricing(facts=ModelFacts(backend="b", id="m-1", prices=(price,)))
+    facts = ModelFacts(backend="b", id="m-1", prices=(price,))
 
-    assert priced.max_cost_of(1_000_000, 0, 0.0).total == 8
+    assert pricing(facts=facts, hour_cache=hour_cache).max_cost_of(1_000_000, 0, 0.0).total == usd

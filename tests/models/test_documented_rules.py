@@ -195,7 +195,7 @@ def test_no_current_model_is_asked_what_it_is_documented_to_refuse() -> None:
         if known.backend not in settings.backend_names or "retired" in own:
             continue
         for what, request in requests(known.model):
-            text = engine.describe(request, Choice(known.backend, known.model))
+            text, _ = engine.describe(request, Choice(known.backend, known.model))
             head, _, body = text.partition("\n\n")
             for found in judged(known, head.split()[1].partition("?")[0], json.loads(body), request):
                 wrong.setdefault(f"{name}: {found}", []).append(what)

@@ -97,6 +97,13 @@ def test_the_answer_has_its_share_of_the_window_but_at_most_half(window, max_out
     assert input_limit(facts, max_tokens) == expected
 
 
+@pytest.mark.parametrize(("max_input", "expected"), [(899, 899), (900, 900), (901, 900)])
+def test_input_may_have_less_room_than_the_window_leaves(max_input, expected):
+    facts = ModelFacts(backend="b", id="m", context_window=1000, max_input=max_input, max_output=100)
+
+    assert input_limit(facts, None) == expected
+
+
 def test_nothing_is_known_of_the_room_of_an_unknown_model():
     assert input_limit(None, 100) is None
 

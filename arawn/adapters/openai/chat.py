@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from arawn.adapters.openai.base import OpenAIAdapter, OpenAIBody, image_url
 from arawn.adapters.openai.chat_stream import ChatParser
 from arawn.adapters.openai.reasoning import render_reasoning
+from arawn.adapters.openai.tool_calls import WANTED_BACK
 from arawn.adapters.output_schema import output_name
 from arawn.adapters.parameters import EFFORT_BESIDE_TOOLS, LIMIT_KEYS
 from arawn.adapters.thinking import ThinkingPlan, merged
@@ -131,7 +132,11 @@ class ChatCompletionsBody(OpenAIBody):
         results = [part for part in message.parts if isinstance(part, ToolResult)]
         pictures.extend(part for result in results for part in result.content if isinstance(part, Image))
         return [
-            {"role": "tool", "tool_call_id": result.call_id, "content": joined_text(result.content) or _EMPTY_RESULT}
+            {
+                "role": "tool",
+                "tool_call_id": self._call_id(result.call_id),
+                "content": joined_text(result.content) or _EMPTY_RESULT,
+            }
             for result in results
         ]
 
@@ -152,15 +157,31 @@ class ChatCompletionsBody(OpenAIBody):
                 written |= self._extra(part)
         if message.tool_calls:
             written["content"] = message.text or None
-            written["tool_calls"] = [self._call(call) for call in message.tool_calls]
+            first, *others = (self._call(call) for call in message.tool_calls)
+            written["tool_calls"] = [{**(self._rules.foreign_call or {}), **first}, *others]
         return written
 
     def _call(self, call: ToolCall) -> dict[str, Any]:
+        written: dict[str, Any] = {"id": self._call_id(call.id)}
         if self._is_custom(call):
-            custom = {"name": call.name, "input": call.arguments}
-            return {"id": call.id, "type": "custom", "custom": custom} | self._extra(call)
-        function = {"name": call.name, "arguments": self._argument_text(call)}
-        return {"id": call.id, "type": "function", "function": function} | self._extra(call)
+            written |= {"type": "custom", "custom": {"name": call.name, "input": call.arguments}}
+        else:
+            function = {"name": call.name, "arguments": self._argument_text(call)}
+            written |= {"type": "function", "function": function}
+        return written | self._extra(call)
+
+    def _call_id(self, call_id: str) -> str:
+        """Return the id of a call, in the length that the service wants: one made elsewhere becomes another one."""
+        length = self._quirks.tool_call_id_length
+        if not length or (len(call_id) == length and call_id.isascii() and call_id.isalnum()):
+            return call_id
+        from hashlib import sha256
+
+        return sha256(call_id.encode()).hexdigest()[:length]
+
+    def _extra(self, part: Text | Image | ToolCall) -> dict[str, Any]:
+        """Return the fields that go back; what Responses of the same backend wants back is not for this protocol."""
+        return {key: value for key, value in super()._extra(part).items() if key in WANTED_BACK}
 
     def _report_losses(self, part: Part, role: Role) -> None:
         match part:

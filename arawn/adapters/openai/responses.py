@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from arawn.adapters.openai.base import OpenAIAdapter, OpenAIBody, image_url
 from arawn.adapters.openai.reasoning import is_mark
 from arawn.adapters.openai.responses_stream import ResponsesParser
+from arawn.adapters.openai.tool_calls import WANTED_BACK
 from arawn.adapters.output_schema import output_name
 from arawn.adapters.payload import base64_text
 from arawn.adapters.thinking import merged
@@ -120,6 +121,10 @@ class ResponsesBody(OpenAIBody):
         for item in items:
             _shorten(item)
         return items
+
+    def _extra(self, part: Text | Image | ToolCall) -> dict[str, Any]:
+        """Return the fields that go back; what Chat Completions of the same backend wants back is not for this one."""
+        return {key: value for key, value in super()._extra(part).items() if key not in WANTED_BACK}
 
     def _item(self, part: Part) -> dict[str, Any] | None:
         match part:

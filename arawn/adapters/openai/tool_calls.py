@@ -10,7 +10,7 @@ from arawn.events import PartExtra, ToolCallDelta, ToolCallStarted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_WANTED_BACK = ("extra_content", "provider_specific_fields")
+WANTED_BACK = ("extra_content", "provider_specific_fields")
 """Keys of a call that hold what the service wants back: Gemini's thought signature, also behind LiteLLM's proxy."""
 
 
@@ -39,7 +39,7 @@ class ToolCallCollector:
         function = function if isinstance(function, dict) else {}
         call_id, name, index = _word(fragment.get("id")), _word(function.get("name")), fragment.get("index")
         arguments = function.get("input" if custom else "arguments")
-        extra = {key: fragment[key] for key in _WANTED_BACK if fragment.get(key)}
+        extra = {key: fragment[key] for key in WANTED_BACK if fragment.get(key)}
         if not (call_id or name or arguments or extra):
             return
         call = None if whole else self._owner(call_id, name, index)

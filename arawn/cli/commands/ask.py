@@ -205,9 +205,7 @@ def ask(
         words or [], file or [], request_options, session or "", go_on, not no_save, definition, not no_stream
     )
     if dry_run:
-        call = _prepare(context, asked)
-        request = call.recording.preview(call.engine, call.choice, call.request, call.message)
-        context.output.data(call.engine.describe(request, call.choice))
+        _show_request(context, asked)
         return 0
     if output:
         context.output.hold_for(output)
@@ -217,6 +215,16 @@ def ask(
         context, shapes, "lines" if schema_multi else "json" if schema else "", laid_out=not plain and not raw
     )
     return _ask_once(context, asked, printer, output or "", usage=usage, strict=strict)
+
+
+def _show_request(context: Context, asked: _Asked) -> None:
+    """Print the request on stdout, and on stderr what of it would not be sent."""
+    call = _prepare(context, asked)
+    request = call.recording.preview(call.engine, call.choice, call.request, call.message)
+    described, notices = call.engine.describe(request, call.choice)
+    for notice in notices:
+        context.output.note(notice.text)
+    context.output.data(described)
 
 
 def _definition(schemas: Mapping[str, str | None]) -> "dict[str, Any] | None":

@@ -49,7 +49,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="""List models, and use another table of what they take and cost.
 
-    ``arawn models`` is ``arawn models list``, with the same words after it.
+    "arawn models" is "arawn models list", with the same words after it.
     """,
     epilog=examples("arawn models -b groq", "arawn models sonnet --known", "arawn models update models.toml"),
 )
@@ -74,6 +74,7 @@ def list_models(
     now = time.time()
     rows = [_row(engine, name, card, now) for card in _cards(engine, name, known=known)]
     rows = [row for row in rows if search.lower() in row["id"].lower()]
+    rows.sort(key=lambda row: row["retired"])
     if json:
         context.output.data(dumps(rows, ensure_ascii=False))
     elif rows:
@@ -159,7 +160,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         *("-" if number is None else f"{number:,}" for number in numbers),
         *("-" if price is None else f"{price:g}{unsure}" for price in prices),
         " ".join(row["capabilities"]) or "-",
-        row["note"],
+        row["note"].removeprefix(f'"{row["id"]}" '),
     ]
 
 
