@@ -19,6 +19,7 @@ from arawn.answers.json_schema.short_form import is_short_form, read_short_form
 from arawn.answers.json_schema.validator import UncheckableError, Validator
 from arawn.errors import IncompleteAnswerError, UsageError
 from arawn.files import read_named
+from arawn.texts import require_valid, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -115,6 +116,7 @@ def _given(given: str, flag: str) -> dict[str, Any]:
         raise UsageError(f"{flag}: not JSON: {error}") from None
     if not isinstance(definition, dict):
         raise UsageError(f"{flag}: a JSON Schema is an object")
+    require_valid(json.dumps(definition, ensure_ascii=False), flag)
     return definition
 
 
@@ -134,7 +136,11 @@ def _read(written: str) -> AnswerSchema:
 
 
 def _text_of(path: str) -> str:
-    return read_named(path, _LIMIT).decode("utf-8-sig", "replace")
+    data = read_named(path, _LIMIT)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{shown_path(path)} is not valid UTF-8 text") from None
 
 
 def _refused(error: SchemaError, name: str) -> UsageError:

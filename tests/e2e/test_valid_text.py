@@ -60,7 +60,13 @@ def test_a_file_is_refused_by_name(home, server):
     assert run.err.startswith("Error: notes.txt is neither UTF-8 text nor a ")
     run = home.run("ask", "--schema", "schema.json", "what?")
     assert (run.code, server.prompts) == (2, [])
-    assert "--schema" in run.err
+    assert run.err == "Error: schema.json is not valid UTF-8 text\n"
+
+
+def test_half_a_character_in_a_schema_is_refused(home, server):
+    run = home.run("ask", "--schema", r'{"title": "a\ud83d"}', "what?")
+    assert (run.code, server.prompts) == (2, [])
+    assert run.err.startswith("Error: --schema is not valid UTF-8 text\n")
 
 
 def test_a_configuration_file_is_refused_with_its_line(home, server):
