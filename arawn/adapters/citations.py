@@ -60,7 +60,7 @@ def listed_sources(answer: Mapping[str, Any]) -> list[Any]:
 
 
 def _web_address(source: Mapping[str, Any]) -> str:
-    """Return the address, if it is one of the web: others (``javascript:``) may be opened by nobody who reads it."""
+    """Return the address, if it is one of the web: others (``javascript:``) are dangerous to open."""
     found = _first_text(source, _ADDRESSES)
     return found if found.lower().startswith(("https://", "http://")) else ""
 

@@ -84,9 +84,9 @@ def _switched_off(asked: Thinking, rules: ModelRules) -> ThinkingPlan:
     if not rules.always_thinks and not rules.thinks_by_default:
         return ThinkingPlan()  # it does not think unasked
     lowest = nearest_effort("none", efforts or ())
-    told = f'it always thinks; the effort "{lowest}" is sent, its lowest' if lowest else "it always thinks"
+    why = f'it always thinks; the effort "{lowest}" is sent, its lowest' if lowest else "it always thinks"
     what = 'the effort "none"' if asked.effort == "none" else "a budget of no thinking"
-    return ThinkingPlan(said=True, thinks=True, effort=lowest, fields=_on(rules), losses=((what, told),))
+    return ThinkingPlan(said=True, thinks=True, effort=lowest, fields=_on(rules), losses=((what, why),))
 
 
 def _beside_off(asked: Thinking, rules: ModelRules) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -1,6 +1,6 @@
 """The sources of an answer, and the tools that its provider ran, as lines of text for people.
 
-The texts are a stranger's, and not escaped.
+The texts come from other sites, and are not escaped here.
 """
 
 from __future__ import annotations

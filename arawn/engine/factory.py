@@ -153,7 +153,7 @@ class BackendFactory:
         return replace(table.quirks, default_max_tokens=default_output(target), rules=rules)
 
     def _wants_responses(self, table: BackendSettings, quirks: Quirks) -> bool:
-        """Return whether a model is asked by the Responses API, of a service that has Chat Completions too.
+        """Return whether a model is called by the Responses API, of a service that has Chat Completions too.
 
         At another address than its own, a backend may be any server, and most of those know Chat Completions alone.
         A path for chat is one of Chat Completions.

@@ -1,38 +1,22 @@
 from __future__ import annotations
 
-import importlib.util
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pytest
+from support.scripts import ROOT, script
 
 from arawn.config.schema import ADAPTERS
 from arawn.models.catalog import BACKENDS, all_models
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "backends.md").read_text(encoding="utf-8")
+SCRIPT = script("backend_facts")
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("backend_facts", ROOT / "scripts" / "backend_facts.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_the_tables_are_what_the_script_makes_of_the_facts():
+    assert SCRIPT.refreshed(PAGE) == PAGE
 
 
-def test_the_tables_are_what_the_script_makes_of_the_facts(script):
-    assert script.refreshed(PAGE) == PAGE
-
-
-def test_a_table_names_each_model_that_is_served_and_none_that_is_not(script):
-    table = script.table("fireworks")
+def test_a_table_names_each_model_that_is_served_and_none_that_is_not():
+    table = SCRIPT.table("fireworks")
     assert "`accounts/fireworks/models/glm-5p3`" in table
     assert "gpt-oss-120b" not in table
 

@@ -1,6 +1,6 @@
 """Thoughts that a service writes into the content of its answer, between tags.
 
-They are told apart from text only where the service itself marks them. Gemini marks each delta with
+They are separated from text only where the service itself marks them. Gemini marks each delta with
 ``extra_content.google.thought`` (ai.google.dev/gemini-api/docs/openai, "Thinking"); others open the answer with a tag,
 which the ``reasoning_tag`` of the backend names (Amazon Bedrock: gpt-oss).
 """

@@ -66,6 +66,25 @@ def escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
+def type_of(value: Any) -> str:
+    """Return the type of a JSON value; that of a whole number is integer."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case _:
+            return "object"
+
+
 def require_kind(key: str, value: Any, pointer: str) -> None:
     """Raise SchemaError where a keyword has a value that it cannot have; unknown keywords may have any."""
     if key in _KINDS:

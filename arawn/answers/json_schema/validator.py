@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from arawn.answers.json_schema import formats, patterns
-from arawn.answers.json_schema.keywords import escaped, isfinite_number, types_of
+from arawn.answers.json_schema.keywords import escaped, isfinite_number, type_of, types_of
 
 if TYPE_CHECKING:
     import re
@@ -102,7 +102,7 @@ class Validator:
     def _check_value(self, schema: Mapping[str, Any], value: Any, at: str) -> Iterator[Problem]:
         types = types_of(schema)
         if types is not None and not any(_is_of(value, name) for name in types):
-            yield Problem(at, f"expected {' or '.join(types)}, found {_kind(value)}")
+            yield Problem(at, f"expected {' or '.join(types)}, found {type_of(value)}")
         if "enum" in schema:
             known = self._enums.get(id(schema))
             if known is None:
@@ -246,23 +246,7 @@ def _is_of(value: Any, name: str) -> bool:
                 isinstance(value, float) and value.is_integer()
             )
         case _:
-            return _kind(value) == name
-
-
-def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
+            return type_of(value) == name
 
 
 def _key(value: Any) -> Any:

@@ -26,6 +26,7 @@ from arawn.answers.json_schema.keywords import (
     HOLDS_ONE,
     SchemaError,
     parts,
+    type_of,
     types_of,
     with_parts,
 )
@@ -214,7 +215,7 @@ class _Writer:
     def _types_meant(self, said: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the types of a schema that names none: those of its values, or the one all its keywords are about."""
         values = said.get("enum", [said["const"]] if "const" in said else [])
-        found = dict.fromkeys(map(_type_of, values)) or {
+        found = dict.fromkeys(map(type_of, values)) or {
             name: None for name in ("object", "array") if not set(said).isdisjoint(_BY_TYPE[name])
         }
         if not found or (not values and len(found) > 1):
@@ -228,8 +229,8 @@ class _Writer:
         if "const" in said and "enum" in said:
             raise _UnfitError
         given = said.get("enum", [said.get("const")])
-        values = list({(_type_of(value), json.dumps(value)): value for value in given}.values())
-        values = [value for value in values if _type_of(value) in types or (type(value) is int and "number" in types)]
+        values = list({(type_of(value), json.dumps(value)): value for value in given}.values())
+        values = [value for value in values if type_of(value) in types or (type(value) is int and "number" in types)]
         self._values += len(values)
         if not values or self._values > self._dialect.max_enum:
             raise _UnfitError
@@ -378,24 +379,6 @@ def _is_about(key: str, types: tuple[str, ...]) -> bool:
     names = {"number" if name == "integer" else name for name in types}
     about = [name for name, keys in _BY_TYPE.items() if key in keys]
     return not about or about[0] in names
-
-
-def _type_of(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
 
 
 def _recursive(schema: NormalSchema) -> set[str]:
