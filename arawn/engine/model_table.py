@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from arawn import __version__
 from arawn.errors import ConfigError, UsageError
-from arawn.files import read_file, write_private
+from arawn.files import read_named, write_private
 from arawn.models.table import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def read_table(source: str, environ: Mapping[str, str]) -> bytes:
     Raises UsageError for what cannot be read or is larger than MAX_BYTES, and what the network raises.
     """
     if "://" not in source:
-        return read_file(source, MAX_BYTES)
+        return read_named(source, MAX_BYTES)
     from arawn.engine.blocking import run
     from arawn.network.routes import Route
     from arawn.network.transport import BlockingTransport

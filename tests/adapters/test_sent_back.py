@@ -217,7 +217,7 @@ def test_to_another_backend_a_custom_call_is_a_function_with_one_argument(name):
 
 @pytest.mark.parametrize("name", WIRES)
 def test_no_other_backend_is_sent_what_one_wants_back(name):
-    extra = {"secret_field": "opaque"}
+    extra = {"extra_content" if name == "chat" else "secret_field": "opaque"}
     parts = (Text("Hi", extra, "elsewhere"), ToolCall("c9", "g", "{}", extra, "elsewhere"))
 
     body, notices = next_request(WIRES[name], Message(Role.ASSISTANT, parts))

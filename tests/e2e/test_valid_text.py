@@ -113,7 +113,7 @@ def test_what_is_pasted_into_a_chat_is_refused_and_stays_in_the_prompt(home, ser
 def test_a_line_end_of_windows_at_the_very_end_goes_whole(home, server, words):
     assert home.run(*words, stdin=b"one\r\ntwo\r\n").code == 0
     assert not any(prompt.endswith("\r") for prompt in server.prompts)
-    assert server.prompts[-1].endswith("two")
+    assert any(prompt.endswith("two") for prompt in server.prompts)
 
 
 def test_what_an_editor_wrote_is_refused_and_the_text_before_it_stays(home, server):
