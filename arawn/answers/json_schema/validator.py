@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from arawn.answers.json_schema.keywords import Schema
     from arawn.answers.json_schema.normal import NormalSchema
 
-_MOST_STEPS = 5_000_000
+_MOST_STEPS = 1_000_000
 """Schemas a check applies at most: a small schema can ask for endlessly many."""
-_SECONDS = 5.0
+_SECONDS = 2.0
 _SHOWN = 60
 _LONGEST_PLACE = 120
 """Characters of a value and of a place that are shown: both are the model's."""
