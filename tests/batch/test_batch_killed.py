@@ -12,11 +12,12 @@ import time
 import pytest
 from support.batch_runs import ANSWERS, QUESTIONS, batch, content, numbered, records, texts, write
 from support.chat_server import echo
+from support.optional_data import THOROUGH
 from support.processes import ARAWN
 from support.waiting import wait_until
 
-KILLS = 20
-LINES = 1400
+KILLS = 20 if THOROUGH else 6
+LINES = KILLS * 70
 
 
 def complete(home):
@@ -24,7 +25,7 @@ def complete(home):
     return [record["text"].removeprefix("re: ") for record in records(home)] if (home.work / ANSWERS).exists() else []
 
 
-def test_r47_killed_twenty_times_it_loses_no_answer_and_asks_for_none_twice(home, server):
+def test_r47_killed_again_and_again_it_loses_no_answer_and_asks_for_none_twice(home, server):
     chance = random.Random(20)
 
     def dawdle(prompt):
@@ -46,7 +47,7 @@ def test_r47_killed_twenty_times_it_loses_no_answer_and_asks_for_none_twice(home
         assert len(set(found)) == len(found), "an answer stands there twice"
         assert kept <= set(found)
         kept = set(found)
-    assert 100 < len(kept) < LINES, "the kills came too early or too late to prove anything"
+    assert KILLS * 5 < len(kept) < LINES, "the kills came too early or too late to prove anything"
     server.settle()  # what the last one asked has arrived
     server.bodies.clear()
     assert batch(home).code == 0

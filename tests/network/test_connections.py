@@ -14,6 +14,7 @@ import httpcore
 import pytest
 from aiohttp.client_proto import ResponseHandler
 from support.loopback import CHUNKED, Drip, Fin, Loopback, Pause, Signal, Stall, WaitFor, answer, chunked, head
+from support.optional_data import THOROUGH
 from support.transports import (
     BLOCKING,
     BOTH_ON_ASYNCIO,
@@ -29,6 +30,7 @@ from arawn.errors import ProtocolError
 from arawn.network import connection
 from arawn.network.routes import Route
 
+REQUESTS = 5_000 if THOROUGH else 1_500
 DRIP = Drip(chunked(b"more", end=False), 0.02)  # a server that sends notices who leaves
 
 
@@ -278,7 +280,7 @@ async def asked(transport, url, number):
 
 
 @BOTH_ON_ASYNCIO
-def test_r41_of_5000_tagged_requests_with_many_cancelled_none_gets_anothers_answer(runner):
+def test_r41_of_thousands_of_tagged_requests_with_many_cancelled_none_gets_anothers_answer(runner):
     """No answer of a cancelled call may become the next one's on its connection."""
     opened, done, stopped = [], [], []
 
@@ -296,16 +298,16 @@ def test_r41_of_5000_tagged_requests_with_many_cancelled_none_gets_anothers_answ
 
     async def story(transport):
         server = await asyncio.get_running_loop().create_server(lambda: Tagged(opened), "127.0.0.1", 0)
-        url, numbers = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", iter(range(5000))
+        url, numbers = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", iter(range(REQUESTS))
         await asyncio.gather(*(worker(transport, url, numbers) for _ in range(24)))
         server.close()
         for each in opened:
             each.abort()
 
     runner.play(story)
-    assert sorted(done + stopped) == list(range(5000))
-    assert len(done) >= 3750
-    assert len(stopped) > 100
+    assert sorted(done + stopped) == list(range(REQUESTS))
+    assert len(done) >= REQUESTS * 3 // 4
+    assert len(stopped) > REQUESTS // 50
 
 
 def test_r41_nor_does_one_that_blocks_and_stops_reading():

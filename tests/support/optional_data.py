@@ -1,4 +1,4 @@
-"""Data that is not part of the project, in folders that environment variables name: ``needs`` and ``folder_of``."""
+"""What only some runs have: data in folders that variables name (``needs``, ``folder_of``), and time (``THOROUGH``)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+THOROUGH = os.environ.get("ARAWN_E2E") == "1"
+"""Whether a run may take its time: tests that do something many times do it more often then."""
 CONTENTS = {
     "ARAWN_RECORDINGS": "recorded traffic of services",
     "ARAWN_CORPORA": "test suites for JSON, TOML, Markdown and event streams",
