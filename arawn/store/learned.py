@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LEARNED_FOR = 86_400.0
 """Seconds after which a parameter is tried again."""
+REREAD_AFTER = 60.0
+"""Seconds after which a process reads again what others have learned or forgotten: not with each of many calls."""
 _READ = "SELECT parameter FROM learned WHERE backend = ? AND address = ? AND model = ? AND at > ? AND at <= ?"
 _ALL = """
     SELECT backend, address, model, parameter FROM learned WHERE at > ? AND at <= ?
@@ -43,10 +45,18 @@ class LearnedParameters:
         self._database = database
         self._now = now
         self._unwritten: dict[tuple[Place, str], float] = {}
+        self._known: dict[Place, tuple[float, frozenset[str]]] = {}
 
     def refused(self, place: Place) -> frozenset[str]:
         """Return what a model was found to refuse within the last day."""
         now = self._now()
+        read_at, names = self._known.get(place, (0.0, frozenset()))
+        if not 0 <= now - read_at < REREAD_AFTER:
+            names = self._read(place, now)
+            self._known[place] = now, names
+        return names
+
+    def _read(self, place: Place, now: float) -> frozenset[str]:
         own = {name for (where, name), at in self._unwritten.items() if where == place and at > now - LEARNED_FOR}
         try:
             rows = self._database.rows(_READ, place.backend, place.address, place.model, now - LEARNED_FOR, now)
@@ -66,6 +76,7 @@ class LearnedParameters:
     def add(self, place: Place, names: Collection[str]) -> None:
         """Remember that these are refused, and forget what is older than a day."""
         now = self._now()
+        self._known.pop(place, None)
         try:
             with self._database.writing() as connection:
                 connection.execute(_EXPIRE, [now - LEARNED_FOR])

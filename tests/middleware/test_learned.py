@@ -19,7 +19,7 @@ from arawn.events import Notice, TextDelta
 from arawn.messages import ChatRequest, Message, Reasoning, Role, Text
 from arawn.middleware.learned import MAX_ROUNDS, Learned
 from arawn.store.database import Database
-from arawn.store.learned import LEARNED_FOR, LearnedParameters, Place, forget
+from arawn.store.learned import LEARNED_FOR, REREAD_AFTER, LearnedParameters, Place, forget
 
 NOON = 1_795_262_400.0
 
@@ -270,3 +270,24 @@ def test_where_nothing_can_be_written_it_is_remembered_by_the_process(tmp_path):
     assert learned.refused(PLACE) == {"seed"}
     now[0] += LEARNED_FOR
     assert learned.refused(PLACE) == frozenset()
+
+
+def test_what_another_process_learned_or_forgot_is_known_a_minute_later(database):
+    now = [NOON]
+    ours, theirs = (LearnedParameters(database, now=lambda: now[0]) for _ in range(2))
+    assert ours.refused(PLACE) == frozenset()
+    theirs.add(PLACE, ["seed"])
+    now[0] = NOON + REREAD_AFTER - 1
+    assert ours.refused(PLACE) == frozenset()
+    now[0] = NOON + REREAD_AFTER
+    assert ours.refused(PLACE) == {"seed"}
+    forget(database)
+    now[0] += REREAD_AFTER
+    assert ours.refused(PLACE) == frozenset()
+
+
+def test_what_a_process_learned_itself_it_knows_at_once(database):
+    learned = LearnedParameters(database, now=lambda: NOON)
+    assert learned.refused(PLACE) == frozenset()
+    learned.add(PLACE, ["seed"])
+    assert learned.refused(PLACE) == {"seed"}
