@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from arawn.errors import BudgetError
 from arawn.messages import Usage
-from arawn.models import prices
+from arawn.models import catalog
 from arawn.store.leases import LONGEST_CALL
 from arawn.store.ledger import MaxCost
 from arawn.values import Value
@@ -42,7 +42,7 @@ class Pricing(Value, kw_only=True):
 
         None where their price is not known, or the price is by the hour.
         """
-        cost = prices.cost(usage, self.facts, at)
+        cost = catalog.cost(usage, self.facts, at)
         return self.hourly_rate if cost is None and self.free else cost
 
     @property

@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.adapters.rules import ModelRules
 from arawn.errors import ConfigError
+from arawn.models import prices
 from arawn.models.prices import PRICE_FIELDS, Price
 from arawn.values import Value, fields_of, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from decimal import Decimal
+
+    from arawn.messages import Usage
 
 BACKENDS = (
     *("anthropic", "azure", "bedrock-anthropic", "bedrock", "cerebras", "deepseek", "fireworks", "gemini", "groq"),
@@ -122,6 +126,11 @@ def known_ids(today: str, stored: str = "") -> Iterator[tuple[str, str]]:
     )
 
 
+def cost(usage: Usage, facts: ModelFacts | None, at: float) -> Decimal | None:
+    """Return the exact cost in USD of a call made at a moment (seconds since the epoch); None where it is unknown."""
+    return usage.cost if facts is None else prices.cost(usage, facts.prices, at, own=facts.own_price)
+
+
 def override(facts: ModelFacts, table: Mapping[str, Any]) -> ModelFacts:
     """Return the facts overridden by the keys of a user's ``[models."ID"]`` table.
 
@@ -129,12 +138,12 @@ def override(facts: ModelFacts, table: Mapping[str, Any]) -> ModelFacts:
     """
     from decimal import Decimal
 
-    prices = {PRICE_KEYS[key]: Decimal(str(value)) for key, value in table.items() if key in PRICE_KEYS}
+    own = {PRICE_KEYS[key]: Decimal(str(value)) for key, value in table.items() if key in PRICE_KEYS}
     rules = {key: value for key, value in table.items() if key in RULE_KEYS}
     changes = {key: value for key, value in table.items() if key not in PRICE_KEYS and key not in RULE_KEYS}
-    if prices:
-        every_length = {} if prices.keys().isdisjoint(("input", "output")) else {"long_above": None}
-        changes["prices"] = tuple(replace(price, **prices, **every_length) for price in facts.prices or (Price(),))
+    if own:
+        every_length = {} if own.keys().isdisjoint(("input", "output")) else {"long_above": None}
+        changes["prices"] = tuple(replace(price, **own, **every_length) for price in facts.prices or (Price(),))
         changes["own_price"] = True
     if rules:
         changes["rules"] = replace(facts.rules, **_rule_values(rules))

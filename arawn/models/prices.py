@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from arawn.messages import Usage
-    from arawn.models.catalog import ModelFacts
 
 PRICE_FIELDS = (
     *("input", "output", "cache_read", "cache_write", "cache_write_1h"),
@@ -56,15 +55,15 @@ def price_at(prices: Iterable[Price], at: float) -> Price | None:
     return next((price for price in prices if _holds(price, at)), None)
 
 
-def cost(usage: Usage, facts: ModelFacts | None, at: float) -> Decimal | None:
+def cost(usage: Usage, prices: Iterable[Price], at: float, *, own: bool) -> Decimal | None:
     """Return the exact cost in USD of a call made at a moment: what the provider reports, else tokens times prices.
 
-    None where a price it needs is unknown. The user's own prices come before what the provider reports. Tokens of the
-    provider's cache cost as much as other input where their own price is not known.
+    None where a price it needs is unknown. Prices that are the user's ``own`` come before what the provider reports.
+    Tokens of the provider's cache cost as much as other input where their own price is not known.
     """
-    if usage.cost is not None and not (facts is not None and facts.own_price):
+    if usage.cost is not None and not own:
         return usage.cost
-    price = None if facts is None else price_at(facts.prices, at)
+    price = price_at(prices, at)
     if price is None or price.input is None:
         return usage.cost
     from decimal import Decimal

@@ -27,8 +27,8 @@ from arawn.models.catalog import (
     override,
     successor_hint,
 )
+from arawn.models.catalog import cost as cost_at
 from arawn.models.prices import PRICE_FIELDS, Price, price_at
-from arawn.models.prices import cost as cost_at
 from arawn.values import fields_of, replace
 
 DATA = Path(__file__).parents[2] / "arawn" / "data"

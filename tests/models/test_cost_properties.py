@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from arawn.messages import Usage
 from arawn.models.catalog import ModelFacts
+from arawn.models.catalog import cost as cost_at
 from arawn.models.prices import Price
-from arawn.models.prices import cost as cost_at
 from arawn.values import replace
 
 if TYPE_CHECKING:

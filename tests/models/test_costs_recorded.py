@@ -25,7 +25,7 @@ from support.recordings import events_of, recordings, response_of
 
 from arawn.config.sources import load
 from arawn.models import catalog
-from arawn.models.prices import cost
+from arawn.models.catalog import cost
 from arawn.values import replace
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from arawn.messages import Usage
-from arawn.models.catalog import ModelFacts, find, override
-from arawn.models.prices import Price, cost, price_at, seconds_of
+from arawn.models.catalog import ModelFacts, cost, find, override
+from arawn.models.prices import Price, price_at, seconds_of
 
 MILLION = Usage(1_000_000)
 

@@ -8,8 +8,7 @@ from typing import NamedTuple
 from arawn.backends.mock import MockBackend, MockResponse
 from arawn.engine.blocking import iterate, sleep
 from arawn.errors import ConfigError
-from arawn.models.catalog import ModelFacts
-from arawn.models.prices import cost
+from arawn.models.catalog import ModelFacts, cost
 from arawn.session.session import Session
 from arawn.store.database import Database
 from arawn.store.sessions import Sessions
