@@ -80,8 +80,7 @@ def _ids(line: _Line, wanted: object) -> Iterator[str]:
 def _known(line: _Line) -> Iterator[tuple[str, str]]:
     """Yield backend and id of the models in the configuration and the catalogue."""
     from arawn.dates import day
-    from arawn.models.catalog import known_ids
-    from arawn.models.stored import stored_table
+    from arawn.models.catalog import known_ids, stored_table
 
     for name, table in table_at(line.tree, ("backends",)).items():
         if isinstance(table, dict) and isinstance(table.get("model"), str):

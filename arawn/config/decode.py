@@ -13,7 +13,7 @@ from arawn.config.lines import find_places, join_key, shown
 from arawn.config.schema import key_tree
 from arawn.config.settings import ROLES, table_at
 from arawn.errors import ConfigError
-from arawn.secrets.forms import FORMS, MARKS
+from arawn.secrets import FORMS, MARKS
 from arawn.values import Value
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from arawn.config.lines import shown
 from arawn.errors import UsageError
 from arawn.models import catalog
-from arawn.models.stored import stored_table
 from arawn.network.proxies import is_loopback
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def has_owner(settings: Settings, model: str) -> bool:
 
 def owner_hints(settings: Settings, backend: str, model: str) -> tuple[str, ...]:
     """Return hints that say which other backends have a model that a backend does not have."""
-    if catalog.find(backend, model, stored_table(settings.environ)) is not None:
+    if catalog.find(backend, model, catalog.stored_table(settings.environ)) is not None:
         return ()
     return tuple(
         f"{shown(model)} is a model of {table.name}{_missing_key(settings, table)}: {_command(table.name, model)}"
@@ -60,7 +59,7 @@ def lacks(settings: Settings, name: str, model: str) -> bool:
         model not in (settings.llm.model if settings.llm.backend == name else None, table.model)
         and table.base_url == settings.built_in(name).get("base_url")
         and catalog.is_complete(name)
-        and catalog.find(name, model, stored_table(settings.environ)) is None
+        and catalog.find(name, model, catalog.stored_table(settings.environ)) is None
     )
 
 
@@ -82,7 +81,7 @@ def key_found(backend: BackendSettings, environ: Mapping[str, str]) -> str:
 
 def _owners(settings: Settings, model: str) -> Iterator[BackendSettings]:
     """Yield the backends that have a model; of several for one service the first."""
-    services, stored = set(), stored_table(settings.environ)
+    services, stored = set(), catalog.stored_table(settings.environ)
     for name in settings.backend_names:
         if catalog.offers(name, model, stored):
             table = settings.backend(name)

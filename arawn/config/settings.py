@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 from arawn.adapters.base import Quirks
 from arawn.config.lines import find_place, join_key, shown, split_key
 from arawn.errors import ConfigError
-from arawn.secrets.forms import MARKS
+from arawn.secrets import MARKS
 from arawn.values import EMPTY, Value, fields_of, replace
 
 if TYPE_CHECKING:

@@ -94,7 +94,7 @@ def validate(file: str, *, environ: Mapping[str, str], cwd: str, today: str) -> 
     """
     from arawn.config import decode
     from arawn.config.decode import Problem, parse_or_problem
-    from arawn.models.stored import stored_table
+    from arawn.models.catalog import stored_table
 
     parsed = parse_or_problem(_read(file), file)
     if isinstance(parsed, Problem):

@@ -10,7 +10,6 @@ from arawn.engine.stack import Stack, Target, budget_limits
 from arawn.messages import Message, Role, Text, Thinking
 from arawn.middleware.answer_schema import SchemaCheck, as_sent
 from arawn.models import catalog
-from arawn.models.stored import stored_table
 from arawn.store.database import Database
 from arawn.telemetry.observers import Observers
 from arawn.values import replace
@@ -50,7 +49,7 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.database = database or Database.of_user(settings.environ)
-        self.stored_table = stored_table(settings.environ)
+        self.stored_table = catalog.stored_table(settings.environ)
         secrets: list[Secret] = []
         self.observers = Observers(settings, secrets)
         self.stack = Stack(settings, self.database, sleep=sleep, total_timeout=total_timeout, observers=self.observers)
@@ -193,10 +192,8 @@ class Engine:
         """Return what is known of a model: the user's own facts over the catalogue's."""
         from arawn.config.settings import table_at
 
-        facts, own = (
-            catalog.facts_of(backend, model, self.stored_table),
-            table_at(self.settings.tree, ("models", model)),
-        )
+        facts = catalog.facts_of(backend, model, self.stored_table)
+        own = table_at(self.settings.tree, ("models", model))
         if not own:
             return facts
         return catalog.override(facts or catalog.ModelFacts(backend=backend, id=model), own)

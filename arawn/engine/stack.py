@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from arawn.config.roles import IN_PROCESS
 from arawn.models import catalog
-from arawn.models.stored import stored_table
 from arawn.values import replace
 
 if TYPE_CHECKING:
@@ -110,7 +109,8 @@ class Stack:
         from arawn.config.owners import owner_hints
         from arawn.dates import day
 
-        successor = catalog.successor_hint(backend, model, day(time.time()), stored_table(self._settings.environ))
+        stored = catalog.stored_table(self._settings.environ)
+        successor = catalog.successor_hint(backend, model, day(time.time()), stored)
         return (*owner_hints(self._settings, backend, model), *successor)
 
     def wrap_embedder(self, bare: Embedder, target: Target) -> Embedder:

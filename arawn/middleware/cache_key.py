@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from arawn.secrets.forms import MARKS
+from arawn.secrets import MARKS
 from arawn.values import Value, as_dict
 
 if TYPE_CHECKING:

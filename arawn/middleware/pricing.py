@@ -62,7 +62,7 @@ class Pricing(Value, kw_only=True):
         return self.max_cost_of(max_input, output, at, fixed=request.max_tokens is not None)
 
     def max_cost_of(self, max_input: int, output: int, at: float, *, fixed: bool = True) -> MaxCost | None:
-        """Return the most that so many tokens can cost, by the dearer prices of when the call begins and must end."""
+        """Return the most that so many tokens can cost, by the higher prices of when the call begins and must end."""
         if not self._by_tokens:
             return self._max_cost_by_the_hour()
         costs = [self._input_and_output(max_input, output, moment) for moment in (at, at + self.longest_call)]

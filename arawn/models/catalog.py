@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from arawn.adapters.rules import ModelRules
 from arawn.errors import ConfigError
+from arawn.folders import data_folder
 from arawn.models import prices
 from arawn.models.prices import PRICE_FIELDS, Price
 from arawn.values import Value, fields_of, replace
@@ -72,6 +73,11 @@ class ModelFacts(Value, kw_only=True):
     def retired(self, today: str) -> bool:
         """Whether it is no longer served on a day (ISO)."""
         return bool(self.retires) and self.retires <= today
+
+
+def stored_table(environ: Mapping[str, str]) -> str:
+    """Return the path of the table that the user has stored, whether or not there is one."""
+    return f"{data_folder(environ)}/models.jsonl"
 
 
 def find(backend: str, model: str, stored: str = "") -> ModelFacts | None:

@@ -28,8 +28,8 @@ def warned(home, text, today=RETIRES):
 def test_it_is_warned_of_from_sixty_days_before_the_day_on(home, today, word):
     found = warned(home, '[llm]\nbackend = "openai"\nmodel = "gpt-5"\n', today)
 
-    told = ("llm.model", 3, f'"gpt-5" {word} on {RETIRES}; use "gpt-6.1-sol"')
-    assert found == ([told] if word else [])
+    warning = ("llm.model", 3, f'"gpt-5" {word} on {RETIRES}; use "gpt-6.1-sol"')
+    assert found == ([warning] if word else [])
 
 
 def test_every_place_that_names_a_model_is_looked_at(home):

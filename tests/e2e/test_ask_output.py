@@ -166,18 +166,18 @@ def test_an_answer_that_fits_the_schema_is_printed_as_json(home, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "problem"),
     [
         ('{"a": "one"}', "the answer does not fit the schema: /a: expected integer, found string"),
         ("Sorry, no.", "the answer is not JSON"),
         ("", "the answer is not JSON"),
     ],
 )
-def test_an_answer_that_does_not_fit_the_schema_exits_10_and_prints_nothing(home, text, told):
+def test_an_answer_that_does_not_fit_the_schema_exits_10_and_prints_nothing(home, text, problem):
     scripted(home, text=text)
     run = home.run("ask", "hi", "--schema", SCHEMA)
     assert (run.code, run.out) == (10, "")
-    assert run.err.startswith(f"{told}: asking once more\nError: {told}\n")
+    assert run.err.startswith(f"{problem}: asking once more\nError: {problem}\n")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from arawn.models.prices import Price
 
 REQUEST = ChatRequest("m-1", (LLMMessage("user", "Hi"),))
 PRICED = ModelFacts(backend="b", id="m-1", prices=(Price(input=Decimal(1), output=Decimal(10)),))
-CHEAP, DEAR = Price(input=Decimal(1), output=Decimal(10)), Price(input=Decimal(3), output=Decimal(30))
+CHEAP, EXPENSIVE = Price(input=Decimal(1), output=Decimal(10)), Price(input=Decimal(3), output=Decimal(30))
 MIDNIGHT = datetime(2026, 12, 1, tzinfo=UTC).timestamp()
 
 
@@ -52,16 +52,16 @@ def test_what_has_no_price_has_no_highest_cost():
 
 
 def test_a_call_is_priced_by_the_moment_it_was_made():
-    priced = pricing(facts=changing(CHEAP, DEAR))
+    priced = pricing(facts=changing(CHEAP, EXPENSIVE))
 
     assert [priced.cost(Usage(1_000_000), MIDNIGHT + second) for second in (-1, 0)] == [1, 3]
 
 
-@pytest.mark.parametrize(("before", "after"), [(CHEAP, DEAR), (DEAR, CHEAP)])
-@pytest.mark.parametrize(("begins", "dear"), [(-3601, "before"), (-3600, "both"), (-1, "both"), (0, "after")])
-def test_a_call_over_a_change_of_price_may_cost_what_the_dearer_one_says(before, after, begins, dear):
+@pytest.mark.parametrize(("before", "after"), [(CHEAP, EXPENSIVE), (EXPENSIVE, CHEAP)])
+@pytest.mark.parametrize(("begins", "counted"), [(-3601, "before"), (-3600, "both"), (-1, "both"), (0, "after")])
+def test_a_call_over_a_change_of_price_may_cost_what_the_higher_one_says(before, after, begins, counted):
     priced = pricing(facts=changing(before, after), longest_call=3600.0)
-    expected = {"before": before, "after": after, "both": DEAR}[dear]
+    expected = {"before": before, "after": after, "both": EXPENSIVE}[counted]
 
     most = priced.max_cost_of(1_000_000, 1_000_000, MIDNIGHT + begins)
 

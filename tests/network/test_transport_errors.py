@@ -105,7 +105,7 @@ def test_a_connection_that_ends_before_its_answer_is_a_failed_one(runner, ending
 @pytest.mark.parametrize(
     "sent", [b"SSH-2.0-OpenSSH_9.2\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\n" * 3, b"HTTP/9.9 banana\r\n\r\n"]
 )
-def test_what_is_not_http_is_told_so(runner, sent):
+def test_what_is_not_http_is_named_so(runner, sent):
     with Loopback([sent, Fin()]) as server, pytest.raises(ProtocolError, match="did not answer in HTTP") as caught:
         runner.play(lambda transport: fetched(transport, server.url))
     assert any("base_url" in hint for hint in caught.value.hints)
@@ -188,7 +188,7 @@ UNSENDABLE = {
 }
 
 
-def told(error):
+def shown(error):
     """All that an exception and those behind it say, with the locals of our own frames."""
     said, seen = [], set()
     while error is not None and id(error) not in seen:
@@ -207,7 +207,7 @@ def test_r14_a_header_that_cannot_be_written_is_not_repeated_in_the_error(runner
         with pytest.raises(ProtocolError, match="cannot be written as HTTP") as caught:
             runner.play(lambda transport: transport.send(call, deadlines()))
         assert server.requests == []
-    assert KEY not in f"{caught.value.message} {caught.value.hints}{told(caught.value)}{caplog.text}"
+    assert KEY not in f"{caught.value.message} {caught.value.hints}{shown(caught.value)}{caplog.text}"
     assert caught.value.__context__ is None
 
 
@@ -241,7 +241,7 @@ def test_r14_no_failure_tells_the_key_in_a_traceback_a_context_or_a_log(runner, 
         url = server.url if script else f"http://127.0.0.1:{free_port()}"
         with pytest.raises(ArawnError) as caught:
             runner.play(story)
-    assert KEY not in told(caught.value)
+    assert KEY not in shown(caught.value)
     assert KEY not in caplog.text
     assert caught.value.__context__ is None
 

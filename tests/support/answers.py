@@ -138,3 +138,25 @@ OLLAMA = Wire(
 )
 WIRES = {"chat": CHAT, "responses": RESPONSES, "anthropic": ANTHROPIC, "ollama": OLLAMA}
 EVERY_KIND = [(name, kind) for name, wire in WIRES.items() for kind in wire.pieces]
+
+
+def chat_answer(*deltas: dict[str, Any], **quirks: Any):
+    """The answer that these deltas of Chat Completions add up to."""
+    events = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    return response_of(CHAT.read(CHAT.framed({"model": "m", "choices": []}, *events, *CHAT.ending), **quirks))
+
+
+def whole_answer(wire, **answer: Any):
+    """The answer of an unstreamed body."""
+    return response_of(wire.adapter().parse_chat(json.dumps(answer).encode()))
+
+
+def message_start(**fields: Any) -> dict[str, Any]:
+    """The event that begins a message of Anthropic's."""
+    message = {"id": "m1", "type": "message", "model": "m", "content": [], "usage": {"input_tokens": 5}, **fields}
+    return {"type": "message_start", "message": message}
+
+
+def anthropic_answer(*events: Any):
+    """The answer that these events of Anthropic's add up to."""
+    return response_of(ANTHROPIC.read(ANTHROPIC.framed(*events)))

@@ -20,7 +20,6 @@ from arawn.errors import ConfigError, UsageError
 from arawn.messages import ModelCard
 from arawn.models import catalog
 from arawn.models.prices import PRICE_FIELDS, Price, price_at
-from arawn.models.stored import stored_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +103,7 @@ def update(
     from arawn.store.learned import forget
 
     context: Context = ctx.obj
-    path = stored_table(context.environ)
+    path = catalog.stored_table(context.environ)
     if undo:
         context.output.note(f"in force again: {restore_table(path)}")
         forget(context.database)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from arawn.cli.render.theme import THEMES
 from arawn.dates import day
 from arawn.errors import ArawnError
-from arawn.models.catalog import known_ids
-from arawn.models.stored import stored_table
+from arawn.models.catalog import known_ids, stored_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
