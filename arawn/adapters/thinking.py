@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from arawn.adapters.rules import ModelRules
     from arawn.messages import Thinking
 
+BUDGET_LOSS = ("the budget for thinking", "it takes an effort, no number of tokens")
+"""The loss of a number of tokens: what was not sent, and why."""
 _RANKS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
@@ -105,7 +107,7 @@ def _switched_on(asked: Thinking, rules: ModelRules) -> ThinkingPlan:
     budget = asked.budget_tokens
     if budget is not None and (rules.thinking_budget is False or effort):
         budget = None
-        losses = (*losses, ("the budget for thinking", "it takes an effort, no number of tokens"))
+        losses = (*losses, BUDGET_LOSS)
     fields = _on(rules)
     if rules.efforts == () and not fields and budget is None and rules.thinks_by_default is not True:
         return ThinkingPlan(losses=losses)

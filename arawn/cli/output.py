@@ -158,10 +158,10 @@ def open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDONLY)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all bytes to stdout (1) or stderr (2), unbuffered; an answer counts, a complaint that fails does not.
+def write_all(descriptor: int, data: bytes, path: str = "") -> None:
+    """Write all bytes to stdout (1), stderr (2) or what was opened at ``path``, unbuffered.
 
-    Raises BrokenPipeError when the reader has gone, NotSavedError when stdout takes no more.
+    Raises BrokenPipeError when the reader has gone, NotSavedError when it takes no more; stderr may fail.
     """
     view = memoryview(data)
     while view:
@@ -172,8 +172,9 @@ def write_all(descriptor: int, data: bytes) -> None:
         except BrokenPipeError:
             raise
         except OSError as error:
-            if descriptor == 1:
-                raise NotSavedError(f"cannot write to standard output: {error.strerror}") from error
+            if path or descriptor == 1:
+                place = path or "to standard output"
+                raise NotSavedError(f"cannot write {place}: {error.strerror}") from error
             return
 
 

@@ -57,7 +57,7 @@ def lacks(settings: Settings, name: str, model: str) -> bool:
     table = settings.backend(name)
     return (
         model not in (settings.llm.model if settings.llm.backend == name else None, table.model)
-        and table.base_url == settings.built_in(name).get("base_url")
+        and table.base_url == settings.built_in_address(name)
         and catalog.is_complete(name)
         and catalog.find(name, model, catalog.stored_table(settings.environ)) is None
     )

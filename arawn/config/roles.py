@@ -213,10 +213,10 @@ def _ready(settings: Settings, choice: Choice, role: RoleName) -> Choice:
 def _in_process(settings: Settings, choice: Choice, server: BackendSettings) -> Choice:
     """Return the choice, with the backend for this process where a server has one whose package is installed.
 
-    A server whose address somebody has set is meant itself.
+    A server whose address is configured is meant itself.
     """
     name = server.in_process
-    if name is None or server.base_url != settings.built_in(server.name).get("base_url"):
+    if name is None or server.base_url != settings.built_in_address(server.name):
         return choice
     from importlib.util import find_spec
 

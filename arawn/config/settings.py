@@ -182,8 +182,8 @@ class Settings(Value):
 
     def built_in_address(self, name: str) -> str:
         """Return the address a backend has where none is configured; empty where that is none."""
-        address: str = table_at(self.layers[0].tree, ("backends", name)).get("base_url", "")
-        return address.rstrip("/") if self.layers[0].name == "built-in" else ""
+        address: str = self._built_in(name).get("base_url", "")
+        return address.rstrip("/")
 
     def embeddings_backend(self, name: str) -> BackendSettings:
         """Return a backend for embeddings: ``[embeddings.NAME]`` merged over ``[backends.NAME]``."""
@@ -237,14 +237,15 @@ class Settings(Value):
         usable = key if key and not withheld and not unset else None
         return replace(decoded, api_key=usable, api_key_withheld=withheld, api_key_unset=unset)
 
-    def built_in(self, name: str) -> Tree:
+    def _built_in(self, name: str) -> Tree:
         """Return the built-in table of a backend, empty where there is none."""
-        return table_at(self.layers[0].tree, ("backends", name)) if self.layers else {}
+        lowest = self.layers[0] if self.layers else None
+        return table_at(lowest.tree, ("backends", name)) if lowest and lowest.name == "built-in" else {}
 
     def _is_dispensable(self, name: str, table: Tree) -> bool:
         """Return whether a backend's key may be missing: its built-in variable, at an address that is not built in."""
-        built_in = self.built_in(name)
-        reference, usual = built_in.get("api_key", ""), built_in.get("base_url", "")
+        built_in = self._built_in(name)
+        reference, usual = built_in.get("api_key", ""), self.built_in_address(name)
         address = table.get("base_url", "")
         if not reference.startswith("$env:") or table.get("api_key") != reference or not usual or address == usual:
             return False

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from arawn.errors import AuthenticationError, ConfigError, SecretError, UsageError
+from arawn.secrets import MARKS
 from arawn.secrets.keychain import Keychain, Unresolved
 from arawn.values import Value
 
@@ -122,8 +123,8 @@ def parse_reference(text: str) -> Reference | None:
     """Read a reference; None when the text is a secret itself. Raises SecretError, without the text."""
     if not text.startswith("$"):
         return None
-    kind, colon, name = text[1:].partition(":")
-    if not colon or kind not in {"keyring", "env", "file", "cmd"}:
+    kind, _, name = text[1:].partition(":")
+    if not text.startswith(MARKS):
         raise SecretError("a secret that begins with $ is a reference, but this is none of them", hints=_FORMS)
     if not name.strip() or not name.isprintable():
         raise SecretError(f"${kind}: needs a name after the colon", hints=_FORMS)

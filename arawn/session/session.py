@@ -292,9 +292,10 @@ class Session(Generic[C]):
     async def _prepare(self, answer: StreamedAnswer) -> Sequence[Notice]:
         """Make the request for an answer to the last question. Returns the notices for the user."""
         notices = list(await self._make_room())
-        sent = self._sent(len(self._turns) - 1, self._empty_request())
+        empty = self._empty_request()
+        sent = self._sent(len(self._turns) - 1, empty)
         answer.prefix = sent.prefix
-        answer.request = self._full_request(len(self._turns) - 1, self._turns[-1].question)
+        answer.request = self._filled(empty, sent, self._turns[-1].question)
         if sent.notice and not self._is_repeated(notice := Notice("dropped", sent.notice)):
             notices.append(notice)
         return notices
@@ -374,8 +375,11 @@ class Session(Generic[C]):
     def _full_request(self, upto: int, *more: Message) -> ChatRequest:
         """Return a request with what is sent of the turns before ``upto``, followed by these messages."""
         empty = self._empty_request()
-        older = self._sent(upto, empty).messages
-        messages = compaction.with_summary((*older, *more), self._summary)
+        return self._filled(empty, self._sent(upto, empty), *more)
+
+    def _filled(self, empty: ChatRequest, sent: Sent, *more: Message) -> ChatRequest:
+        """Return an empty request with what is sent of earlier turns, followed by these messages."""
+        messages = compaction.with_summary((*sent.messages, *more), self._summary)
         return replace(empty, messages=(*empty.messages, *messages))
 
     def _empty_request(self) -> ChatRequest:

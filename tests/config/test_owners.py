@@ -106,7 +106,7 @@ def test_a_model_that_several_backends_have_needs_a_name(home):
     model, names = shared_id()
     home.user('[llm]\nbackend = "anthropic"\n')
     settings = home.load()
-    keys = [settings.built_in(name)["api_key"].removeprefix("$env:") for name in names]
+    keys = [settings.tree["backends"][name]["api_key"].removeprefix("$env:") for name in names]
 
     with pytest.raises(UsageError) as caught:
         choose(home, model, **dict.fromkeys(keys, "k"))

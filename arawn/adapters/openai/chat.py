@@ -13,7 +13,7 @@ from arawn.adapters.openai.reasoning import render_reasoning
 from arawn.adapters.openai.tool_calls import WANTED_BACK
 from arawn.adapters.output_schema import output_name
 from arawn.adapters.parameters import EFFORT_BESIDE_TOOLS, LIMIT_KEYS
-from arawn.adapters.thinking import ThinkingPlan, merged
+from arawn.adapters.thinking import BUDGET_LOSS, ThinkingPlan, merged
 from arawn.messages import Image, ProviderItem, Reasoning, Role, Text, ToolResult, joined_text
 from arawn.values import replace
 
@@ -97,7 +97,7 @@ class ChatCompletionsBody(OpenAIBody):
         fields = dict(plan.fields)
         if key != "reasoning":
             if plan.budget is not None:
-                self._drop("the budget for thinking", "it takes an effort, no number of tokens")
+                self._drop(*BUDGET_LOSS)
             return merged(fields, self._effort(key))
         if plan.effort:
             return merged(fields, self._effort(key, "effort"))

@@ -14,7 +14,7 @@ from arawn.adapters.openai.responses_stream import ResponsesParser
 from arawn.adapters.openai.tool_calls import WANTED_BACK
 from arawn.adapters.output_schema import output_name
 from arawn.adapters.payload import base64_text
-from arawn.adapters.thinking import merged
+from arawn.adapters.thinking import BUDGET_LOSS, merged
 from arawn.messages import Image, ProviderItem, Reasoning, Refusal, Role, Text, ToolCall, ToolResult
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class ResponsesBody(OpenAIBody):
         """Ask for reasoning, and to get it encrypted; models that do not reason refuse a request for either."""
         plan = self._plan
         if plan.budget is not None:
-            self._drop("the budget for thinking", "it takes an effort, no number of tokens")
+            self._drop(*BUDGET_LOSS)
         fields = merged(plan.fields, self._effort("reasoning", "effort"))
         if not plan.thinks:
             return fields

@@ -22,16 +22,17 @@ from arawn.cli.context import Context
 from arawn.cli.groups import Command
 from arawn.cli.guard import escaped
 from arawn.cli.help import examples
+from arawn.cli.output import write_all
 from arawn.cli.report.progress import Progress
 from arawn.cli.request import NewNotices, at_line, make_request
 from arawn.engine.assembly import Engine
-from arawn.errors import ArawnError, BudgetError, NotSavedError, UsageError
+from arawn.errors import ArawnError, BudgetError, UsageError
 from arawn.files import is_special, is_terminal, names_stdout, open_special, require_place
 from arawn.messages import ChatRequest, Role
 from arawn.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from arawn.backends.base import Backend
     from arawn.batch.feed import Line
@@ -131,26 +132,13 @@ def _opened(path: str, output: Output, progress: Progress) -> Iterator[AnswerFil
         with AnswerFile(path) as file:
             yield file
         return
-    descriptor = open_special(path)
-    write = _writer(path, descriptor)
+    descriptor, guarded = open_special(path), is_terminal(path)
     try:
-        yield AnswerStream((lambda record: write(escaped(record.decode()).encode())) if is_terminal(path) else write)
+        yield AnswerStream(
+            lambda record: write_all(descriptor, escaped(record.decode()).encode() if guarded else record, path)
+        )
     finally:
         os.close(descriptor)
-
-
-def _writer(path: str, descriptor: int) -> Callable[[bytes], None]:
-    def write(record: bytes) -> None:
-        view = memoryview(record)
-        try:
-            while view:
-                view = view[os.write(descriptor, view) :]
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise NotSavedError(f"cannot write {path}: {error.strerror}") from error
-
-    return write
 
 
 class Route(NamedTuple):
